@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "log.h"
+#include "loop.h"
+#include "sl_drop_watch.h"
+#include "sl_neighbours.h"
+#include "sl_stats.h"
+
+/* ARP and ICMP wait no longer than this for the control thread. */
+#define POLL_MS 1
+
+/* How often a drop that goes on is worth a line. */
+#define WATCH_S 10
+
+/* How often a draining path is asked whether it is empty. */
+#define DRAIN_POLL_MS 5
+
+struct loop {
+	const struct options *options;
+	const struct sl_config *config;
+	struct sl_datapath *datapath;
+	struct sl_neighbours *neighbours;
+	struct sl_drop_watch watch;
+	struct event_base *base;
+	struct event *events[8];
+	unsigned int nb_events;
+	bool is_draining;
+	bool stats_failed;
+	uint64_t drain_until_ms;
+};
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void
+log_notify(void *arg, const char *line)
+{
+	RTE_SET_USED(arg);
+	log_line(LOG_NOTIFY, "%s", line);
+}
+
+static void
+log_drops(void *arg, const char *line)
+{
+	RTE_SET_USED(arg);
+	log_line(LOG_WARN, "%s", line);
+}
+
+static void
+on_poll(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *loop = arg;
+
+	RTE_SET_USED(fd);
+	RTE_SET_USED(what);
+	sl_neighbours_poll(loop->neighbours, now_ms());
+}
+
+static void
+on_stats(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *loop = arg;
+	int rc;
+
+	RTE_SET_USED(fd);
+	RTE_SET_USED(what);
+	rc = sl_stats_write_json(loop->options->stats_file, loop->config, loop->datapath);
+	/* One line when it begins to fail, not one an interval. */
+	if (rc != 0 && !loop->stats_failed)
+		log_line(LOG_ERROR, "--stats-file %s cannot be written: %s",
+			loop->options->stats_file, strerror(-rc));
+	loop->stats_failed = rc != 0;
+}
+
+static void
+on_watch(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *loop = arg;
+
+	RTE_SET_USED(fd);
+	RTE_SET_USED(what);
+	sl_drop_watch_poll(&loop->watch, loop->datapath, log_drops, NULL);
+}
+
+static void
+on_drain(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *loop = arg;
+	uint64_t left;
+
+	RTE_SET_USED(fd);
+	RTE_SET_USED(what);
+	if (!loop->is_draining)
+		return;
+	left = sl_datapath_in_flight(loop->datapath);
+	if (left != 0 && now_ms() < loop->drain_until_ms)
+		return;
+	if (left != 0)
+		log_line(LOG_WARN,
+			"%lu messages could not be delivered within drain_timeout_ms (%u): dropped "
+			"as `shutdown`",
+			left, loop->config->drain_timeout_ms);
+	event_base_loopbreak(loop->base);
+}
+
+static void
+on_signal(evutil_socket_t signal_number, short what, void *arg)
+{
+	struct loop *loop = arg;
+
+	RTE_SET_USED(what);
+	if (loop->is_draining) {
+		log_line(LOG_WARN, "second signal: exiting at once");
+		_exit(EXIT_FAILURE);
+	}
+	log_line(LOG_NOTIFY, "%s: delivering what is queued, for up to %u ms",
+		strsignal((int)signal_number), loop->config->drain_timeout_ms);
+	loop->is_draining = true;
+	loop->drain_until_ms = now_ms() + loop->config->drain_timeout_ms;
+	sl_datapath_drain(loop->datapath);
+}
+
+static int
+add_event(struct loop *loop, struct event *event, const struct timeval *interval)
+{
+	if (event == NULL || event_add(event, interval) != 0)
+		return -ENOMEM;
+	loop->events[loop->nb_events++] = event;
+	return 0;
+}
+
+static int
+add_timer(struct loop *loop, event_callback_fn callback, double seconds)
+{
+	const struct timeval interval = {
+		.tv_sec = (time_t)seconds,
+		.tv_usec = (suseconds_t)((seconds - (double)(time_t)seconds) * 1e6),
+	};
+
+	return add_event(loop, event_new(loop->base, -1, EV_PERSIST, callback, loop), &interval);
+}
+
+static int
+add_events(struct loop *loop)
+{
+	int rc;
+
+	rc = add_event(loop, evsignal_new(loop->base, SIGTERM, on_signal, loop), NULL);
+	if (rc == 0)
+		rc = add_event(loop, evsignal_new(loop->base, SIGINT, on_signal, loop), NULL);
+	if (rc == 0)
+		rc = add_timer(loop, on_poll, POLL_MS / 1e3);
+	if (rc == 0)
+		rc = add_timer(loop, on_drain, DRAIN_POLL_MS / 1e3);
+	if (rc == 0)
+		rc = add_timer(loop, on_watch, WATCH_S);
+	if (rc == 0 && loop->options->stats_file != NULL)
+		rc = add_timer(loop, on_stats, loop->options->stats_interval_s);
+	return rc;
+}
+
+static void
+log_ready(const struct sl_config *config)
+{
+	log_line(LOG_NOTIFY, "ready: node %s, %u ports, %u destinations, UDP port %u", config->node,
+		config->nb_ports, config->nb_destinations, config->udp_port);
+}
+
+static int
+run(struct loop *loop)
+{
+	char error[512] = "";
+	int rc;
+
+	loop->base = event_base_new();
+	loop->neighbours = sl_neighbours_create(
+		loop->config, loop->datapath, log_notify, loop, now_ms());
+	if (loop->base == NULL || loop->neighbours == NULL || add_events(loop) != 0) {
+		log_line(LOG_ERROR, "no memory for the event loop");
+		return -ENOMEM;
+	}
+	rc = sl_datapath_start(loop->datapath, error, sizeof(error));
+	if (rc != 0) {
+		log_line(LOG_ERROR, "%s", error);
+		return rc;
+	}
+	sl_neighbours_announce(loop->neighbours);
+	if (loop->options->stats_file != NULL)
+		on_stats(-1, 0, loop);
+	log_ready(loop->config);
+	event_base_dispatch(loop->base);
+
+	sl_datapath_stop(loop->datapath);
+	if (loop->options->stats_file != NULL)
+		on_stats(-1, 0, loop);
+	sl_stats_print(stdout, loop->config, loop->datapath);
+	return loop->stats_failed ? -EIO : 0;
+}
+
+int
+loop_run(
+	const struct options *options, const struct sl_config *config, struct sl_datapath *datapath)
+{
+	struct loop loop = {.options = options, .config = config, .datapath = datapath};
+	int rc = run(&loop);
+
+	for (unsigned int i = 0; i < loop.nb_events; i++)
+		event_free(loop.events[i]);
+	sl_neighbours_destroy(loop.neighbours);
+	if (loop.base != NULL)
+		event_base_free(loop.base);
+	return rc;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_log.h>
+#include <rte_version.h>
+
+#include "log.h"
+#include "loop.h"
+#include "options.h"
+#include "sl_config.h"
+#include "sl_datapath.h"
+
+/* What would mend it when EAL does not start, by words in what it said itself. */
+static const struct {
+	const char *said;
+	const char *hint;
+} eal_hints[] = {
+	/* The first that fits counts. */
+	{"no mounted hugetlbfs", "mount it (mount -t hugetlbfs none /dev/hugepages) or run with "
+				 "--no-huge -m 1024"},
+	{"hugepage",
+		"reserve huge pages (sysctl -w vm.nr_hugepages=1024) or run with --no-huge -m "
+		"1024"},
+	{"memory",
+		"reserve more huge pages (sysctl -w vm.nr_hugepages=1024), or give --no-huge a "
+		"larger -m"},
+	{"lock", "another DPDK process runs with this --file-prefix: give each its own"},
+	{"lcore", "name CPUs this machine has in -l (see lscpu)"},
+	{"core list", "name CPUs this machine has in -l (see lscpu)"},
+	{"ermission", "run as root, or see tools/doctor"},
+	{"probe", "check the arguments of --vdev and -a, and that the interface exists (ip link)"},
+	{"vdev", "check the arguments of --vdev, and that the interface exists (ip link)"},
+};
+
+/* The line that says most: the first that is an error, or the last. */
+static const char *
+significant_line(char *text)
+{
+	char *line, *save = NULL, *last = NULL, *error = NULL;
+
+	for (line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
+		if (error == NULL &&
+			(strstr(line, "annot") || strstr(line, "FATAL") || strstr(line, "nvalid") ||
+				strstr(line, "ailed")))
+			error = line;
+		last = line;
+	}
+	return error != NULL ? error : last;
+}
+
+static void
+explain_eal_failure(int error, char *text)
+{
+	const char *hint = "see tools/doctor", *line;
+
+	for (unsigned int i = RTE_DIM(eal_hints); i-- > 0;) {
+		if (strstr(text, eal_hints[i].said) != NULL)
+			hint = eal_hints[i].hint;
+	}
+	line = significant_line(text);
+	log_line(LOG_ERROR, "EAL does not start: %s; %s", line != NULL ? line : rte_strerror(error),
+		hint);
+}
+
+/*
+ * EAL's own lines are kept back: they are shown when it starts, and when it does not, the one that
+ * counts goes into ours.
+ */
+static int
+init_eal(int argc, char **argv)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *log = open_memstream(&text, &len);
+	int rc;
+
+	if (log == NULL)
+		return -ENOMEM;
+	rte_openlog_stream(log);
+	rc = rte_eal_init(argc, argv);
+	fflush(log);
+	if (rc < 0)
+		explain_eal_failure(rte_errno, text);
+	else
+		fputs(text, stderr);
+	rte_openlog_stream(NULL);
+	fclose(log);
+	free(text);
+	return rc < 0 ? -rte_errno : 0;
+}
+
+static int
+run(const struct options *options, const struct sl_config *config, char **argv)
+{
+	struct sl_datapath *datapath;
+	char error[512] = "";
+	int rc;
+
+	rc = init_eal(options->nb_eal_args, argv);
+	if (rc != 0)
+		return rc;
+	rc = sl_datapath_create(config, &datapath, error, sizeof(error));
+	if (rc == 0) {
+		for (unsigned int i = 0; sl_datapath_notice(datapath, i) != NULL; i++)
+			log_line(LOG_WARN, "%s", sl_datapath_notice(datapath, i));
+		rc = loop_run(options, config, datapath);
+		sl_datapath_destroy(datapath);
+	} else {
+		log_line(LOG_ERROR, "%s", error[0] != '\0' ? error : strerror(-rc));
+	}
+	rte_eal_cleanup();
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	char **eal_argv = calloc((size_t)argc + 1, sizeof(*eal_argv));
+	struct options options;
+	struct sl_config *config;
+	char error[512];
+	int rc;
+
+	/* EAL and getopt may reorder what they are given. */
+	if (eal_argv == NULL)
+		return EXIT_FAILURE;
+	memcpy(eal_argv, argv, (size_t)argc * sizeof(argv[0]));
+	if (options_parse(argc, argv, &options) != 0)
+		return EXIT_FAILURE;
+	if (options.help) {
+		options_usage();
+		return EXIT_SUCCESS;
+	}
+	if (options.version) {
+		printf("sluice %s (%s)\n", SLUICE_VERSION, rte_version());
+		return EXIT_SUCCESS;
+	}
+	rc = sl_config_load(options.config, &config, error, sizeof(error));
+	if (rc != 0) {
+		log_line(LOG_ERROR, "%s", error);
+		return EXIT_FAILURE;
+	}
+	if (options.check_config) {
+		printf("%s: ok: %u ports, %u classes, %u destinations, %u rules\n", options.config,
+			config->nb_ports, config->nb_classes, config->nb_destinations,
+			config->nb_rules);
+		rc = 0;
+	} else {
+		rc = run(&options, config, eal_argv);
+	}
+	sl_config_free(config);
+	free(eal_argv);
+	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+
+/* The raw file to the configuration: destinations, their backends, and rules. */
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config_internal.h"
+
+#define BURST_MIN 32
+
+/*
+ * The port a backend is reached through: the one whose subnet holds it, the longest prefix first;
+ * else the first that has a gateway.
+ */
+static int
+find_port(struct sl_config_reader *reader, const struct sl_config_at *at,
+	struct sl_config_backend *backend)
+{
+	const struct sl_config *config = reader->config;
+	const struct sl_config_port *port, *near = NULL, *far = NULL;
+	char address[SL_CONFIG_ADDRESS_LEN];
+	uint32_t i;
+
+	sl_config_address(backend->address, address);
+	for (i = 0; i < config->nb_ports; i++) {
+		port = &config->ports[i];
+		if (port->address == backend->address)
+			return sl_config_fail(reader, at, "address",
+				"%s is ports[%" PRIu32 "]'s own address; give the backend's",
+				address, i);
+		if (sl_config_is_on_subnet(port, backend->address) &&
+			(near == NULL || port->prefix_len > near->prefix_len))
+			near = port;
+		if (far == NULL && port->gateway != 0)
+			far = port;
+	}
+	if (near == NULL && far == NULL)
+		return sl_config_fail(reader, at, "address",
+			"%s is on no port's subnet and no port has a gateway; correct it, or give "
+			"a port a gateway",
+			address);
+	if (near != NULL && sl_config_is_subnet_edge(near, backend->address))
+		return sl_config_fail(reader, at, "address",
+			"%s is the own or the broadcast address of a port's subnet; give a "
+			"backend's",
+			address);
+	backend->port_index = (uint32_t)((near != NULL ? near : far) - config->ports);
+	backend->next_hop = near != NULL ? backend->address : far->gateway;
+	return 0;
+}
+
+static int
+resolve_backends(struct sl_config_reader *reader, uint32_t index, struct sl_config_backend *to)
+{
+	const struct raw_destination *from = &reader->raw->destinations[index];
+	struct sl_config_at at = {.list = "destinations", .i = index, .sublist = "backends"};
+	const struct raw_backend *raw;
+	int ret;
+
+	for (at.j = 0; at.j < from->backends_count; at.j++, to++) {
+		raw = &from->backends[at.j];
+		ret = sl_config_take_name(reader, &at, "name", raw->name, &to->name);
+		if (ret == 0)
+			ret = sl_config_take_address(
+				reader, &at, "address", raw->address, &to->address);
+		if (ret == 0)
+			ret = find_port(reader, &at, to);
+		if (ret == 0)
+			ret = sl_config_numbers(
+				reader, &at, "", sl_config_backend_numbers, raw, to);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+/* Room for a hundredth of a second at the highest rate that the bucket's depth is used for. */
+static uint32_t
+choose_burst(const struct sl_config_destination *destination)
+{
+	uint64_t rate = destination->rate_msgs_per_s;
+	uint32_t i;
+
+	for (i = 0; i < destination->nb_backends; i++) {
+		if (destination->backends[i].rate_msgs_per_s > rate)
+			rate = destination->backends[i].rate_msgs_per_s;
+	}
+	return rate / 100 > BURST_MIN ? (uint32_t)(rate / 100) : BURST_MIN;
+}
+
+static int
+resolve_destination(struct sl_config_reader *reader, const struct sl_config_at *at,
+	struct sl_config_backend *backends)
+{
+	const struct raw_destination *from = &reader->raw->destinations[at->i];
+	struct sl_config_destination *to = &reader->config->destinations[at->i];
+	const struct sl_config *config = reader->config;
+	int ret;
+
+	ret = sl_config_take_name(reader, at, "name", from->name, &to->name);
+	if (ret < 0)
+		return ret;
+	to->key = reader->hash(to->name);
+	if (from->kind == RAW_KIND_TOPIC)
+		return sl_config_fail(
+			reader, at, "kind", "this version does not deliver topics; give queue");
+	ret = sl_config_numbers(reader, at, "", sl_config_destination_numbers, from, to);
+	if (ret < 0)
+		return ret;
+	to->default_class = config->classes[(config->nb_classes - 1) / 2].level;
+	if (from->default_class != NULL)
+		ret = sl_config_take_class(
+			reader, at, "default_class", from->default_class, &to->default_class);
+	if (ret < 0)
+		return ret;
+	to->policy = from->policy;
+	to->nb_backends = from->backends_count;
+	to->backends = backends;
+	ret = resolve_backends(reader, at->i, backends);
+	if (ret == 0 && to->burst_msgs == 0)
+		to->burst_msgs = choose_burst(to);
+	return ret;
+}
+
+int
+sl_config_resolve_destinations(struct sl_config_reader *reader)
+{
+	const struct raw_config *raw = reader->raw;
+	struct sl_config *config = reader->config;
+	struct sl_config_at at = {.list = "destinations"};
+	struct sl_config_backend *backends;
+	size_t nb_backends = 0;
+	uint32_t i;
+	int ret;
+
+	for (i = 0; i < raw->destinations_count; i++)
+		nb_backends += raw->destinations[i].backends_count;
+	config->destinations = sl_config_alloc(
+		reader, raw->destinations_count * sizeof(*config->destinations));
+	backends = sl_config_alloc(reader, nb_backends * sizeof(*backends));
+	if (config->destinations == NULL || backends == NULL)
+		return sl_config_no_memory(reader);
+	config->nb_destinations = raw->destinations_count;
+	for (at.i = 0; at.i < raw->destinations_count; at.i++) {
+		ret = resolve_destination(reader, &at, backends);
+		if (ret < 0)
+			return ret;
+		backends += raw->destinations[at.i].backends_count;
+	}
+	return 0;
+}
+
+/* The key of a name in a rule; the name itself is kept by names.c. */
+static int
+take_key(struct sl_config_reader *reader, const struct sl_config_at *at, const char *key,
+	const char *raw, uint64_t *value)
+{
+	int ret;
+
+	if (raw == NULL)
+		return 0;
+	ret = sl_config_check_name(reader, at, key, raw);
+	if (ret == 0)
+		*value = reader->hash(raw);
+	return ret;
+}
+
+static uint32_t
+match_of(const struct raw_rule *rule)
+{
+	return (rule->source != NULL ? SL_RULE_SOURCE : 0) |
+		(rule->destination != NULL ? SL_RULE_DESTINATION : 0) |
+		(rule->type != NULL ? SL_RULE_TYPE : 0) |
+		(rule->priority != NULL ? SL_RULE_PRIORITY : 0);
+}
+
+int
+sl_config_resolve_rules(struct sl_config_reader *reader)
+{
+	const struct raw_config *raw = reader->raw;
+	struct sl_config *config = reader->config;
+	struct sl_config_at at = {.list = "rules"};
+	const struct raw_rule *from;
+	struct sl_config_rule *to;
+	int ret;
+
+	config->rules = sl_config_alloc(reader, raw->rules_count * sizeof(*to));
+	if (config->rules == NULL)
+		return sl_config_no_memory(reader);
+	config->nb_rules = raw->rules_count;
+	for (at.i = 0; at.i < raw->rules_count; at.i++) {
+		from = &raw->rules[at.i];
+		to = &config->rules[at.i];
+		to->match = match_of(from);
+		ret = take_key(reader, &at, "source", from->source, &to->source);
+		if (ret == 0)
+			ret = take_key(
+				reader, &at, "destination", from->destination, &to->destination);
+		if (ret == 0)
+			ret = take_key(reader, &at, "type", from->type, &to->type);
+		if (ret == 0)
+			ret = sl_config_numbers(reader, &at, "", sl_config_rule_numbers, from, to);
+		if (ret == 0)
+			ret = sl_config_take_class(
+				reader, &at, "class", from->class_ref, &to->level);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}

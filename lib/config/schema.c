@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+
+/*
+ * The configuration file's keys: the schema that libcyaml loads by and scan.c checks by, and the
+ * bounds and defaults of every number. docs/configuration.md says the same in words.
+ */
+
+#include <rte_common.h>
+#include <rte_config.h>
+
+#include "config_internal.h"
+
+#define OPTIONAL CYAML_FLAG_OPTIONAL
+#define REQUIRED CYAML_FLAG_DEFAULT
+#define LIST	 (CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL)
+
+#define TEXT(key, flags, type, member)                                                             \
+	CYAML_FIELD_STRING_PTR(                                                                    \
+		key, CYAML_FLAG_POINTER | (flags), struct type, member, 0, CYAML_UNLIMITED)
+#define INTEGER(key, flags, type, member)                                                          \
+	CYAML_FIELD_INT_PTR(key, CYAML_FLAG_POINTER | (flags), struct type, member)
+#define SWITCH(key, type, member)                                                                  \
+	CYAML_FIELD_BOOL_PTR(key, CYAML_FLAG_POINTER | OPTIONAL, struct type, member)
+#define CHOICE(key, type, member, strings)                                                         \
+	CYAML_FIELD_ENUM(                                                                          \
+		key, OPTIONAL | CYAML_FLAG_STRICT, struct type, member, strings, RTE_DIM(strings))
+
+static const cyaml_strval_t roles[] = {
+	{"rx", SL_ROLE_RX},
+	{"worker", SL_ROLE_WORKER},
+};
+
+static const cyaml_strval_t kinds[] = {
+	{"queue", RAW_KIND_QUEUE},
+	{"topic", RAW_KIND_TOPIC},
+};
+
+static const cyaml_strval_t policies[] = {
+	{"round-robin", SL_CONFIG_ROUND_ROBIN},
+	{"weighted-round-robin", SL_CONFIG_WEIGHTED_ROUND_ROBIN},
+};
+
+static const cyaml_strval_t naps[] = {
+	{"auto", SL_CONFIG_AUTO},
+	{"on", SL_CONFIG_ON},
+	{"off", SL_CONFIG_OFF},
+};
+
+static const cyaml_schema_field_t port_fields[] = {
+	TEXT("name", REQUIRED, raw_port, name),
+	TEXT("device", REQUIRED, raw_port, device),
+	TEXT("address", REQUIRED, raw_port, address),
+	TEXT("gateway", OPTIONAL, raw_port, gateway),
+	INTEGER("vlan", OPTIONAL, raw_port, vlan),
+	INTEGER("mtu", OPTIONAL, raw_port, mtu),
+	INTEGER("rx_descriptors", OPTIONAL, raw_port, rx_descriptors),
+	INTEGER("tx_descriptors", OPTIONAL, raw_port, tx_descriptors),
+	SWITCH("check_udp_checksum", raw_port, check_udp_checksum),
+	SWITCH("send_udp_checksum", raw_port, send_udp_checksum),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t port_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_port, port_fields),
+};
+
+static const cyaml_schema_field_t lcore_fields[] = {
+	INTEGER("lcore", REQUIRED, raw_lcore, lcore),
+	CYAML_FIELD_FLAGS(
+		"roles", CYAML_FLAG_STRICT, struct raw_lcore, roles, roles, RTE_DIM(roles)),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t lcore_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_lcore, lcore_fields),
+};
+
+static const cyaml_schema_field_t dedup_fields[] = {
+	INTEGER("window_ms", OPTIONAL, raw_dedup, window_ms),
+	INTEGER("capacity", OPTIONAL, raw_dedup, capacity),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t class_fields[] = {
+	INTEGER("level", REQUIRED, raw_class, level),
+	TEXT("name", REQUIRED, raw_class, name),
+	INTEGER("min_share_percent", OPTIONAL, raw_class, min_share_percent),
+	INTEGER("max_wait_ms", OPTIONAL, raw_class, max_wait_ms),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t class_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_class, class_fields),
+};
+
+static const cyaml_schema_field_t backend_fields[] = {
+	TEXT("name", REQUIRED, raw_backend, name),
+	TEXT("address", REQUIRED, raw_backend, address),
+	INTEGER("port", REQUIRED, raw_backend, port),
+	INTEGER("weight", OPTIONAL, raw_backend, weight),
+	INTEGER("rate_msgs_per_s", OPTIONAL, raw_backend, rate_msgs_per_s),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t backend_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_backend, backend_fields),
+};
+
+static const cyaml_schema_field_t destination_fields[] = {
+	TEXT("name", REQUIRED, raw_destination, name),
+	CHOICE("kind", raw_destination, kind, kinds),
+	INTEGER("class_boost", OPTIONAL, raw_destination, class_boost),
+	TEXT("default_class", OPTIONAL, raw_destination, default_class),
+	INTEGER("queue_capacity", OPTIONAL, raw_destination, queue_capacity),
+	INTEGER("rate_msgs_per_s", OPTIONAL, raw_destination, rate_msgs_per_s),
+	INTEGER("burst_msgs", OPTIONAL, raw_destination, burst_msgs),
+	CHOICE("policy", raw_destination, policy, policies),
+	INTEGER("partitions", OPTIONAL, raw_destination, partitions),
+	CYAML_FIELD_SEQUENCE("backends", CYAML_FLAG_POINTER, struct raw_destination, backends,
+		&backend_schema, 1, SL_CONFIG_BACKENDS_MAX),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t destination_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_destination, destination_fields),
+};
+
+static const cyaml_schema_field_t rule_fields[] = {
+	TEXT("source", OPTIONAL, raw_rule, source),
+	TEXT("destination", OPTIONAL, raw_rule, destination),
+	TEXT("type", OPTIONAL, raw_rule, type),
+	INTEGER("priority", OPTIONAL, raw_rule, priority),
+	TEXT("class", REQUIRED, raw_rule, class_ref),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t rule_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_rule, rule_fields),
+};
+
+static const cyaml_schema_field_t neighbour_fields[] = {
+	TEXT("address", REQUIRED, raw_neighbour, address),
+	TEXT("mac", REQUIRED, raw_neighbour, mac),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t neighbour_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_neighbour, neighbour_fields),
+};
+
+static const cyaml_schema_field_t idle_fields[] = {
+	CHOICE("nap", raw_idle, nap, naps),
+	INTEGER("nap_us", OPTIONAL, raw_idle, nap_us),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t ring_fields[] = {
+	INTEGER("size", OPTIONAL, raw_rings, size),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t arp_fields[] = {
+	INTEGER("reachable_ms", OPTIONAL, raw_arp, reachable_ms),
+	INTEGER("retry_ms", OPTIONAL, raw_arp, retry_ms),
+	INTEGER("retry_max_ms", OPTIONAL, raw_arp, retry_max_ms),
+	INTEGER("max_tries", OPTIONAL, raw_arp, max_tries),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t top_fields[] = {
+	TEXT("node", OPTIONAL, raw_config, node),
+	INTEGER("udp_port", OPTIONAL, raw_config, udp_port),
+	INTEGER("epoch", OPTIONAL, raw_config, epoch),
+	CYAML_FIELD_SEQUENCE("ports", CYAML_FLAG_POINTER, struct raw_config, ports, &port_schema, 1,
+		SL_CONFIG_PORTS_MAX),
+	CYAML_FIELD_SEQUENCE(
+		"lcores", LIST, struct raw_config, lcores, &lcore_schema, 0, RTE_MAX_LCORE),
+	CYAML_FIELD_MAPPING("dedup", OPTIONAL, struct raw_config, dedup, dedup_fields),
+	CYAML_FIELD_SEQUENCE("classes", LIST, struct raw_config, classes, &class_schema, 1,
+		SL_CONFIG_CLASSES_MAX),
+	CYAML_FIELD_SEQUENCE("destinations", CYAML_FLAG_POINTER, struct raw_config, destinations,
+		&destination_schema, 1, SL_CONFIG_DESTINATIONS_MAX),
+	CYAML_FIELD_SEQUENCE(
+		"rules", LIST, struct raw_config, rules, &rule_schema, 0, SL_CONFIG_RULES_MAX),
+	CYAML_FIELD_SEQUENCE("neighbours", LIST, struct raw_config, neighbours, &neighbour_schema,
+		0, SL_CONFIG_NEIGHBOURS_MAX),
+	INTEGER("mbufs", OPTIONAL, raw_config, mbufs),
+	INTEGER("drain_timeout_ms", OPTIONAL, raw_config, drain_timeout_ms),
+	CYAML_FIELD_MAPPING("idle", OPTIONAL, struct raw_config, idle, idle_fields),
+	CYAML_FIELD_MAPPING("rings", OPTIONAL, struct raw_config, rings, ring_fields),
+	CYAML_FIELD_MAPPING("arp", OPTIONAL, struct raw_config, arp, arp_fields),
+	CYAML_FIELD_END,
+};
+
+const cyaml_schema_value_t sl_config_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw_config, top_fields),
+};
+
+#define NUMBER(raw_type, raw_member, type, member, min, max, def)                                  \
+	{                                                                                          \
+#raw_member, offsetof(struct raw_type, raw_member), offsetof(struct type, member), \
+			sizeof(((struct type *)0)->member), min, max, def                          \
+	}
+
+const struct sl_config_number sl_config_top_numbers[] = {
+	NUMBER(raw_config, udp_port, sl_config, udp_port, 1, UINT16_MAX, 7500),
+	NUMBER(raw_config, epoch, sl_config, epoch, 1, UINT32_MAX, 1),
+	NUMBER(raw_config, mbufs, sl_config, nb_mbufs, 0, 1 << 26, 0),
+	NUMBER(raw_config, drain_timeout_ms, sl_config, drain_timeout_ms, 0, 600000, 2000),
+	{NULL},
+};
+
+const struct sl_config_number sl_config_dedup_numbers[] = {
+	NUMBER(raw_dedup, window_ms, sl_config, dedup_window_ms, 1, 3600000, 60000),
+	NUMBER(raw_dedup, capacity, sl_config, dedup_capacity, 1024, 1 << 27, 1 << 20),
+	{NULL},
+};
+
+const struct sl_config_number sl_config_idle_numbers[] = {
+	NUMBER(raw_idle, nap_us, sl_config, nap_us, 1, 1000, 50),
+	{NULL},
+};
+
+const struct sl_config_number sl_config_ring_numbers[] = {
+	NUMBER(raw_rings, size, sl_config, ring_size, 64, 1 << 20, 4096),
+	{NULL},
+};
+
+const struct sl_config_number sl_config_arp_numbers[] = {
+	NUMBER(raw_arp, reachable_ms, sl_config, arp_reachable_ms, 1000, 86400000, 30000),
+	NUMBER(raw_arp, retry_ms, sl_config, arp_retry_ms, 10, 60000, 1000),
+	NUMBER(raw_arp, retry_max_ms, sl_config, arp_retry_max_ms, 10, 3600000, 60000),
+	NUMBER(raw_arp, max_tries, sl_config, arp_max_tries, 1, 100, 3),
+	{NULL},
+};
+
+const struct sl_config_number sl_config_port_numbers[] = {
+	NUMBER(raw_port, vlan, sl_config_port, vlan, 0, 4094, 0),
+	NUMBER(raw_port, mtu, sl_config_port, mtu, 576, 9000, 1500),
+	NUMBER(raw_port, rx_descriptors, sl_config_port, rx_descriptors, 64, 32768, 1024),
+	NUMBER(raw_port, tx_descriptors, sl_config_port, tx_descriptors, 64, 32768, 1024),
+	{NULL},
+};
+
+const struct sl_config_number sl_config_lcore_numbers[] = {
+	NUMBER(raw_lcore, lcore, sl_config_lcore, lcore, 0, RTE_MAX_LCORE - 1, 0),
+	{NULL},
+};
+
+const struct sl_config_number sl_config_class_numbers[] = {
+	NUMBER(raw_class, level, sl_config_class, level, 1, SL_CONFIG_CLASSES_MAX, 0),
+	NUMBER(raw_class, min_share_percent, sl_config_class, min_share_percent, 0, 100, 0),
+	NUMBER(raw_class, max_wait_ms, sl_config_class, max_wait_ms, 0, 3600000, 0),
+	{NULL},
+};
+
+/* A burst of 0 is replaced once all rates are known. */
+const struct sl_config_number sl_config_destination_numbers[] = {
+	NUMBER(raw_destination, class_boost, sl_config_destination, class_boost, 0, 7, 0),
+	NUMBER(raw_destination, queue_capacity, sl_config_destination, queue_capacity, 1, 1 << 24,
+		65536),
+	NUMBER(raw_destination, rate_msgs_per_s, sl_config_destination, rate_msgs_per_s, 0,
+		1000000000, 0),
+	NUMBER(raw_destination, burst_msgs, sl_config_destination, burst_msgs, 1, 1 << 24, 0),
+	NUMBER(raw_destination, partitions, sl_config_destination, partitions, 1,
+		SL_CONFIG_PARTITIONS_MAX, 1),
+	{NULL},
+};
+
+const struct sl_config_number sl_config_backend_numbers[] = {
+	NUMBER(raw_backend, port, sl_config_backend, port, 1, UINT16_MAX, 0),
+	NUMBER(raw_backend, weight, sl_config_backend, weight, 1, 65535, 1),
+	NUMBER(raw_backend, rate_msgs_per_s, sl_config_backend, rate_msgs_per_s, 0, 1000000000, 0),
+	{NULL},
+};
+
+const struct sl_config_number sl_config_rule_numbers[] = {
+	NUMBER(raw_rule, priority, sl_config_rule, priority, 1, SL_CONFIG_CLASSES_MAX, 0),
+	{NULL},
+};

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sl_drop_watch.h"
+
+/* What a network carries anyway is no news. */
+static const char *const frame_hints[SL_FRAME_DROPS] = {
+	[SL_FRAME_DROP_eth_wrong_vlan] = "does `vlan` of the port match the network?",
+	[SL_FRAME_DROP_ip_bad_checksum] =
+		"is the sender's checksum offload on (ethtool -K IF tx off)?",
+	[SL_FRAME_DROP_ip_fragment] = "the senders' datagrams are larger than the path's MTU",
+	[SL_FRAME_DROP_ip_not_for_us] = "does `address` of the port match what senders use?",
+	[SL_FRAME_DROP_udp_bad_checksum] =
+		"a sender on a veth with checksum offload leaves it unfilled (ethtool -K IF tx off), "
+		"or set check_udp_checksum: false",
+	[SL_FRAME_DROP_udp_unknown_port] = "do the senders use `udp_port`?",
+	[SL_FRAME_DROP_bad_magic] = "somebody sends something else to this port",
+	[SL_FRAME_DROP_malformed] = "a sender's datagrams are not of package sluice.v1",
+	[SL_FRAME_DROP_missing_field] = "a message needs source, id_high, id_low and destination",
+	[SL_FRAME_DROP_bad_priority] = "a sender asks for a class above 8",
+	[SL_FRAME_DROP_too_many_messages] = "at most 256 messages fit a datagram",
+	[SL_FRAME_DROP_scattered] = "frames are larger than the port's `mtu`",
+	[SL_FRAME_DROP_punt_ring_full] = "a flood of ARP or ICMP",
+};
+
+static const char *const message_hints[SL_MESSAGE_DROPS] = {
+	[SL_MESSAGE_DROP_no_destination] = "their destination is not configured",
+	[SL_MESSAGE_DROP_no_mbuf] = "raise `mbufs`",
+	[SL_MESSAGE_DROP_shard_ring_full] =
+		"a worker does not keep up: add workers, raise rings.size",
+	[SL_MESSAGE_DROP_queue_full] =
+		"a destination gets more than its backends and limits let out",
+	[SL_MESSAGE_DROP_pushed_out] =
+		"a destination gets more than its backends and limits let out",
+	[SL_MESSAGE_DROP_max_wait] = "they waited longer than `max_wait_ms` of their class",
+	[SL_MESSAGE_DROP_too_big] = "they do not fit `mtu` of the backend's port",
+};
+
+static void
+tell(uint64_t *seen, uint64_t count, const char *what, const char *reason, const char *hint,
+	sl_drop_watch_line_t line, void *arg)
+{
+	char text[256];
+
+	if (count > *seen && hint != NULL) {
+		snprintf(text, sizeof(text), "%" PRIu64 " %s dropped as `%s`: %s", count - *seen,
+			what, reason, hint);
+		line(arg, text);
+	}
+	*seen = count;
+}
+
+void
+sl_drop_watch_poll(struct sl_drop_watch *watch, struct sl_datapath *datapath,
+	sl_drop_watch_line_t line, void *arg)
+{
+	struct sl_datapath_stats *stats = calloc(1, sizeof(*stats));
+
+	if (stats == NULL)
+		return;
+	sl_datapath_get_stats(datapath, stats);
+	for (unsigned int i = 0; i < SL_FRAME_DROPS; i++)
+		tell(&watch->frames[i], stats->frames_dropped[i], "frames", sl_frame_drop_name(i),
+			frame_hints[i], line, arg);
+	for (unsigned int i = 0; i < SL_MESSAGE_DROPS; i++)
+		tell(&watch->messages[i], stats->dropped[i], "messages", sl_message_drop_name(i),
+			message_hints[i], line, arg);
+	free(stats);
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sl_arp.h"
+#include "sl_neigh.h"
+#include "sl_neighbours.h"
+#include "sl_net.h"
+
+/* Frames handled in one poll: the rest waits a millisecond, in a bounded ring. */
+#define PUNT_BURST 64
+
+/* Next hops whose time is looked at in one poll, so that a large table does not stop the thread. */
+#define TICK_BURST 256
+
+struct sl_neighbours {
+	const struct sl_config *config;
+	struct sl_datapath *datapath;
+	struct sl_neigh_params params;
+	sl_neighbours_notify_t notify;
+	void *notify_arg;
+	uint32_t nb_hops;
+	uint32_t next_tick;
+	const struct sl_datapath_next_hop *hops;
+	struct sl_neigh *neighs; /* One a next hop. */
+};
+
+static const struct sl_config_neighbour *
+find_static(const struct sl_config *config, rte_be32_t ip)
+{
+	for (uint32_t i = 0; i < config->nb_neighbours; i++) {
+		if (config->neighbours[i].address == ip)
+			return &config->neighbours[i];
+	}
+	return NULL;
+}
+
+struct sl_neighbours *
+sl_neighbours_create(const struct sl_config *config, struct sl_datapath *datapath,
+	sl_neighbours_notify_t notify, void *notify_arg, uint64_t now_ms)
+{
+	struct sl_neighbours *n = calloc(1, sizeof(*n));
+	const struct sl_config_neighbour *fixed;
+
+	if (n == NULL)
+		return NULL;
+	n->config = config;
+	n->datapath = datapath;
+	n->notify = notify;
+	n->notify_arg = notify_arg;
+	n->params.reachable_ms = config->arp_reachable_ms;
+	n->params.retry_ms = config->arp_retry_ms;
+	n->params.retry_max_ms = config->arp_retry_max_ms;
+	n->params.max_tries = config->arp_max_tries;
+	n->nb_hops = sl_datapath_next_hops(datapath, &n->hops);
+	n->neighs = calloc(n->nb_hops, sizeof(*n->neighs));
+	if (n->neighs == NULL) {
+		free(n);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < n->nb_hops; i++) {
+		fixed = find_static(config, n->hops[i].ip);
+		if (fixed == NULL) {
+			sl_neigh_init(&n->neighs[i], n->hops[i].ip, now_ms);
+			continue;
+		}
+		sl_neigh_init_static(&n->neighs[i], n->hops[i].ip, &fixed->mac);
+		sl_datapath_set_next_hop(datapath, i, &fixed->mac);
+	}
+	return n;
+}
+
+void
+sl_neighbours_destroy(struct sl_neighbours *n)
+{
+	if (n == NULL)
+		return;
+	free(n->neighs);
+	free(n);
+}
+
+static void
+send_arp(struct sl_neighbours *n, uint32_t port_index, const struct rte_ether_addr *dst,
+	const struct sl_arp *arp)
+{
+	struct rte_mbuf *m = sl_datapath_alloc(n->datapath);
+	size_t len;
+
+	/* Without a buffer the request is simply lost, and repeated when its time comes. */
+	if (m == NULL)
+		return;
+	len = sl_arp_build(
+		rte_pktmbuf_mtod(m, uint8_t *), dst, n->config->ports[port_index].vlan, arp);
+	m->data_len = (uint16_t)len;
+	m->pkt_len = (uint32_t)len;
+	sl_datapath_send(n->datapath, port_index, m);
+}
+
+static const struct rte_ether_addr broadcast = {
+	.addr_bytes = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+};
+
+static void
+ask(struct sl_neighbours *n, uint32_t index, bool is_unicast)
+{
+	uint32_t port = n->hops[index].port_index;
+	struct sl_arp arp = {
+		.is_request = true,
+		.sender_mac = *sl_datapath_port_mac(n->datapath, port),
+		.sender_ip = n->config->ports[port].address,
+		.target_ip = n->hops[index].ip,
+	};
+
+	send_arp(n, port, is_unicast ? &n->neighs[index].mac : &broadcast, &arp);
+}
+
+void
+sl_neighbours_announce(struct sl_neighbours *n)
+{
+	for (uint32_t port = 0; port < n->config->nb_ports; port++) {
+		struct sl_arp arp = {
+			.is_request = true,
+			.sender_mac = *sl_datapath_port_mac(n->datapath, port),
+			.sender_ip = n->config->ports[port].address,
+			.target_ip = n->config->ports[port].address,
+		};
+
+		send_arp(n, port, &broadcast, &arp);
+	}
+}
+
+static void
+report(const struct sl_neighbours *n, uint32_t index, const char *what)
+{
+	char ip[INET_ADDRSTRLEN], line[160];
+
+	inet_ntop(AF_INET, &n->hops[index].ip, ip, sizeof(ip));
+	snprintf(line, sizeof(line), "neighbour %s on port %s %s", ip,
+		n->config->ports[n->hops[index].port_index].name, what);
+	n->notify(n->notify_arg, line);
+}
+
+static void
+tick(struct sl_neighbours *n, uint32_t index, uint64_t now_ms)
+{
+	struct sl_neigh *neigh = &n->neighs[index];
+	enum sl_neigh_state before = neigh->state;
+	enum sl_neigh_action action = sl_neigh_tick(neigh, &n->params, now_ms);
+
+	if (action == SL_NEIGH_NOTHING)
+		return;
+	if (neigh->state == SL_NEIGH_FAILED && before != SL_NEIGH_FAILED) {
+		sl_datapath_set_next_hop(n->datapath, index, NULL);
+		report(n, index, "does not answer ARP: its backends are not chosen until it does");
+	}
+	ask(n, index, action == SL_NEIGH_ASK_UNICAST);
+}
+
+/* Somebody told where he is: believed only of those we want to reach. */
+static void
+learn(struct sl_neighbours *n, uint32_t port_index, const struct sl_arp *arp, uint64_t now_ms)
+{
+	char mac[RTE_ETHER_ADDR_FMT_SIZE], what[64];
+
+	for (uint32_t i = 0; i < n->nb_hops; i++) {
+		if (n->hops[i].ip != arp->sender_ip || n->hops[i].port_index != port_index)
+			continue;
+		if (!sl_neigh_confirm(&n->neighs[i], &n->params, &arp->sender_mac, now_ms))
+			return;
+		sl_datapath_set_next_hop(n->datapath, i, &arp->sender_mac);
+		rte_ether_format_addr(mac, sizeof(mac), &arp->sender_mac);
+		snprintf(what, sizeof(what), "is at %s", mac);
+		report(n, i, what);
+		return;
+	}
+}
+
+static void
+handle_arp(struct sl_neighbours *n, const struct sl_datapath_punt *punt, uint64_t now_ms)
+{
+	const struct sl_config_port *port = &n->config->ports[punt->port_index];
+	const uint8_t *frame = rte_pktmbuf_mtod(punt->mbuf, const uint8_t *);
+	struct sl_arp arp, answer;
+
+	if (!sl_arp_parse(frame + punt->eth_len, punt->mbuf->data_len - punt->eth_len, &arp)) {
+		sl_datapath_drop(n->datapath, punt->mbuf, SL_FRAME_DROP_arp_malformed);
+		return;
+	}
+	learn(n, punt->port_index, &arp, now_ms);
+	if (arp.target_ip != port->address) {
+		sl_datapath_drop(n->datapath, punt->mbuf, SL_FRAME_DROP_arp_not_for_us);
+		return;
+	}
+	rte_pktmbuf_free(punt->mbuf);
+	if (!arp.is_request || arp.sender_ip == port->address)
+		return;
+	answer.is_request = false;
+	answer.sender_mac = *sl_datapath_port_mac(n->datapath, punt->port_index);
+	answer.sender_ip = port->address;
+	answer.target_mac = arp.sender_mac;
+	answer.target_ip = arp.sender_ip;
+	send_arp(n, punt->port_index, &arp.sender_mac, &answer);
+}
+
+static void
+handle_icmp(struct sl_neighbours *n, const struct sl_datapath_punt *punt)
+{
+	struct rte_mbuf *m = punt->mbuf;
+
+	if (!sl_net_icmp_reply(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, punt->eth_len,
+		    sl_datapath_port_mac(n->datapath, punt->port_index))) {
+		sl_datapath_drop(n->datapath, m, SL_FRAME_DROP_icmp_not_echo);
+		return;
+	}
+	m->ol_flags = 0;
+	sl_datapath_send(n->datapath, punt->port_index, m);
+}
+
+void
+sl_neighbours_poll(struct sl_neighbours *n, uint64_t now_ms)
+{
+	struct sl_datapath_punt punts[PUNT_BURST];
+	uint32_t nb = sl_datapath_receive(n->datapath, punts, PUNT_BURST);
+
+	for (uint32_t i = 0; i < nb; i++) {
+		if (punts[i].type == RTE_ETHER_TYPE_ARP)
+			handle_arp(n, &punts[i], now_ms);
+		else
+			handle_icmp(n, &punts[i]);
+	}
+	for (uint32_t i = 0; i < TICK_BURST && i < n->nb_hops; i++) {
+		if (n->next_tick >= n->nb_hops)
+			n->next_tick = 0;
+		tick(n, n->next_tick++, now_ms);
+	}
+}

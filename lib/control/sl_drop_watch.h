@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#ifndef SL_DROP_WATCH_H
+#define SL_DROP_WATCH_H
+
+/**
+ * @file
+ * Turns drops into a few lines for the log: at most one a reason and call, with what usually is
+ * behind it. For who runs the appliance and sees nothing come out.
+ *
+ * Threads: the control thread.
+ */
+
+#include <stdint.h>
+
+#include "sl_datapath.h"
+
+/** What was counted when it was last looked; begins zeroed. */
+struct sl_drop_watch {
+	uint64_t frames[SL_FRAME_DROPS];
+	uint64_t messages[SL_MESSAGE_DROPS];
+};
+
+/** Takes one line without a newline. */
+typedef void (*sl_drop_watch_line_t)(void *arg, const char *line);
+
+/** Tell what was dropped since the last call. */
+void sl_drop_watch_poll(struct sl_drop_watch *watch, struct sl_datapath *datapath,
+	sl_drop_watch_line_t line, void *arg);
+
+#endif /* SL_DROP_WATCH_H */

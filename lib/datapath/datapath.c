@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <rte_cycles.h>
+#include <rte_errno.h>
+#include <rte_launch.h>
+#include <rte_malloc.h>
+
+#include "dp.h"
+
+void
+dp_notice(struct sl_datapath *dp, const char *format, ...)
+{
+	va_list args;
+
+	if (dp->nb_notices == RTE_DIM(dp->notices))
+		return;
+	va_start(args, format);
+	vsnprintf(dp->notices[dp->nb_notices++], sizeof(dp->notices[0]), format, args);
+	va_end(args);
+}
+
+const char *
+sl_datapath_notice(const struct sl_datapath *dp, unsigned int index)
+{
+	return index < dp->nb_notices ? dp->notices[index] : NULL;
+}
+
+static int
+create_control_rings(struct sl_datapath *dp, char *error, size_t error_len)
+{
+	/* Any rx lcore puts in; the control thread takes out. */
+	dp->punt_ring = rte_ring_create("punt", DP_PUNT_RING, SOCKET_ID_ANY, RING_F_SC_DEQ);
+	/* The control thread puts in; the first worker takes out. */
+	dp->control_ring = rte_ring_create(
+		"control", DP_CONTROL_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	if (dp->punt_ring != NULL && dp->control_ring != NULL)
+		return 0;
+	snprintf(error, error_len, "no memory for the control thread's rings; give EAL more (-m)");
+	return -ENOMEM;
+}
+
+/* Naps cost latency; on a port that only exists in this machine they save a fan. */
+static bool
+may_nap(const struct sl_datapath *dp)
+{
+	if (dp->config->nap != SL_CONFIG_AUTO)
+		return dp->config->nap == SL_CONFIG_ON;
+	for (uint32_t i = 0; i < dp->config->nb_ports; i++) {
+		if (dp->ports[i].is_physical)
+			return false;
+	}
+	return true;
+}
+
+int
+sl_datapath_create(const struct sl_config *config, struct sl_datapath **datapath, char *error,
+	size_t error_len)
+{
+	struct sl_datapath *dp = calloc(1, sizeof(*dp));
+	int rc;
+
+	if (dp == NULL)
+		return -ENOMEM;
+	dp->config = config;
+	dp->tsc_hz = rte_get_tsc_hz();
+	dp->tsc_start = rte_rdtsc();
+	rc = dp_lcores_create(dp, error, error_len);
+	if (rc == 0)
+		rc = dp_ports_create(dp, error, error_len);
+	if (rc == 0)
+		rc = dp_tables_create(dp, error, error_len);
+	if (rc == 0)
+		rc = dp_workers_create(dp, error, error_len);
+	if (rc == 0)
+		rc = create_control_rings(dp, error, error_len);
+	if (rc == 0)
+		rc = dp_graphs_create(dp, error, error_len);
+	if (rc != 0) {
+		sl_datapath_destroy(dp);
+		return rc;
+	}
+	dp->may_nap = may_nap(dp);
+	*datapath = dp;
+	return 0;
+}
+
+int
+sl_datapath_start(struct sl_datapath *dp, char *error, size_t error_len)
+{
+	int rc = dp_ports_start(dp, error, error_len);
+
+	if (rc != 0)
+		return rc;
+	dp->is_running = true;
+	for (uint32_t i = 0; i < dp->nb_lcores; i++) {
+		rc = rte_eal_remote_launch(dp_main_loop, dp->lcores[i], dp->lcores[i]->id);
+		if (rc != 0) {
+			snprintf(error, error_len, "lcore %u does not start: %s", dp->lcores[i]->id,
+				rte_strerror(-rc));
+			sl_datapath_stop(dp);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+void
+sl_datapath_drain(struct sl_datapath *dp)
+{
+	atomic_store(&dp->is_draining, true);
+}
+
+static void
+drop_at_shutdown(void *lcore, struct sl_sched_msg *msg, enum sl_sched_drop reason)
+{
+	RTE_SET_USED(reason);
+	dp_drop_message(lcore, dp_mbuf(msg), SL_MESSAGE_DROP_shutdown);
+}
+
+/* What an lcore still holds becomes a counted drop. */
+static void
+drop_waiting(struct dp_lcore *lcore)
+{
+	struct rte_mbuf *m;
+
+	for (uint16_t i = 0; i < lcore->nb_inputs; i++) {
+		while (rte_ring_dequeue(lcore->inputs[i], (void **)&m) == 0) {
+			lcore->worker.taken++;
+			dp_drop_message(lcore, m, SL_MESSAGE_DROP_shutdown);
+		}
+	}
+	if (lcore->sched != NULL)
+		sl_sched_flush(lcore->sched, drop_at_shutdown, lcore);
+	for (uint16_t i = 0; i < lcore->nb_txqs; i++) {
+		struct dp_txq *txq = &lcore->txqs[i];
+
+		for (uint16_t j = 0; j < txq->nb_pending; j++)
+			dp_drop_message(lcore, txq->pending[j], SL_MESSAGE_DROP_shutdown);
+		txq->nb_pending = 0;
+	}
+}
+
+void
+sl_datapath_stop(struct sl_datapath *dp)
+{
+	if (!dp->is_running)
+		return;
+	atomic_store(&dp->must_stop, true);
+	for (uint32_t i = 0; i < dp->nb_lcores; i++)
+		rte_eal_wait_lcore(dp->lcores[i]->id);
+	dp->is_running = false;
+	for (uint32_t i = 0; i < dp->nb_lcores; i++)
+		drop_waiting(dp->lcores[i]);
+	dp_ports_stop(dp);
+}
+
+void
+sl_datapath_destroy(struct sl_datapath *dp)
+{
+	sl_datapath_stop(dp);
+	dp_workers_destroy(dp);
+	dp_lcores_destroy(dp);
+	dp_tables_destroy(dp);
+	rte_ring_free(dp->punt_ring);
+	rte_ring_free(dp->control_ring);
+	/* The pool stays: devices may still hold its mbufs until EAL closes them. */
+	free(dp->ports);
+	free(dp);
+}
+
+uint32_t
+sl_datapath_next_hops(const struct sl_datapath *dp, const struct sl_datapath_next_hop **next_hops)
+{
+	*next_hops = dp->next_hops;
+	return dp->nb_next_hops;
+}
+
+void
+sl_datapath_set_next_hop(struct sl_datapath *dp, uint32_t index, const struct rte_ether_addr *mac)
+{
+	uint64_t word = atomic_load_explicit(&dp->next_hop_words[index], memory_order_relaxed);
+
+	word &= ~DP_NEXT_HOP_USABLE;
+	if (mac != NULL) {
+		word = 0;
+		memcpy(&word, mac, sizeof(*mac));
+		word |= DP_NEXT_HOP_USABLE;
+	}
+	atomic_store_explicit(&dp->next_hop_words[index], word, memory_order_release);
+}
+
+const struct rte_ether_addr *
+sl_datapath_port_mac(const struct sl_datapath *dp, uint32_t port_index)
+{
+	return &dp->ports[port_index].mac;
+}
+
+uint32_t
+sl_datapath_receive(struct sl_datapath *dp, struct sl_datapath_punt *punts, uint32_t max)
+{
+	struct rte_mbuf *m;
+	uint32_t n;
+
+	for (n = 0; n < max && rte_ring_sc_dequeue(dp->punt_ring, (void **)&m) == 0; n++) {
+		const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+
+		punts[n].mbuf = m;
+		punts[n].port_index = dp->port_of_id[m->port]->index;
+		punts[n].eth_len = dp_msg(m)->eth_len;
+		punts[n].type = (uint16_t)(frame[punts[n].eth_len - 2] << 8 |
+			frame[punts[n].eth_len - 1]);
+	}
+	return n;
+}
+
+struct rte_mbuf *
+sl_datapath_alloc(struct sl_datapath *dp)
+{
+	return rte_pktmbuf_alloc(dp->pool);
+}
+
+bool
+sl_datapath_send(struct sl_datapath *dp, uint32_t port_index, struct rte_mbuf *mbuf)
+{
+	mbuf->port = dp->ports[port_index].port_id;
+	if (rte_ring_sp_enqueue(dp->control_ring, mbuf) == 0)
+		return true;
+	sl_datapath_drop(dp, mbuf, SL_FRAME_DROP_control_ring_full);
+	return false;
+}
+
+void
+sl_datapath_drop(struct sl_datapath *dp, struct rte_mbuf *mbuf, enum sl_frame_drop reason)
+{
+	dp->frames_dropped[reason]++;
+	rte_pktmbuf_free(mbuf);
+}

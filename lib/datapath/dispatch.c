@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#include "dp.h"
+
+/*
+ * Source: pulls the messages that are to go next. It takes no more than the ports have room for, so
+ * that messages wait in their queues, where classes count, and not behind a port.
+ */
+
+enum { DELIVER = 0, MAX_WAIT, NB_EDGES };
+
+/* While no backend of a destination can take a message, ask again so much later. */
+#define RETRY_PER_S 1000
+
+struct bind_arg {
+	struct dp_lcore *lcore;
+	const struct dp_shard *shard;
+	uint64_t now;
+	uint64_t retry_at;
+};
+
+static bool
+is_eligible(void *opaque, uint32_t index)
+{
+	struct bind_arg *arg = opaque;
+	const struct sl_datapath *dp = arg->lcore->dp;
+	const struct dp_backend *b = &dp->backends[arg->shard->first_backend + index];
+	const struct sl_gcra *rate;
+	uint64_t word;
+
+	if (arg->lcore->txq_of_port[b->port_id]->room == 0)
+		return false;
+	word = atomic_load_explicit(&dp->next_hop_words[b->next_hop], memory_order_relaxed);
+	if (unlikely(!(word & DP_NEXT_HOP_USABLE)))
+		return false;
+	if (arg->shard->rates == NULL)
+		return true;
+	rate = &arg->shard->rates[index];
+	if (sl_gcra_conforms(rate, arg->now))
+		return true;
+	arg->retry_at = RTE_MIN(arg->retry_at, sl_gcra_due(rate));
+	return false;
+}
+
+static int
+bind_backend(void *opaque, uint32_t dest, uint64_t now, uint64_t *retry_at)
+{
+	struct bind_arg *arg = opaque;
+	struct dp_shard *shard = &arg->lcore->shards[dest];
+	const struct dp_backend *b;
+	int index;
+
+	arg->shard = shard;
+	arg->retry_at = now + arg->lcore->dp->tsc_hz / RETRY_PER_S;
+	index = sl_policy_choose(&shard->policy, is_eligible, arg);
+	if (unlikely(index < 0)) {
+		*retry_at = arg->retry_at;
+		return -1;
+	}
+	if (shard->rates != NULL)
+		sl_gcra_take(&shard->rates[index], now);
+	b = &arg->lcore->dp->backends[shard->first_backend + (uint32_t)index];
+	arg->lcore->txq_of_port[b->port_id]->room--;
+	return (int)(shard->first_backend + (uint32_t)index);
+}
+
+struct drop_arg {
+	struct rte_graph *graph;
+	struct rte_node *node;
+};
+
+/* Only waiting too long makes the scheduler drop here. */
+static void
+drop(void *arg, struct sl_sched_msg *msg, enum sl_sched_drop reason)
+{
+	struct drop_arg *d = arg;
+
+	RTE_ASSERT(reason == SL_SCHED_MAX_WAIT);
+	RTE_SET_USED(reason);
+	rte_node_enqueue_x1(d->graph, d->node, MAX_WAIT, dp_mbuf(msg));
+}
+
+static uint16_t
+dispatch_process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
+{
+	struct sl_sched_msg *msgs[DP_DISPATCH_MAX];
+	struct dp_lcore *lcore = dp_lcore(node);
+	struct bind_arg bind_arg = {.lcore = lcore, .now = lcore->now};
+	struct drop_arg drop_arg = {.graph = graph, .node = node};
+	const struct sl_sched_hooks hooks = {
+		.bind = bind_backend,
+		.bind_arg = &bind_arg,
+		.drop = drop,
+		.drop_arg = &drop_arg,
+	};
+	uint32_t n;
+
+	for (uint16_t i = 0; i < lcore->nb_txqs; i++) {
+		struct dp_txq *txq = &lcore->txqs[i];
+
+		if (unlikely(txq->nb_pending > 0))
+			dp_tx_flush(lcore, txq);
+		txq->room = (uint16_t)(DP_TX_PENDING - txq->nb_pending);
+	}
+	n = sl_sched_dequeue(lcore->sched, lcore->now, msgs, DP_DISPATCH_MAX, &hooks);
+	if (n == 0)
+		return 0;
+	for (uint32_t i = 0; i < n; i++)
+		node->objs[i] = dp_mbuf(msgs[i]);
+	lcore->moved += n;
+	node->idx = (uint16_t)n;
+	rte_node_next_stream_move(graph, node, DELIVER);
+	return (uint16_t)n;
+}
+
+static struct rte_node_register dispatch_node = {
+	.name = "dispatch",
+	.flags = RTE_NODE_SOURCE_F,
+	.init = dp_node_init,
+	.process = dispatch_process,
+	.nb_edges = NB_EDGES,
+	.next_nodes =
+		{
+			[DELIVER] = "deliver",
+			[MAX_WAIT] = DP_DROP(max_wait),
+		},
+};
+
+RTE_NODE_REGISTER(dispatch_node);

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#ifndef DP_H
+#define DP_H
+
+/**
+ * @file
+ * What the nodes share: the data of a message on its way, of an lcore, and of the whole path.
+ * Private to lib/datapath.
+ *
+ * Ownership. A frame or message belongs to the node it was handed to, then to the ring, queue or
+ * port it is put in. A struct dp_lcore is touched by its lcore alone while the path runs; what
+ * other threads may read of it says so.
+ */
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include <rte_ethdev.h>
+#include <rte_graph.h>
+#include <rte_graph_worker.h>
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+#include "sl_datapath.h"
+#include "sl_dedup.h"
+#include "sl_gcra.h"
+#include "sl_hist.h"
+#include "sl_net.h"
+#include "sl_policy.h"
+#include "sl_route.h"
+#include "sl_sched.h"
+#include "sl_wire.h"
+
+#define DP_LCORES_MAX	 64
+#define DP_RX_BURST	 64
+#define DP_DISPATCH_MAX	 256 /* Messages dispatch pulls in a turn. */
+#define DP_TX_PENDING	 512 /* Frames a worker holds for a port that is not taking them. */
+#define DP_PUNT_RING	 1024
+#define DP_CONTROL_RING	 256
+#define DP_MBUF_CACHE	 512
+#define DP_ARENA_BYTES	 (512 * 1024)
+#define DP_CLASS_UNKNOWN UINT8_MAX
+
+/* What travels with a message, in the private area of its mbuf. */
+struct dp_msg {
+	struct sl_sched_msg sched; /* time, destination shard, class, backend */
+	/* From the datagram's first byte, which is the mbuf's, to the message's. */
+	uint8_t message_offset;
+	bool is_sum_known; /* payload_sum is the ones' complement sum of the datagram. */
+	uint16_t payload_sum;
+	uint16_t eth_len; /* Of frames: length of the Ethernet header that was taken off. */
+};
+
+static inline struct dp_msg *
+dp_msg(struct rte_mbuf *m)
+{
+	return rte_mbuf_to_priv(m);
+}
+
+static inline struct rte_mbuf *
+dp_mbuf(struct sl_sched_msg *msg)
+{
+	return RTE_PTR_SUB(container_of(msg, struct dp_msg, sched), sizeof(struct rte_mbuf));
+}
+
+/* A port; immutable while the path runs. Indexed by ethdev port id. */
+struct dp_port {
+	uint16_t port_id;
+	uint32_t index; /* Into the configuration. */
+	struct rte_ether_addr mac;
+	rte_be32_t address;
+	uint16_t vlan;
+	uint16_t mtu;
+	uint16_t nb_rxqs;
+	uint16_t nb_txqs;
+	bool is_udp_sum_sent;
+	bool is_physical;
+	unsigned int
+		known_good; /* SL_NET_*_KNOWN_GOOD that need no check, whatever the mbuf says. */
+};
+
+/* A backend; immutable while the path runs. */
+struct dp_backend {
+	struct sl_net_flow flow;
+	uint32_t next_hop;
+	uint16_t port_id;
+} __rte_cache_aligned;
+
+/*
+ * Where a next hop is: its MAC address in the low 48 bits and this bit when it may be used. One
+ * writer (the control thread), any number of readers.
+ */
+#define DP_NEXT_HOP_USABLE (UINT64_C(1) << 63)
+
+/* A shard (a destination, or a partition of one) as its worker sees it. */
+struct dp_shard {
+	struct sl_policy policy;
+	struct sl_gcra *rates; /* Of its backends; NULL when none has a limit. */
+	uint32_t first_backend;
+	/* Read by the control thread at any time. */
+	uint64_t delivered;
+	uint64_t duplicates;
+	uint64_t dropped;
+} __rte_cache_aligned;
+
+/* Counters of the rx role. */
+struct dp_rx_counters {
+	uint64_t frames;
+	uint64_t frames_dropped[SL_FRAME_DROPS];
+	uint64_t received;
+	uint64_t parse_slow;
+	uint64_t dropped[SL_MESSAGE_DROPS];
+	uint64_t class_dropped[SL_CONFIG_CLASSES_MAX];
+	uint64_t handed; /* Messages given to workers. */
+};
+
+/* Counters of the worker role. */
+struct dp_worker_counters {
+	uint64_t taken; /* Messages come from rx lcores. */
+	uint64_t duplicates;
+	uint64_t delivered;
+	uint64_t dropped[SL_MESSAGE_DROPS];
+	uint64_t class_delivered[SL_CONFIG_CLASSES_MAX];
+	uint64_t class_dropped[SL_CONFIG_CLASSES_MAX];
+	uint64_t queued; /* Filled in when read: waiting messages and frames pending for a port. */
+	uint64_t class_queued[SL_CONFIG_CLASSES_MAX];
+};
+
+/*
+ * How the control thread reads counters that agree with each other. It asks for one part, the lcore
+ * copies that part between two turns. All worker parts are read before any rx part: then what was
+ * handed out is never less than what was taken, and the difference is what is in the rings.
+ */
+enum dp_part { DP_PART_WORKER, DP_PART_RX, DP_PARTS };
+
+struct dp_snapshot {
+	_Atomic uint32_t asked[DP_PARTS];
+	_Atomic uint32_t answered[DP_PARTS];
+	struct dp_rx_counters rx;
+	struct dp_worker_counters worker;
+};
+
+struct dp_rxq {
+	uint16_t port_id;
+	uint16_t queue;
+};
+
+/* A worker's transmit queue on one port, and what the port would not take yet. */
+struct dp_txq {
+	uint16_t port_id;
+	uint16_t queue;
+	uint16_t nb_pending;
+	uint16_t room; /* Frames that dispatch may still choose for this port in this turn. */
+	struct rte_mbuf *pending[DP_TX_PENDING];
+};
+
+struct dp_lcore {
+	unsigned int id;
+	uint32_t roles;
+	struct sl_datapath *dp;
+	struct rte_graph *graph;
+
+	/* The turn. */
+	uint64_t now;	 /* TSC at its begin. */
+	uint64_t now_ms; /* Since the path was created. */
+	uint64_t moved;	 /* Objects that came in or went out in it. */
+
+	/* Role rx. */
+	uint16_t nb_rxqs;
+	uint16_t first_rxq;
+	struct dp_rxq *rxqs;
+	struct rte_ring *to_worker[DP_LCORES_MAX]; /* NULL: the worker is this lcore. */
+	uint64_t *shard_dropped;		   /* Read by the control thread at any time. */
+	uint8_t *arena;
+	uint8_t *rewrite_buf;
+	struct dp_rx_counters rx __rte_cache_aligned;
+
+	/* Role worker. */
+	uint32_t worker_index;
+	bool sends_control; /* It sends the control thread's frames. */
+	uint16_t nb_inputs;
+	uint16_t nb_txqs;
+	struct rte_ring *inputs[DP_LCORES_MAX];
+	struct sl_dedup *dedup;
+	struct sl_sched *sched;
+	struct dp_shard *shards;
+	struct sl_policy_backend *policy_backends;
+	struct sl_gcra *rates; /* Of backends, by shard; limits of none are 0. */
+	size_t dedup_size;
+	size_t sched_size;
+	size_t shards_size;
+	size_t policy_size;
+	size_t rates_size;
+	struct dp_txq *txqs; /* One a configured port. */
+	struct dp_txq *txq_of_port[RTE_MAX_ETHPORTS];
+	struct dp_worker_counters worker __rte_cache_aligned;
+	struct sl_hist latency[SL_CONFIG_CLASSES_MAX]; /* In cycles; read at any time. */
+
+	struct dp_snapshot snapshot __rte_cache_aligned;
+	_Atomic uint64_t busy_cycles;
+	_Atomic uint64_t idle_cycles;
+} __rte_cache_aligned;
+
+struct sl_datapath {
+	const struct sl_config *config;
+	struct dp_port *ports; /* Configured ports, in their order. */
+	struct dp_port *port_of_id[RTE_MAX_ETHPORTS];
+	uint32_t nb_lcores;
+	uint32_t nb_workers;
+	struct dp_lcore *lcores[DP_LCORES_MAX];
+	struct dp_lcore *workers[DP_LCORES_MAX];
+	struct sl_route_table *routes;
+	struct dp_backend *backends;
+	uint32_t nb_backends;
+	uint32_t nb_backend_states; /* A backend has one for each partition. */
+	uint32_t nb_shards;
+	uint32_t *first_shard; /* Of a configured destination. */
+	uint32_t nb_next_hops;
+	struct sl_datapath_next_hop *next_hops;
+	_Atomic uint64_t *next_hop_words;
+	struct rte_mempool *pool;
+	struct rte_ring *punt_ring;
+	struct rte_ring *control_ring;
+	struct rte_graph_cluster_stats *cluster;
+	uint64_t frames_dropped[SL_FRAME_DROPS]; /* By the control thread. */
+	uint64_t tsc_start;
+	uint64_t tsc_hz;
+	uint32_t queue_capacity; /* Messages that may wait, a worker. */
+	struct sl_datapath_memory memory;
+	bool is_running;
+	bool may_nap;
+	_Atomic bool is_draining;
+	_Atomic bool must_stop;
+	unsigned int nb_notices;
+	char notices[8][160];
+};
+
+/* The lcore a node runs on; set when its graph is created. */
+struct dp_node_ctx {
+	struct dp_lcore *lcore;
+};
+
+static inline struct dp_lcore *
+dp_lcore(const struct rte_node *node)
+{
+	return ((const struct dp_node_ctx *)node->ctx)->lcore;
+}
+
+/* The init function of every node. */
+int dp_node_init(const struct rte_graph *graph, struct rte_node *node);
+
+/*
+ * The end of a node whose objects mostly go one way: objs[0..n) go to edge `next`. When that is all
+ * of them the stream is handed on as it is.
+ */
+static inline uint16_t
+dp_forward(struct rte_graph *graph, struct rte_node *node, rte_edge_t next, void **objs, uint16_t n,
+	uint16_t nb_objs)
+{
+	if (likely(n == nb_objs))
+		rte_node_next_stream_move(graph, node, next);
+	else if (n > 0)
+		rte_node_enqueue(graph, node, next, objs, n);
+	return nb_objs;
+}
+
+/* Node names of the drops, for next_nodes. */
+#define DP_DROP(reason) "drop_" #reason
+
+/* Count a message that goes, on this lcore's worker side, and free it. */
+void dp_drop_message(struct dp_lcore *lcore, struct rte_mbuf *m, enum sl_message_drop reason);
+
+/* Try to send what is pending for a port. */
+void dp_tx_flush(struct dp_lcore *lcore, struct dp_txq *txq);
+
+/* One lcore's loop; runs until must_stop. */
+int dp_main_loop(void *lcore);
+
+/* Answer a request of the control thread for counters, between two turns. */
+void dp_answer(struct dp_lcore *lcore);
+void dp_copy_part(struct dp_lcore *lcore, enum dp_part part);
+
+/* Parts of sl_datapath_create(); each returns 0 or -errno with one line in `error`. */
+int dp_ports_create(struct sl_datapath *dp, char *error, size_t error_len);
+int dp_ports_start(struct sl_datapath *dp, char *error, size_t error_len);
+void dp_ports_stop(struct sl_datapath *dp);
+int dp_pool_create(struct sl_datapath *dp, char *error, size_t error_len);
+int dp_lcores_create(struct sl_datapath *dp, char *error, size_t error_len);
+int dp_tables_create(struct sl_datapath *dp, char *error, size_t error_len);
+int dp_graphs_create(struct sl_datapath *dp, char *error, size_t error_len);
+int dp_cluster_create(struct sl_datapath *dp, char *error, size_t error_len);
+void dp_lcores_destroy(struct sl_datapath *dp);
+int dp_workers_create(struct sl_datapath *dp, char *error, size_t error_len);
+void dp_tables_destroy(struct sl_datapath *dp);
+void dp_workers_destroy(struct sl_datapath *dp);
+
+/*
+ * Zeroed memory for a large table, in huge pages where there are any. NULL when there is not
+ * enough; `what` it was for goes into `error`.
+ */
+void *dp_table_alloc(size_t size, const char *what, char *error, size_t error_len);
+void dp_table_free(void *table, size_t size);
+
+void dp_notice(struct sl_datapath *dp, const char *format, ...) __rte_format_printf(2, 3);
+
+#endif /* DP_H */

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#include "dp.h"
+
+/* Puts messages into the queues of their destinations, where they wait for dispatch. */
+
+enum { QUEUE_FULL = 0, PUSHED_OUT, MAX_WAIT, NB_EDGES };
+
+struct drop_arg {
+	struct rte_graph *graph;
+	struct rte_node *node;
+};
+
+static void
+drop(void *arg, struct sl_sched_msg *msg, enum sl_sched_drop reason)
+{
+	static const rte_edge_t edges[] = {
+		[SL_SCHED_QUEUE_FULL] = QUEUE_FULL,
+		[SL_SCHED_PUSHED_OUT] = PUSHED_OUT,
+		[SL_SCHED_MAX_WAIT] = MAX_WAIT,
+	};
+	struct drop_arg *d = arg;
+
+	rte_node_enqueue_x1(d->graph, d->node, edges[reason], dp_mbuf(msg));
+}
+
+static uint16_t
+enqueue_process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
+{
+	struct drop_arg arg = {.graph = graph, .node = node};
+	struct dp_lcore *lcore = dp_lcore(node);
+
+	for (uint16_t i = 0; i < nb_objs; i++) {
+		struct dp_msg *msg = dp_msg(objs[i]);
+
+		/* For dispatch, later in this turn. */
+		rte_prefetch0_write(&lcore->shards[msg->sched.dest]);
+		sl_sched_enqueue(lcore->sched, &msg->sched, lcore->now, drop, &arg);
+	}
+	return nb_objs;
+}
+
+static struct rte_node_register enqueue_node = {
+	.name = "enqueue",
+	.init = dp_node_init,
+	.process = enqueue_process,
+	.nb_edges = NB_EDGES,
+	.next_nodes =
+		{
+			[QUEUE_FULL] = DP_DROP(queue_full),
+			[PUSHED_OUT] = DP_DROP(pushed_out),
+			[MAX_WAIT] = DP_DROP(max_wait),
+		},
+};
+
+RTE_NODE_REGISTER(enqueue_node);

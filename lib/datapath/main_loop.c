@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#include <unistd.h>
+
+#include <sys/prctl.h>
+
+#include <rte_cycles.h>
+
+#include "dp.h"
+
+/* Empty turns in a row before a nap: at a microsecond or less a turn, well under a millisecond. */
+#define IDLE_TURNS 256
+
+/* Old dedup entries an idle turn lets go. */
+#define EXPIRE_BURST 64
+
+static void
+idle(struct dp_lcore *lcore, uint32_t turns)
+{
+	if (lcore->dedup != NULL)
+		sl_dedup_expire(lcore->dedup, lcore->now_ms, EXPIRE_BURST);
+	if (lcore->dp->may_nap && turns >= IDLE_TURNS)
+		usleep(lcore->dp->config->nap_us);
+}
+
+int
+dp_main_loop(void *arg)
+{
+	struct dp_lcore *lcore = arg;
+	struct sl_datapath *dp = lcore->dp;
+	uint64_t per_ms = dp->tsc_hz / 1000, end, busy = 0, idle_cycles = 0;
+	uint32_t idle_turns = 0;
+
+	/* Naps of microseconds; the default slack of 50 would double them. */
+	prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
+	lcore->now = rte_rdtsc();
+	while (!atomic_load_explicit(&dp->must_stop, memory_order_relaxed)) {
+		lcore->now_ms = (lcore->now - dp->tsc_start) / per_ms;
+		lcore->moved = 0;
+		rte_graph_walk(lcore->graph);
+		dp_answer(lcore);
+		end = rte_rdtsc();
+		if (lcore->moved > 0) {
+			busy += end - lcore->now;
+			atomic_store_explicit(&lcore->busy_cycles, busy, memory_order_relaxed);
+			idle_turns = 0;
+		} else {
+			idle_cycles += end - lcore->now;
+			atomic_store_explicit(
+				&lcore->idle_cycles, idle_cycles, memory_order_relaxed);
+			idle(lcore, ++idle_turns);
+			end = rte_rdtsc();
+		}
+		lcore->now = end;
+	}
+	return 0;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#include "dp.h"
+
+/*
+ * Hands messages to their ports. A message is delivered when a port has taken it. What a port does
+ * not take stays pending, in order, and is tried again once a turn; dispatch sees to it that there
+ * is room.
+ */
+
+/* Count what a port has taken; its mbufs are the port's by now, so this was noted before. */
+struct taken {
+	uint32_t dest;
+	uint8_t class_index;
+	uint64_t time;
+};
+
+static inline void
+note(struct taken *taken, struct rte_mbuf *m)
+{
+	const struct dp_msg *msg = dp_msg(m);
+
+	taken->dest = msg->sched.dest;
+	taken->class_index = msg->sched.class_index;
+	taken->time = msg->sched.time;
+}
+
+static inline void
+count(struct dp_lcore *lcore, const struct taken *taken, uint16_t n)
+{
+	uint64_t now = rte_rdtsc();
+
+	for (uint16_t i = 0; i < n; i++) {
+		lcore->shards[taken[i].dest].delivered++;
+		lcore->worker.class_delivered[taken[i].class_index]++;
+		sl_hist_add(&lcore->latency[taken[i].class_index],
+			now > taken[i].time ? now - taken[i].time : 0);
+	}
+	lcore->worker.delivered += n;
+	lcore->moved += n;
+}
+
+/* Send a batch. Returns how many the port took, from the first on. */
+static inline uint16_t
+try_send(struct dp_lcore *lcore, const struct dp_txq *txq, struct rte_mbuf **mbufs, uint16_t n)
+{
+	struct taken taken[DP_TX_PENDING];
+	uint16_t sent;
+
+	for (uint16_t i = 0; i < n; i++)
+		note(&taken[i], mbufs[i]);
+	sent = rte_eth_tx_burst(txq->port_id, txq->queue, mbufs, n);
+	count(lcore, taken, sent);
+	return sent;
+}
+
+void
+dp_tx_flush(struct dp_lcore *lcore, struct dp_txq *txq)
+{
+	uint16_t sent = try_send(lcore, txq, txq->pending, txq->nb_pending);
+
+	txq->nb_pending -= sent;
+	memmove(txq->pending, &txq->pending[sent], txq->nb_pending * sizeof(txq->pending[0]));
+}
+
+static void
+send_or_hold(struct dp_lcore *lcore, struct dp_txq *txq, struct rte_mbuf **mbufs, uint16_t n)
+{
+	uint16_t sent = 0;
+
+	/* Not past those that wait already. */
+	if (likely(txq->nb_pending == 0))
+		sent = try_send(lcore, txq, mbufs, n);
+	RTE_ASSERT(txq->nb_pending + n - sent <= DP_TX_PENDING);
+	memcpy(&txq->pending[txq->nb_pending], &mbufs[sent], (n - sent) * sizeof(mbufs[0]));
+	txq->nb_pending += n - sent;
+}
+
+static uint16_t
+port_tx_process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
+{
+	struct rte_mbuf **mbufs = (struct rte_mbuf **)objs;
+	struct dp_lcore *lcore = dp_lcore(node);
+	uint16_t begin = 0, end;
+
+	/* Runs for one port are the rule: destinations take turns of several messages. */
+	for (; begin < nb_objs; begin = end) {
+		for (end = begin + 1; end < nb_objs && mbufs[end]->port == mbufs[begin]->port;)
+			end++;
+		send_or_hold(lcore, lcore->txq_of_port[mbufs[begin]->port], &mbufs[begin],
+			(uint16_t)(end - begin));
+	}
+	return nb_objs;
+}
+
+static struct rte_node_register port_tx_node = {
+	.name = "port_tx",
+	.init = dp_node_init,
+	.process = port_tx_process,
+};
+
+RTE_NODE_REGISTER(port_tx_node);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#ifndef SL_DROP_H
+#define SL_DROP_H
+
+/**
+ * @file
+ * Every reason for which the path drops something. Each is a node of the graph by the name
+ * "drop_REASON" and a key of that name in the statistics.
+ *
+ * A *frame* is dropped before it is known to hold messages; a *message* afterwards. The words of
+ * lib/net and lib/wire are repeated here in their order, see frame_drop_of_net() and
+ * frame_drop_of_wire().
+ */
+
+#define SL_FRAME_DROP_LIST(X)                                                                      \
+	X(eth_truncated)                                                                           \
+	X(eth_not_for_us)                                                                          \
+	X(eth_wrong_vlan)                                                                          \
+	X(eth_unknown_type)                                                                        \
+	X(ip_truncated)                                                                            \
+	X(ip_bad_header)                                                                           \
+	X(ip_bad_checksum)                                                                         \
+	X(ip_fragment)                                                                             \
+	X(ip_not_for_us)                                                                           \
+	X(ip_unknown_proto)                                                                        \
+	X(udp_truncated)                                                                           \
+	X(udp_bad_length)                                                                          \
+	X(udp_bad_checksum)                                                                        \
+	X(udp_unknown_port)                                                                        \
+	X(bad_magic)                                                                               \
+	X(malformed)                                                                               \
+	X(missing_field)                                                                           \
+	X(bad_priority)                                                                            \
+	X(too_many_messages)                                                                       \
+	X(too_complex)                                                                             \
+	X(empty)                                                                                   \
+	X(no_session)                                                                              \
+	X(scattered)                                                                               \
+	X(arp_malformed)                                                                           \
+	X(arp_not_for_us)                                                                          \
+	X(icmp_not_echo)                                                                           \
+	X(punt_ring_full)                                                                          \
+	X(control_ring_full)
+
+#define SL_MESSAGE_DROP_LIST(X)                                                                    \
+	X(no_destination)                                                                          \
+	X(no_mbuf)                                                                                 \
+	X(shard_ring_full)                                                                         \
+	X(queue_full)                                                                              \
+	X(pushed_out)                                                                              \
+	X(max_wait)                                                                                \
+	X(too_big)                                                                                 \
+	X(shutdown)
+
+enum sl_frame_drop {
+#define X(name) SL_FRAME_DROP_##name,
+	SL_FRAME_DROP_LIST(X)
+#undef X
+		SL_FRAME_DROPS
+};
+
+enum sl_message_drop {
+#define X(name) SL_MESSAGE_DROP_##name,
+	SL_MESSAGE_DROP_LIST(X)
+#undef X
+		SL_MESSAGE_DROPS
+};
+
+/** The words of a reason: "ip_fragment", ... */
+const char *sl_frame_drop_name(enum sl_frame_drop reason);
+const char *sl_message_drop_name(enum sl_message_drop reason);
+
+#endif /* SL_DROP_H */

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#include "dp.h"
+
+/* Writes the IPv4 and UDP headers of the backend in front of a datagram. */
+
+enum { ETH_OUTPUT = 0, TOO_BIG, NB_EDGES };
+
+#define HEADERS (sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr))
+
+static uint16_t
+udp_output_process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
+{
+	const struct sl_datapath *dp = dp_lcore(node)->dp;
+	uint16_t n = 0;
+
+	for (uint16_t i = 0; i < nb_objs; i++) {
+		struct rte_mbuf *m = objs[i];
+		struct dp_msg *msg = dp_msg(m);
+		const struct dp_backend *b = &dp->backends[msg->sched.backend];
+		const struct dp_port *port = dp->port_of_id[b->port_id];
+		uint16_t len = m->data_len;
+		uint8_t *p;
+
+		m->port = b->port_id;
+		if (unlikely(len + HEADERS > port->mtu)) {
+			rte_node_enqueue_x1(graph, node, TOO_BIG, m);
+			continue;
+		}
+		if (port->is_udp_sum_sent && !msg->is_sum_known)
+			msg->payload_sum = sl_net_sum(rte_pktmbuf_mtod(m, void *), len);
+		/* There is room: these headers, or longer ones, were here when it came. */
+		p = (uint8_t *)rte_pktmbuf_prepend(m, HEADERS);
+		sl_net_flow_write(
+			&b->flow, p, len, port->is_udp_sum_sent ? &msg->payload_sum : NULL);
+		objs[n++] = m;
+	}
+	return dp_forward(graph, node, ETH_OUTPUT, objs, n, nb_objs);
+}
+
+static struct rte_node_register udp_output_node = {
+	.name = "udp_output",
+	.init = dp_node_init,
+	.process = udp_output_process,
+	.nb_edges = NB_EDGES,
+	.next_nodes =
+		{
+			[ETH_OUTPUT] = "eth_output",
+			[TOO_BIG] = DP_DROP(too_big),
+		},
+};
+
+RTE_NODE_REGISTER(udp_output_node);

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#include "sl_wire.h"
+
+static uint8_t *
+put_varint(uint8_t *p, uint32_t v)
+{
+	while (v >= 0x80) {
+		*p++ = (uint8_t)(v | 0x80);
+		v >>= 7;
+	}
+	*p++ = (uint8_t)v;
+	return p;
+}
+
+static uint32_t
+message_len(uint32_t payload_len)
+{
+	/* proto3 leaves an empty payload out. */
+	return payload_len == 0
+		? SL_WIRE_MESSAGE_MIN
+		: SL_WIRE_MESSAGE_MIN + 1 + sl_wire_varint_len(payload_len) + payload_len;
+}
+
+size_t
+sl_wire_message_size(uint32_t payload_len)
+{
+	uint32_t len = message_len(payload_len);
+
+	return 1 + sl_wire_varint_len(len) + len;
+}
+
+uint8_t *
+sl_wire_put_header(uint8_t *p, uint32_t epoch, uint64_t session)
+{
+	p[0] = 0x0d;
+	sl_wire_put32(p + 1, SL_WIRE_MAGIC);
+	p[SL_WIRE_OFF_EPOCH - 1] = 0x15;
+	sl_wire_put32(p + SL_WIRE_OFF_EPOCH, epoch);
+	p[SL_WIRE_OFF_SESSION - 1] = 0x19;
+	sl_wire_put64(p + SL_WIRE_OFF_SESSION, session);
+	return p + SL_WIRE_HEADER_LEN;
+}
+
+uint8_t *
+sl_wire_put_envelope(uint8_t *p, uint32_t len)
+{
+	*p++ = SL_WIRE_TAG_MESSAGE;
+	return put_varint(p, len);
+}
+
+static void
+put_field64(uint8_t *message, unsigned int offset, uint8_t tag, uint64_t value)
+{
+	message[offset - 1] = tag;
+	sl_wire_put64(message + offset, value);
+}
+
+uint8_t *
+sl_wire_put_message(uint8_t *p, const struct sl_wire_message *m)
+{
+	p = sl_wire_put_envelope(p, message_len(m->payload_len));
+	put_field64(p, SL_WIRE_OFF_SOURCE, 0x09, m->key.source);
+	put_field64(p, SL_WIRE_OFF_ID_HIGH, 0x11, m->key.id_high);
+	put_field64(p, SL_WIRE_OFF_ID_LOW, 0x19, m->key.id_low);
+	put_field64(p, SL_WIRE_OFF_DEST, 0x21, m->key.destination);
+	put_field64(p, SL_WIRE_OFF_SEQUENCE, 0x29, m->sequence);
+	put_field64(p, SL_WIRE_OFF_TIMESTAMP, 0x31, m->timestamp_ns);
+	put_field64(p, SL_WIRE_OFF_TYPE, 0x39, m->type);
+	p[SL_WIRE_OFF_PRIORITY - 1] = 0x45;
+	sl_wire_put32(p + SL_WIRE_OFF_PRIORITY, m->priority);
+	p[SL_WIRE_OFF_FLAGS - 1] = 0x4d;
+	sl_wire_put32(p + SL_WIRE_OFF_FLAGS, m->flags);
+	p += SL_WIRE_MESSAGE_MIN;
+	if (m->payload_len != 0) {
+		*p++ = SL_WIRE_TAG_PAYLOAD;
+		p = put_varint(p, m->payload_len);
+		memcpy(p, m->payload, m->payload_len);
+		p += m->payload_len;
+	}
+	return p;
+}
