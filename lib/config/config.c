@@ -164,7 +164,9 @@ read_text(struct sl_config_reader *reader)
 		return ret;
 	err = cyaml_load_data((const uint8_t *)reader->text, reader->text_len, &cyaml_config,
 		&sl_config_schema, &raw, NULL);
-	if (err == CYAML_ERR_OOM)
+	/* The scan has parsed the same text: only memory can fail the parser now. */
+	if (err == CYAML_ERR_OOM || err == CYAML_ERR_LIBYAML_PARSER_INIT ||
+		err == CYAML_ERR_LIBYAML_PARSER)
 		return sl_config_no_memory(reader);
 	if (err != CYAML_OK)
 		return file_fail(reader, "libcyaml refuses it: %s; compare it with the reference",

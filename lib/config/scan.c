@@ -282,6 +282,9 @@ scan_flag(struct scan *scan, const cyaml_schema_value_t *schema, const yaml_even
 	char choices[128];
 
 	list_choices(schema, choices, sizeof(choices));
+	if (scan->frames[scan->depth - 1].count > schema->enumeration.count)
+		return scan_fail(
+			scan, line_of(event), "too many entries; give each of %s once", choices);
 	if (event->type != YAML_SCALAR_EVENT)
 		return scan_fail(scan, line_of(event), "must be a word; give one of: %s", choices);
 	text = (const char *)event->data.scalar.value;
@@ -468,6 +471,45 @@ syntax_error(const struct scan *scan, const yaml_parser_t *parser)
 		parser->problem != NULL ? parser->problem : "cannot be parsed", mark->column + 1);
 }
 
+/* Does a line begin at this byte? YAML's line breaks are LF, CR, NEL, LS and PS. */
+static bool
+is_line_start(const char *text, size_t offset)
+{
+	static const char *const breaks[] = {
+		"\n", "\r", "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9"};
+	size_t len, i;
+
+	if (offset == 0 || (offset == 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0))
+		return true;
+	for (i = 0; i < sizeof(breaks) / sizeof(breaks[0]); i++) {
+		len = strlen(breaks[i]);
+		if (offset >= len && memcmp(text + offset - len, breaks[i], len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What libyaml would take and this reader does not: UTF-16, and directives, because a %TAG costs a
+ * look at all those before it: 300,000 of them would take minutes.
+ */
+static int
+check_text(const struct scan *scan)
+{
+	const struct sl_config_reader *reader = scan->reader;
+	const char *p = reader->text, *end = reader->text + reader->text_len;
+
+	if (reader->text_len >= 2 &&
+		(memcmp(p, "\xff\xfe", 2) == 0 || memcmp(p, "\xfe\xff", 2) == 0))
+		return scan_fail(scan, 1, "the file is UTF-16; save the file as UTF-8");
+	for (; p < end && (p = memchr(p, '%', (size_t)(end - p))) != NULL; p++) {
+		if (is_line_start(reader->text, (size_t)(p - reader->text)))
+			return scan_fail(scan, line_of_byte(reader, (size_t)(p - reader->text)),
+				"YAML directives (%%) are not taken; leave the line out");
+	}
+	return 0;
+}
+
 static int
 scan_text(struct scan *scan)
 {
@@ -475,8 +517,11 @@ scan_text(struct scan *scan)
 	yaml_parser_t parser;
 	yaml_event_t event;
 	bool is_end = false;
-	int ret = 0;
+	int ret;
 
+	ret = check_text(scan);
+	if (ret < 0)
+		return ret;
 	if (!yaml_parser_initialize(&parser))
 		return sl_config_no_memory(scan->reader);
 	yaml_parser_set_input_string(

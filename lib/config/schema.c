@@ -245,7 +245,7 @@ const struct sl_config_number sl_config_port_numbers[] = {
 };
 
 const struct sl_config_number sl_config_lcore_numbers[] = {
-	NUMBER(raw_lcore, lcore, sl_config_lcore, lcore, 0, RTE_MAX_LCORE - 1, 0),
+	NUMBER(raw_lcore, lcore, sl_config_lcore, lcore, 0, RTE_MAX_LCORE - 1, -1),
 	{NULL},
 };
 

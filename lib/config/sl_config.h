@@ -166,8 +166,9 @@ struct sl_config {
  *
  * @param path          the file
  * @param[out] config   set on success; free with sl_config_free()
- * @param[out] error    on failure one line without a newline: "FILE:LINE: KEY: what is wrong and
- *                      what would be right"; always terminated
+ * @param[out] error    on failure one line without a newline: "FILE:LINE: KEY.PATH: what is wrong;
+ *                      what would be right", without KEY.PATH or LINE where the file as a whole is
+ *                      meant; always terminated
  * @param error_len     size of @p error
  * @return 0; -ENOENT, -EACCES, ... when the file cannot be read; -EINVAL when it is wrong; -ENOMEM
  */

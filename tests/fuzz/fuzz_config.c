@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+
+/*
+ * Any bytes as a configuration file: either a configuration that holds what sl_config.h promises,
+ * or one line that says why not.
+ */
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sl_config.h>
+
+#define PATH	"fuzz.yaml"
+#define REFUSED PATH ": libcyaml refuses it"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static void
+require(bool is_true, const char *what)
+{
+	if (is_true)
+		return;
+	fprintf(stderr, "broken promise: %s\n", what);
+	abort();
+}
+
+static bool
+is_configured(const struct sl_config *config, uint32_t level)
+{
+	uint32_t i;
+
+	for (i = 0; i < config->nb_classes; i++) {
+		if (config->classes[i].level == level)
+			return true;
+	}
+	return false;
+}
+
+static void
+check_name(const struct sl_config *config, uint64_t key, const char *name)
+{
+	const char *found = sl_config_name_of(config, key);
+
+	require(found != NULL && strcmp(found, name) == 0, "a name is found by its key");
+	require(name[0] != '\0' && strlen(name) <= SL_CONFIG_NAME_MAX, "names are of good length");
+}
+
+static void
+check_destination(const struct sl_config *config, const struct sl_config_destination *destination)
+{
+	const struct sl_config_backend *backend;
+	uint32_t i;
+
+	check_name(config, destination->key, destination->name);
+	require(is_configured(config, destination->default_class), "the default class is there");
+	require(destination->burst_msgs >= 1, "a burst is at least one message");
+	require(destination->queue_capacity >= 1 && destination->queue_capacity <= 1 << 24,
+		"a queue has bounds");
+	require(destination->partitions >= 1 && destination->partitions <= SL_CONFIG_PARTITIONS_MAX,
+		"partitions have bounds");
+	require(destination->nb_backends >= 1 && destination->nb_backends <= SL_CONFIG_BACKENDS_MAX,
+		"there are backends");
+	for (i = 0; i < destination->nb_backends; i++) {
+		backend = &destination->backends[i];
+		require(backend->port_index < config->nb_ports, "a backend has a port");
+		require(backend->next_hop == backend->address ||
+				backend->next_hop == config->ports[backend->port_index].gateway,
+			"a backend is reached");
+		require(backend->next_hop != 0 && backend->weight >= 1 && backend->port >= 1,
+			"a backend is complete");
+	}
+}
+
+static void
+check_config(const struct sl_config *config)
+{
+	uint32_t share = 0, i;
+
+	require(config->nb_ports >= 1 && config->nb_ports <= SL_CONFIG_PORTS_MAX, "ports");
+	require(config->nb_classes >= 1 && config->nb_classes <= SL_CONFIG_CLASSES_MAX, "classes");
+	for (i = 0; i < config->nb_classes; i++) {
+		require(i == 0 || config->classes[i].level > config->classes[i - 1].level,
+			"classes are sorted");
+		share += config->classes[i].min_share_percent;
+	}
+	require(share <= 100, "shares fit");
+	for (i = 0; i < config->nb_destinations; i++)
+		check_destination(config, &config->destinations[i]);
+	for (i = 0; i < config->nb_rules; i++)
+		require(is_configured(config, config->rules[i].level), "a rule's class is there");
+	for (i = 0; i < config->nb_lcores; i++)
+		require(config->lcores[i].roles != 0, "an lcore has a role");
+	require((config->ring_size & (config->ring_size - 1)) == 0, "ring size");
+	require(config->arp_retry_max_ms >= config->arp_retry_ms, "retries grow");
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct sl_config *config;
+	char error[512];
+	int ret;
+
+	ret = sl_config_parse(PATH, (const char *)data, len, &config, error, sizeof(error));
+	if (ret == 0) {
+		require(error[0] == '\0', "no error, no text");
+		check_config(config);
+	} else {
+		require(config == NULL, "no configuration after an error");
+		require(strncmp(error, PATH ":", strlen(PATH ":")) == 0, "the file is named");
+		require(strchr(error, '\n') == NULL, "one line");
+		require(strncmp(error, REFUSED, strlen(REFUSED)) != 0,
+			"libcyaml takes what the scan takes");
+	}
+	sl_config_free(config);
+	return 0;
+}
