@@ -1,0 +1,169 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Sluice authors
+"""Write the seeds of fuzz_datagram and fuzz_headers: one file a case, named after it.
+
+    tests/fuzz/make_corpus.py
+
+Run it again when the wire format gains a field; the files are kept in the repository so that the
+fuzzers need neither Python nor scapy.
+"""
+import pathlib
+import struct
+
+from scapy.all import ARP, ICMP, IP, UDP, Dot1Q, Ether, IPOption_NOP, Raw, fragment
+
+CORPUS = pathlib.Path(__file__).resolve().parent / "corpus"
+MAGIC = 0x31434C53
+OUR_MAC, OUR_IP = "02:00:00:00:00:01", "10.0.0.1"
+PEER_MAC, PEER_IP = "02:00:00:00:00:02", "10.0.0.2"
+
+
+def varint(value):
+    out = b""
+    while value >= 0x80:
+        out += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
+def field(number, wire_type, value):
+    tag = varint(number << 3 | wire_type)
+    if wire_type == 0:
+        return tag + varint(value)
+    if wire_type == 1:
+        return tag + struct.pack("<Q", value)
+    if wire_type == 5:
+        return tag + struct.pack("<I", value)
+    return tag + varint(len(value)) + value
+
+
+def fixed(priority=2, skip=()):
+    parts = [(n, field(n, 1, n * 0x0101010101010101)) for n in range(1, 8)]
+    parts += [(8, field(8, 5, priority)), (9, field(9, 5, 1))]
+    return [part for n, part in parts if n not in skip]
+
+
+def header(magic=MAGIC, epoch=3, session=4):
+    return field(1, 5, magic) + field(2, 5, epoch) + field(3, 1, session)
+
+
+def message(payload=b"soup", tail=b"", **more):
+    return b"".join(fixed(**more)) + (field(15, 2, payload) if payload else b"") + tail
+
+
+def datagram(*messages, tail=b"", **more):
+    return header(**more) + b"".join(field(4, 2, m) for m in messages) + tail
+
+
+def datagram_seeds():
+    good = datagram(message())
+    ack = field(5, 2, field(1, 1, 9) + field(2, 1, 5) + field(4, 2, b"\x05") + field(7, 5, 100))
+    probe = field(6, 2, field(1, 1, 77) + field(2, 0, 1) + field(3, 5, 12))
+    subscribe = field(7, 2, field(1, 2, b"table1") + field(2, 2, b"kitchen1") + field(5, 0, 1))
+    yield "single", good
+    yield "no-payload", datagram(message(b""))
+    yield "three-messages", datagram(message(), message(b""), message(b"x" * 200))
+    yield "payload-127", datagram(message(b"p" * 127))
+    yield "payload-128", datagram(message(b"p" * 128))
+    yield "payload-1400", datagram(message(b"p" * 1400))
+    yield "id-text", datagram(message(tail=field(16, 2, b"order-1")))
+    yield "id-text-nul", datagram(message(tail=field(16, 2, b"order\x00one")))
+    yield "id-text-twice", datagram(message(tail=field(16, 2, b"a") + field(16, 2, b"b")))
+    yield "unknown-trailing", datagram(message(
+        tail=field(17, 0, 300) + field(18, 1, 1) + field(19, 2, b"z") + field(20, 5, 1)))
+    yield "unknown-reserved-number", datagram(message(tail=field(12, 0, 1)))
+    yield "unknown-large-number", datagram(message(tail=field((1 << 29) - 1, 2, b"far")))
+    yield "unknown-number-zero", datagram(message(tail=b"\x82\x00\x01z"))
+    yield "unknown-long-length", datagram(message(tail=b"\x9a\x01\x81\x80\x80\x80\x00z"))
+    yield "unknown-group", datagram(message(tail=b"\xa3\x01\xa4\x01"))
+    yield "unknown-in-datagram", datagram(message(), tail=field(9, 0, 1))
+    yield "out-of-order", header() + field(4, 2, b"".join(reversed(fixed())) + field(15, 2, b"x"))
+    yield "magic-last", field(4, 2, message()) + header()
+    yield "optional-missing", datagram(b"".join(fixed(skip=(5, 6, 7, 8, 9))))
+    yield "destination-missing", datagram(message(skip=(4,)))
+    yield "field-twice", datagram(message() + field(1, 1, 99))
+    yield "priority-9", datagram(message(priority=9))
+    yield "wrong-magic", datagram(message(), magic=0x0BADC0DE)
+    yield "magic-twice", field(1, 5, 7) + datagram(message())
+    yield "no-magic", field(2, 5, 3) + field(4, 2, message())
+    yield "header-only", header()
+    yield "empty", b""
+    yield "truncated", good[:-3]
+    yield "truncated-header", good[:11]
+    yield "ack", header() + ack
+    yield "message-and-extras", datagram(message(), tail=ack + ack + probe + subscribe)
+    yield "varint-11-bytes", datagram(message(tail=b"\x88\x01" + b"\xff" * 10 + b"\x01"))
+    yield "length-beyond-end", header() + b"\x22\xff\xff\x03" + message()
+    yield "length-4-gib", header() + b"\x22\xff\xff\xff\xff\x0f" + message()
+    yield "length-not-minimal", header() + b"\x22\xcf\x80\x00" + message()
+    yield "wrong-wire-type", datagram(b"\x0a\x01x" + message())
+    yield "257-messages", datagram(*[message(b"")] * 257)
+    yield "2000-empty-messages", header() + b"\x22\x00" * 2000
+
+
+def frame(payload=b"order", **udp):
+    return (Ether(dst=OUR_MAC, src=PEER_MAC) / IP(src=PEER_IP, dst=OUR_IP) /
+            UDP(sport=40000, dport=7500, **udp) / Raw(payload))
+
+
+def header_seeds():
+    eth = Ether(dst=OUR_MAC, src=PEER_MAC)
+    ip = IP(src=PEER_IP, dst=OUR_IP)
+    good = bytes(frame())
+    yield "udp", good
+    yield "udp-odd", bytes(frame(b"odd"))
+    yield "udp-empty", bytes(frame(b""))
+    yield "udp-1400", bytes(frame(bytes(range(200)) * 7))
+    yield "udp-no-checksum", bytes(frame(chksum=0))
+    yield "udp-bad-checksum", bytes(frame(chksum=0x1234))
+    yield "udp-padded", good + bytes(20)
+    yield "udp-other-port", bytes(eth / ip / UDP(dport=53) / Raw(b"x"))
+    yield "udp-short-length", bytes(frame(len=7))
+    yield "udp-long-length", bytes(frame(len=2000))
+    yield "udp-length-0", bytes(frame(len=0))
+    yield "vlan-7", bytes(Ether(dst=OUR_MAC, src=PEER_MAC) / Dot1Q(vlan=7) / ip /
+                          UDP(dport=7500) / Raw(b"tagged"))
+    yield "vlan-0", bytes(eth / Dot1Q(vlan=0, prio=5) / ip / UDP(dport=7500) / Raw(b"prio"))
+    yield "vlan-twice", bytes(eth / Dot1Q(vlan=7) / Dot1Q(vlan=8) / ip / UDP(dport=7500))
+    yield "vlan-truncated", bytes(eth / Dot1Q(vlan=7))[:16]
+    yield "options", bytes(eth / IP(src=PEER_IP, dst=OUR_IP, options=[IPOption_NOP()] * 40) /
+                           UDP(dport=7500) / Raw(b"options"))
+    pieces = fragment(IP(src=PEER_IP, dst=OUR_IP) / UDP(dport=7500) / Raw(b"f" * 64), fragsize=32)
+    yield "fragment-first", bytes(eth / pieces[0])
+    yield "fragment-last", bytes(eth / pieces[-1])
+    yield "ip-bad-checksum", bytes(eth / IP(src=PEER_IP, dst=OUR_IP, chksum=1) / UDP(dport=7500))
+    yield "ip-version-6", good[:14] + b"\x65" + good[15:]
+    yield "ip-ihl-4", good[:14] + b"\x44" + good[15:]
+    yield "ip-ihl-15", good[:14] + b"\x4f" + good[15:]
+    yield "ip-length-0", good[:16] + b"\0\0" + good[18:]
+    yield "ip-length-65535", good[:16] + b"\xff\xff" + good[18:]
+    yield "ip-not-for-us", bytes(eth / IP(src=PEER_IP, dst="10.0.0.9") / UDP(dport=7500))
+    yield "tcp", bytes(eth / IP(src=PEER_IP, dst=OUR_IP, proto=6) / Raw(bytes(20)))
+    yield "icmp-echo", bytes(eth / ip / ICMP(id=7, seq=1) / Raw(b"ping"))
+    yield "icmp-echo-zero", bytes(eth / ip / ICMP(id=0, seq=0))
+    yield "icmp-unreachable", bytes(eth / ip / ICMP(type=3, code=3) / Raw(good[14:42]))
+    yield "icmp-truncated", bytes(eth / ip / Raw(b"\x08\0\xf7"))
+    yield "arp-request", bytes(Ether(dst="ff:ff:ff:ff:ff:ff", src=PEER_MAC) / ARP(
+        op=1, hwsrc=PEER_MAC, psrc=PEER_IP, hwdst="00:00:00:00:00:00", pdst=OUR_IP))
+    yield "arp-reply", bytes(eth / ARP(op=2, hwsrc=PEER_MAC, psrc=PEER_IP, hwdst=OUR_MAC,
+                                       pdst=OUR_IP))
+    yield "arp-multicast-sender", bytes(eth / ARP(op=2, hwsrc="01:00:5e:00:00:01", psrc=PEER_IP))
+    yield "arp-hlen-255", bytes(eth / ARP(op=1, hwlen=255, plen=255))
+    yield "arp-truncated", bytes(eth / ARP(op=1))[:30]
+    yield "other-station", bytes(Ether(dst="02:00:00:00:00:99", src=PEER_MAC) / ip)
+    yield "ipv6", bytes(Ether(dst=OUR_MAC, src=PEER_MAC, type=0x86DD) / Raw(bytes(40)))
+    yield "eth-truncated", good[:13]
+
+
+def main():
+    for name, seeds in (("datagram", datagram_seeds()), ("headers", header_seeds())):
+        folder = CORPUS / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for case, data in seeds:
+            (folder / case).write_bytes(data)
+        print(f"{folder}: {len(list(folder.iterdir()))} seeds")
+
+
+if __name__ == "__main__":
+    main()
