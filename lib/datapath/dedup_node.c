@@ -24,8 +24,10 @@ dedup_process(struct rte_graph *graph, struct rte_node *node, void **objs, uint1
 			sl_wire_message_key(rte_pktmbuf_mtod_offset(
 						    m, const uint8_t *, dp_msg(m)->message_offset),
 				&keys[i]);
-			sl_sched_prefetch(
-				lcore->sched, dp_msg(m)->sched.dest, dp_msg(m)->sched.class_index);
+			/* What enqueue and dispatch will touch, later in this turn. */
+			sl_sched_prefetch(lcore->sched, dp_msg(m)->sched.dest,
+				dp_msg(m)->sched.class_index);
+			rte_prefetch0_write(&lcore->shards[dp_msg(m)->sched.dest]);
 		}
 		duplicates = sl_dedup_check_bulk(lcore->dedup, keys, chunk, lcore->now_ms);
 		for (uint16_t i = 0; i < chunk; i++) {

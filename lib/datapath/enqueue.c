@@ -30,12 +30,14 @@ enqueue_process(struct rte_graph *graph, struct rte_node *node, void **objs, uin
 {
 	struct drop_arg arg = {.graph = graph, .node = node};
 	struct dp_lcore *lcore = dp_lcore(node);
+	const struct dp_backend *backends = lcore->dp->backends;
 
 	for (uint16_t i = 0; i < nb_objs; i++) {
 		struct dp_msg *msg = dp_msg(objs[i]);
+		const struct dp_shard *shard = &lcore->shards[msg->sched.dest];
 
-		/* For dispatch, later in this turn. */
-		rte_prefetch0_write(&lcore->shards[msg->sched.dest]);
+		/* The backend whose turn it probably is, for dispatch. */
+		rte_prefetch0(&backends[shard->first_backend + shard->policy.cursor]);
 		sl_sched_enqueue(lcore->sched, &msg->sched, lcore->now, drop, &arg);
 	}
 	return nb_objs;
