@@ -2,6 +2,7 @@
  * Copyright (c) 2026 The Sluice authors
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +25,9 @@ static const struct {
 	const char *hint;
 } eal_hints[] = {
 	/* The first that fits counts. */
-	{"no mounted hugetlbfs", "mount it (mount -t hugetlbfs none /dev/hugepages) or run with "
-				 "--no-huge -m 1024"},
+	{"no mounted hugetlbfs",
+		"mount it (mount -t hugetlbfs none /dev/hugepages) or run with "
+		"--no-huge -m 1024"},
 	{"hugepage",
 		"reserve huge pages (sysctl -w vm.nr_hugepages=1024) or run with --no-huge -m "
 		"1024"},
@@ -71,6 +73,39 @@ explain_eal_failure(int error, char *text)
 }
 
 /*
+ * EAL answers a wrong argument with its whole manual on standard output, under which our line would
+ * not be seen. Returns what to hand to restore_stdout(), -1 when somebody asked for the manual.
+ */
+static int
+silence_stdout(int argc, char **argv)
+{
+	int saved, null;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0)
+			return -1;
+	}
+	fflush(stdout);
+	saved = dup(STDOUT_FILENO);
+	null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (null >= 0) {
+		dup2(null, STDOUT_FILENO);
+		close(null);
+	}
+	return saved;
+}
+
+static void
+restore_stdout(int saved)
+{
+	if (saved < 0)
+		return;
+	fflush(stdout);
+	dup2(saved, STDOUT_FILENO);
+	close(saved);
+}
+
+/*
  * EAL's own lines are kept back: they are shown when it starts, and when it does not, the one that
  * counts goes into ours.
  */
@@ -80,21 +115,23 @@ init_eal(int argc, char **argv)
 	char *text = NULL;
 	size_t len = 0;
 	FILE *log = open_memstream(&text, &len);
-	int rc;
+	int rc, saved;
 
 	if (log == NULL)
 		return -ENOMEM;
 	rte_openlog_stream(log);
-	rc = rte_eal_init(argc, argv);
+	saved = silence_stdout(argc, argv);
+	rc = rte_eal_init(argc, argv) < 0 ? -(rte_errno != 0 ? rte_errno : EIO) : 0;
+	restore_stdout(saved);
 	fflush(log);
-	if (rc < 0)
-		explain_eal_failure(rte_errno, text);
+	if (rc != 0)
+		explain_eal_failure(-rc, text);
 	else
 		fputs(text, stderr);
 	rte_openlog_stream(NULL);
 	fclose(log);
 	free(text);
-	return rc < 0 ? -rte_errno : 0;
+	return rc;
 }
 
 static int

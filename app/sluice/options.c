@@ -82,7 +82,6 @@ parse_one(int opt, char *arg, struct options *options)
 		options->help = true;
 		return 0;
 	default:
-		fprintf(stderr, "sluice: see sluice --help\n");
 		return -1;
 	}
 }
@@ -104,7 +103,15 @@ options_parse(int argc, char **argv, struct options *options)
 	argv += at;
 	argv[0] = at == 0 ? argv[0] : (char *)(uintptr_t) "sluice";
 	optind = 1;
+	opterr = 0;
 	while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+		if (opt == '?') {
+			fprintf(stderr,
+				"sluice: %s: not an option, or without its value; see sluice "
+				"--help\n",
+				argv[optind - 1]);
+			return -1;
+		}
 		if (parse_one(opt, optarg, options) != 0)
 			return -1;
 	}

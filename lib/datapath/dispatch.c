@@ -10,8 +10,11 @@
 
 enum { DELIVER = 0, MAX_WAIT, NB_EDGES };
 
-/* While no backend of a destination can take a message, ask again so much later. */
+/* While no backend of a destination can be reached, ask again so much later. */
 #define RETRY_PER_S 1000
+
+/* A port that is full has room again much sooner. */
+#define RETRY_PORT_PER_S 50000
 
 struct bind_arg {
 	struct dp_lcore *lcore;
@@ -29,8 +32,10 @@ is_eligible(void *opaque, uint32_t index)
 	const struct sl_gcra *rate;
 	uint64_t word;
 
-	if (arg->lcore->txq_of_port[b->port_id]->room == 0)
+	if (unlikely(arg->lcore->txq_of_port[b->port_id]->room == 0)) {
+		arg->retry_at = RTE_MIN(arg->retry_at, arg->now + dp->tsc_hz / RETRY_PORT_PER_S);
 		return false;
+	}
 	word = atomic_load_explicit(&dp->next_hop_words[b->next_hop], memory_order_relaxed);
 	if (unlikely(!(word & DP_NEXT_HOP_USABLE)))
 		return false;
@@ -94,7 +99,7 @@ dispatch_process(struct rte_graph *graph, struct rte_node *node, void **objs, ui
 		.drop = drop,
 		.drop_arg = &drop_arg,
 	};
-	uint32_t n;
+	uint32_t n, room = 0;
 
 	for (uint16_t i = 0; i < lcore->nb_txqs; i++) {
 		struct dp_txq *txq = &lcore->txqs[i];
@@ -102,8 +107,11 @@ dispatch_process(struct rte_graph *graph, struct rte_node *node, void **objs, ui
 		if (unlikely(txq->nb_pending > 0))
 			dp_tx_flush(lcore, txq);
 		txq->room = (uint16_t)(DP_TX_PENDING - txq->nb_pending);
+		room = RTE_MAX(room, txq->room);
 	}
-	n = sl_sched_dequeue(lcore->sched, lcore->now, msgs, DP_DISPATCH_MAX, &hooks);
+	/* With one port, or all full, nobody needs to be asked to find that out. */
+	n = sl_sched_dequeue(
+		lcore->sched, lcore->now, msgs, RTE_MIN(room, DP_DISPATCH_MAX), &hooks);
 	if (n == 0)
 		return 0;
 	for (uint32_t i = 0; i < n; i++)

@@ -35,8 +35,8 @@
 
 #define DP_LCORES_MAX	 64
 #define DP_RX_BURST	 64
-#define DP_DISPATCH_MAX	 256 /* Messages dispatch pulls in a turn. */
-#define DP_TX_PENDING	 512 /* Frames a worker holds for a port that is not taking them. */
+#define DP_DISPATCH_MAX	 256u /* Messages dispatch pulls in a turn. */
+#define DP_TX_PENDING	 512  /* Frames a worker holds for a port that is not taking them. */
 #define DP_PUNT_RING	 1024
 #define DP_CONTROL_RING	 256
 #define DP_MBUF_CACHE	 512

@@ -131,8 +131,8 @@ sl_dedup_init(void *mem, const struct sl_dedup_params *params)
 }
 
 /*
- * The slot that points at entry `index`, or NULL when none does: its key came again after the
- * window had passed, and the slot points at the newer entry.
+ * Free the slot that points at entry `index`. None does when its key came again after the window
+ * had passed: the slot points at the newer entry.
  */
 static void
 remove_index(struct sl_dedup *d, uint32_t index)
@@ -148,9 +148,10 @@ remove_index(struct sl_dedup *d, uint32_t index)
 			if (b->slots[__builtin_ctz(mask)] == want)
 				goto found;
 		}
-		if (b->spilled == 0)
-			return;
 		at = next_bucket(d, at);
+		/* Once around: in a small index, every bucket may have been spilled from. */
+		if (b->spilled == 0 || at == home)
+			return;
 	}
 found:
 	b->tags[__builtin_ctz(mask)] = 0;
@@ -215,7 +216,7 @@ insert(struct sl_dedup *d, uint32_t hash, uint32_t index)
 static inline uint32_t *
 find(struct sl_dedup *d, const struct sl_wire_key *key, uint32_t hash)
 {
-	uint32_t at = home_of(d, hash), slot;
+	uint32_t home = home_of(d, hash), at = home, slot;
 	struct bucket *b;
 
 	for (;;) {
@@ -229,6 +230,8 @@ find(struct sl_dedup *d, const struct sl_wire_key *key, uint32_t hash)
 		if (likely(b->spilled == 0))
 			return NULL;
 		at = next_bucket(d, at);
+		if (unlikely(at == home))
+			return NULL;
 	}
 }
 

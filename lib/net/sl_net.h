@@ -171,20 +171,23 @@ static inline uint16_t
 sl_net_sum(const void *data, size_t len)
 {
 	const uint8_t *p = data;
-	uint64_t sum = 0, word, carry = 0;
+	uint64_t low = 0, high = 0, word, sum;
 
+	/* Two sums of 32-bit halves: no carry to wait for, and no overflow below 2^32 words. */
 	for (; len >= 8; len -= 8, p += 8) {
 		memcpy(&word, p, 8);
-		carry += __builtin_add_overflow(sum, word, &sum);
+		low += (uint32_t)word;
+		high += word >> 32;
 	}
 	if (len > 0) {
 		word = 0;
 		memcpy(&word, p, len);
-		carry += __builtin_add_overflow(sum, word, &sum);
+		low += (uint32_t)word;
+		high += word >> 32;
 	}
-	sum = (sum & 0xffffffff) + (sum >> 32) + carry;
+	sum = low + high;
 	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
 	sum = (sum & 0xffff) + (sum >> 16);
 	return (uint16_t)((sum & 0xffff) + (sum >> 16));
 }

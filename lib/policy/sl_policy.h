@@ -21,7 +21,7 @@
 /** What a policy remembers of one backend. */
 struct sl_policy_backend {
 	uint64_t pass;	 /**< Weighted round robin: virtual time of its next turn. */
-	uint32_t stride; /**< Virtual time between two turns. */
+	uint64_t stride; /**< Virtual time between two turns. */
 };
 
 /** What a policy remembers of one destination. */
@@ -30,7 +30,7 @@ struct sl_policy {
 	struct sl_policy_backend *backends; /**< @p nb_backends, the caller's memory. */
 	uint32_t nb_backends;
 	uint32_t cursor; /**< Round robin: whose turn it is. */
-	uint64_t now;	 /**< Weighted round robin: the virtual clock. */
+	uint64_t now;	 /**< Weighted round robin: the virtual clock, which may wrap. */
 };
 
 /** May backend @p index take a message now? */

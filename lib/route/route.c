@@ -31,6 +31,7 @@ sl_route_init(void *mem, const struct sl_route_params *params)
 	table->mask = slots - 1;
 	table->shift = 64 - (uint32_t)__builtin_ctz(slots);
 	table->nb_rules = params->nb_rules;
+	table->nb_free = params->nb_destinations;
 	table->entries = RTE_PTR_ADD(mem, RTE_CACHE_LINE_ROUNDUP(sizeof(struct sl_route_table)));
 	table->rules = (struct sl_route_rule *)(table->entries + slots);
 	for (uint32_t level = 1; level < SL_ROUTE_LEVELS; level++) {
@@ -46,19 +47,17 @@ sl_route_add(struct sl_route_table *table, const struct sl_route_entry *entry)
 {
 	uint32_t slot = sl_route_slot(table, entry->key);
 
-	/* One slot stays free, so that a search ends. */
-	for (uint32_t probes = 0; probes < table->mask; probes++) {
-		struct sl_route_entry *e = &table->entries[slot];
-
-		if (e->partitions == 0) {
-			*e = *entry;
-			return 0;
-		}
-		if (e->key == entry->key)
+	/* Ends: half of the slots stay free. */
+	while (table->entries[slot].partitions != 0) {
+		if (table->entries[slot].key == entry->key)
 			return -EEXIST;
 		slot = (slot + 1) & table->mask;
 	}
-	return -ENOSPC;
+	if (table->nb_free == 0)
+		return -ENOSPC;
+	table->nb_free--;
+	table->entries[slot] = *entry;
+	return 0;
 }
 
 void

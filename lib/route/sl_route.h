@@ -53,6 +53,7 @@ struct sl_route_table {
 	uint32_t shift;
 	uint32_t mask;
 	uint32_t nb_rules;
+	uint32_t nb_free;			 /**< Destinations that can still be entered. */
 	uint8_t class_of_level[SL_ROUTE_LEVELS]; /**< Priority to class index. */
 	struct sl_route_entry *entries;
 	struct sl_route_rule *rules;
@@ -75,7 +76,10 @@ size_t sl_route_memory_size(const struct sl_route_params *params);
  */
 struct sl_route_table *sl_route_init(void *mem, const struct sl_route_params *params);
 
-/** Enter a destination. @return 0, -EEXIST when the key is there, -ENOSPC when the table is full */
+/**
+ * Enter a destination.
+ * @return 0, -EEXIST when the key is there, -ENOSPC when there are nb_destinations already
+ */
 int sl_route_add(struct sl_route_table *table, const struct sl_route_entry *entry);
 
 /** Set rule number @p index. */

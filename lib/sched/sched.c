@@ -61,7 +61,6 @@ struct sl_sched {
 	struct sl_sched_class classes[SL_SCHED_CLASSES_MAX];
 	struct flow_list active[SL_SCHED_CLASSES_MAX];
 	struct flow_list parked[SL_SCHED_CLASSES_MAX];
-	uint32_t in_turn[SL_SCHED_CLASSES_MAX]; /* The flow whose turn was interrupted, or NIL. */
 	uint32_t nb_destinations;
 	struct destination *destinations;
 	struct flow *flows; /* Of destination d: flows[d * nb_classes ...]. */
@@ -102,7 +101,6 @@ sl_sched_init(void *mem, const struct sl_sched_params *params)
 			s->shared_mask |= (uint8_t)(1u << c);
 		s->active[c].head = s->active[c].tail = NIL;
 		s->parked[c].head = s->parked[c].tail = NIL;
-		s->in_turn[c] = NIL;
 	}
 	for (uint32_t d = 0; d < s->nb_destinations; d++)
 		s->destinations[d].capacity = 1;
@@ -383,6 +381,7 @@ static inline void
 charge_class(const struct sl_sched *s, int16_t *owed, unsigned int mask, unsigned int served)
 {
 	unsigned int waiting = mask & s->shared_mask, c;
+	int16_t least;
 
 	if (likely((mask & (mask - 1)) == 0))
 		return;
@@ -392,8 +391,13 @@ charge_class(const struct sl_sched *s, int16_t *owed, unsigned int mask, unsigne
 		if (owed[c] > SHARE_CAP)
 			owed[c] = SHARE_CAP;
 	}
-	if (s->shared_mask & (1u << served))
-		owed[served] = owed[served] > SHARE_UNIT ? owed[served] - SHARE_UNIT : 0;
+	if (!(s->shared_mask & (1u << served)))
+		return;
+	/* It went before a better one, as the other account wanted: here it had that in advance. */
+	least = RTE_MIN(owed[served], 0);
+	if (mask & ((1u << served) - 1))
+		least = -SHARE_CAP;
+	owed[served] = (int16_t)RTE_MAX(owed[served] - SHARE_UNIT, least);
 }
 
 /*
@@ -447,7 +451,12 @@ serve_one(struct sl_sched *s, uint32_t dest, unsigned int c, uint64_t now,
 	return msg;
 }
 
-/* A turn of the flow at the head of class `c`: up to a quantum of bytes. Returns messages taken. */
+/*
+ * A turn of the flow at the head of class `c`: up to a quantum of bytes. It is interrupted, and
+ * goes on later, when the caller has enough, when the flow's destination has to wait, or when it is
+ * another class's turn: a guarantee of a few percent is of messages, not of whole turns. Returns
+ * messages taken.
+ */
 static inline uint32_t
 serve_flow(struct sl_sched *s, unsigned int c, uint64_t now, struct sl_sched_msg **msgs,
 	uint32_t max, const struct sl_sched_hooks *hooks)
@@ -457,17 +466,12 @@ serve_flow(struct sl_sched *s, unsigned int c, uint64_t now, struct sl_sched_msg
 	struct sl_sched_msg *msg;
 	unsigned int mask;
 
-	if (s->in_turn[c] != index)
+	/* Not while there is some left: who was interrupted or waited for long saves nothing up. */
+	if (f->deficit < f->head->len)
 		f->deficit += s->quantum;
-	s->in_turn[c] = NIL;
 	if (f->next != NIL)
 		rte_prefetch0(s->flows[f->next].head);
 	while (f->deficit >= f->head->len) {
-		if (n == max) {
-			/* The caller has enough: the turn goes on next time. */
-			s->in_turn[c] = index;
-			return n;
-		}
 		mask = s->active_mask;
 		msg = serve_one(s, dest, c, now, hooks);
 		if (msg == NULL)
@@ -477,6 +481,9 @@ serve_flow(struct sl_sched *s, unsigned int c, uint64_t now, struct sl_sched_msg
 		if (f->head == NULL)
 			return n;
 		f->deficit -= RTE_MIN(f->deficit, msg->len);
+		if (f->deficit >= f->head->len &&
+			(n == max || choose_class(s, s->owed, s->active_mask) != c))
+			return n;
 	}
 	deactivate(s, index, c);
 	activate(s, index, c);

@@ -16,9 +16,11 @@ wheel_init(struct wheel *wheel, uint64_t ticks_per_s, uint64_t now)
 uint32_t
 wheel_park(struct wheel *wheel, uint32_t entry, uint64_t at)
 {
-	uint64_t slot = (at + (UINT64_C(1) << wheel->shift) - 1) >> wheel->shift;
+	uint64_t slot = at >> wheel->shift;
 	uint32_t next;
 
+	/* Not before its time: up, in a way that does not overflow. */
+	slot += slot << wheel->shift != at;
 	/* Never the current slot, which has been emptied, and never once around. */
 	if (slot <= wheel->current)
 		slot = wheel->current + 1;

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Sluice authors
+"""Sluice against dpdk-testpmd on the same rig, and how its cost grows."""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import time
+
+import config
+from rig import GEN_MAC, BenchError, Rig, has_huge_pages, median
+
+BASE = {"destinations": 1000, "window": 1 << 20, "size": 128}
+WINDOWS = (1 << 16, 1 << 20, 1 << 23)
+DESTINATIONS = (4, 1000, 100_000)
+SIZES = (16, 128, 512, 1024)
+
+# What docs/performance.md promises.
+RATIO_MIN = 0.5
+CYCLES_MAX = 650
+GROWTH_MAX = 1.6
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def load_of(size, destinations):
+    return {"size": size, "destinations": destinations, "sources": 64, "classes": "1:20,2:30,3:50"}
+
+
+class Bench:
+    def __init__(self, rig, rounds):
+        self.rig = rig
+        self.rounds = rounds
+        self.results = {}
+        self.missed = []
+
+    def measure(self, **change):
+        """One run of Sluice with the base configuration but for what is named."""
+        case = {**BASE, **change}
+        path = self.rig.path("sluice.yaml")
+        config.write(path, GEN_MAC, case["destinations"], case["window"])
+        return self.rig.sluice_run(path, load_of(case["size"], case["destinations"]))
+
+    def check(self, what, value, bound, is_ok):
+        if not is_ok:
+            self.missed.append(f"{what}: {value:.2f}, wanted {bound}")
+        return "" if is_ok else "   MISSED"
+
+    def against_testpmd(self):
+        say(f"\n128-byte payloads, distinct ids, window 1 M, 1,000 destinations, 3 classes; "
+            f"{self.rounds} rounds in turn")
+        say(f"  {'round':>5} {'testpmd 5tswap':>16} {'sluice':>12} {'ratio':>6} "
+            f"{'cycles/msg':>10} {'path busy':>9}  limit")
+        rounds = []
+        for i in range(self.rounds):
+            testpmd = self.rig.testpmd(load_of(BASE["size"], BASE["destinations"]))
+            sluice = self.measure()
+            ratio = sluice["frames_per_s"] / testpmd["frames_per_s"]
+            limit = "path" if sluice["busy_share"] > 0.95 else "generator"
+            rounds.append({"testpmd_frames_per_s": testpmd["frames_per_s"],
+                           "sluice_frames_per_s": sluice["frames_per_s"], "ratio": ratio,
+                           "busy_cycles": sluice["busy_cycles"],
+                           "busy_share": sluice["busy_share"], "limit": limit})
+            self.last = sluice
+            say(f"  {i + 1:>5} {testpmd['frames_per_s'] / 1e6:>14.2f} M "
+                f"{sluice['frames_per_s'] / 1e6:>10.2f} M {ratio:>6.2f} "
+                f"{sluice['busy_cycles']:>10.0f} {sluice['busy_share']:>9.0%}  {limit}")
+        ratio = median(r["ratio"] for r in rounds)
+        cycles = median(r["busy_cycles"] for r in rounds)
+        say(f"  median ratio {ratio:.2f} (at least {RATIO_MIN})"
+            + self.check("ratio to testpmd", ratio, f">= {RATIO_MIN}", ratio >= RATIO_MIN))
+        say(f"  median busy cycles a message {cycles:.0f} (at most {CYCLES_MAX})"
+            + self.check("busy cycles a message", cycles, f"<= {CYCLES_MAX}",
+                         cycles <= CYCLES_MAX))
+        self.results["against_testpmd"] = {"rounds": rounds, "ratio": ratio,
+                                           "busy_cycles": cycles}
+
+    def nodes(self):
+        stats = self.last["stats"]
+        say("\ncycles a message by node (sources include their idle polls)")
+        rows = [(name, node) for name, node in stats["by_node"].items()
+                if node["objects"] > stats["received"] // 1000]
+        rows.sort(key=lambda row: -row[1]["cycles"])
+        table = {}
+        for name, node in rows:
+            table[name] = {"cycles": node["cycles"] / node["objects"],
+                           "objects_a_call": node["objects"] / node["calls"]}
+            say(f"  {name:<16} {table[name]['cycles']:>7.1f}   "
+                f"{table[name]['objects_a_call']:>6.1f} objects a call")
+        self.results["by_node"] = table
+
+    def growth(self, title, key, values, bound=None):
+        """The cost at each value, in turn over all rounds, so that drift hits all alike."""
+        say(f"\n{title}")
+        runs = {value: [] for value in values}
+        for _ in range(self.rounds):
+            for value in values:
+                runs[value].append(self.measure(**{key: value}))
+        table = {}
+        for value in values:
+            cycles = median(r["busy_cycles"] for r in runs[value])
+            table[value] = {"busy_cycles": cycles,
+                            "frames_per_s": median(r["frames_per_s"] for r in runs[value])}
+            say(f"  {value:>9,} {cycles:>8.0f} cycles a message "
+                f"{table[value]['frames_per_s'] / 1e6:>8.2f} M msg/s")
+        if bound is not None:
+            growth = median(last["busy_cycles"] / first["busy_cycles"] for first, last in
+                            zip(runs[values[0]], runs[values[-1]]))
+            say(f"  from {values[0]:,} to {values[-1]:,}: {growth:.2f} times (at most {bound})"
+                + self.check(f"growth with {key}", growth, f"<= {bound}", growth <= bound))
+            table["growth"] = growth
+        self.results["by_" + key] = table
+
+    def batches(self):
+        say("\nseveral messages in a datagram, each copied into a frame of its own")
+        table = {}
+        for batch in (1, 4):
+            runs = []
+            for _ in range(self.rounds):
+                path = self.rig.path("sluice.yaml")
+                config.write(path, GEN_MAC, BASE["destinations"], BASE["window"])
+                load = load_of(BASE["size"], BASE["destinations"])
+                runs.append(self.rig.sluice_run(path, {**load, "batch": batch}))
+            table[batch] = {"busy_cycles": median(r["busy_cycles"] for r in runs)}
+            say(f"  {batch:>9,} {table[batch]['busy_cycles']:>8.0f} cycles a message")
+        self.results["by_batch"] = table
+
+    def memory(self):
+        memory = self.last["stats"]["memory"]
+        classes = len(self.last["stats"]["by_class"])
+        per_entry = memory["dedup_bytes"] / BASE["window"]
+        per_destination = (memory["queues_bytes"] + memory["routes_bytes"]
+                           + memory["backends_bytes"]) / BASE["destinations"]
+        say("\nmemory")
+        say(f"  {per_entry:>8.1f} bytes an entry of the dedup window")
+        say(f"  {per_destination:>8.0f} bytes a destination with one backend and {classes} classes")
+        say(f"  {memory['mbuf_bytes']:>8} bytes a queued message (its buffer; queues link buffers)")
+        self.results["memory"] = {"bytes_per_dedup_entry": per_entry,
+                                  "bytes_per_destination": per_destination,
+                                  "bytes_per_queued_message": memory["mbuf_bytes"]}
+
+    def dedup(self, program):
+        """The window against rte_hash in two generations."""
+        say("\nthe dedup window against rte_hash in two generations")
+        report = self.rig.path("dedup.json")
+        done = subprocess.run([program, "-l", "1", "--no-pci", "--no-telemetry",
+                               f"--file-prefix=bench-dedup-{time.time_ns()}",
+                               *([] if self.rig.use_huge_pages else ["--no-huge", "-m", "8192"]),
+                               "--", "--json", report], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=600, check=False)
+        if done.returncode != 0:
+            raise BenchError("bench_dedup: " + done.stderr.strip()[-400:])
+        say(done.stdout.rstrip())
+        with open(report, encoding="utf-8") as f:
+            self.results["dedup"] = json.load(f)
+
+
+def cpu_name():
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        return next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")),
+                    platform.machine())
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(
+        prog="tools/bench.sh", description=__doc__,
+        epilog="Figures are ratios and medians of one run; machines differ. Exit code 0 when all "
+               "bounds are met, 1 when one is missed, 2 when nothing could be measured.")
+    parser.add_argument("--build", default="build", help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=5, help="of each measurement (default 5)")
+    parser.add_argument("--seconds", type=float, default=2, help="of a run (default 2)")
+    parser.add_argument("--json", default="bench.json", help="where the results go as JSON")
+    parser.add_argument("--only", action="append", default=[],
+                        choices=["testpmd", "windows", "destinations", "sizes", "batches", "dedup"],
+                        help="only this part; may be given more than once")
+    return parser.parse_args()
+
+
+def run(args, bench):
+    parts = {
+        "testpmd": lambda: (bench.against_testpmd(), bench.nodes(), bench.memory()),
+        "windows": lambda: bench.growth("cost by dedup window (entries)", "window", WINDOWS,
+                                        GROWTH_MAX),
+        "destinations": lambda: bench.growth("cost by destinations", "destinations", DESTINATIONS,
+                                             GROWTH_MAX),
+        "sizes": lambda: bench.growth("cost by payload (bytes)", "size", SIZES),
+        "batches": bench.batches,
+        "dedup": lambda: bench.dedup(f"{args.build}/tests/bench_dedup"),
+    }
+    for name, part in parts.items():
+        if not args.only or name in args.only:
+            part()
+
+
+def main():
+    args = parse_args()
+    huge = has_huge_pages()
+    say(f"{cpu_name()}, {'huge pages' if huge else 'no huge pages'}, "
+        f"{args.rounds} rounds of {args.seconds:g} s")
+    rig = Rig(args.build, args.seconds, huge)
+    bench = Bench(rig, args.rounds)
+    try:
+        run(args, bench)
+    except (BenchError, subprocess.TimeoutExpired) as error:
+        print(f"tools/bench.sh: {error}", file=sys.stderr)
+        return 2
+    finally:
+        rig.close()
+    with open(args.json, "w", encoding="utf-8") as f:
+        json.dump({"cpu": cpu_name(), "huge_pages": huge, "rounds": args.rounds,
+                   "missed": bench.missed, **bench.results}, f, indent=1)
+    say(f"\nresults as JSON: {args.json}")
+    for line in bench.missed:
+        say("MISSED  " + line)
+    return 1 if bench.missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Sluice authors
+"""Configurations of the appliance under measurement."""
+
+SINKS = 4
+
+
+def write(path, rig_mac, destinations, window, mbufs=131072):
+    """One way from port 0 to port 1: `destinations` with one backend each, three classes."""
+    neighbours = ", ".join(
+        f'{{address: 10.78.0.{10 + i}, mac: "{rig_mac % 1}"}}' for i in range(SINKS))
+    with open(path, "w", encoding="ascii") as f:
+        f.write(f"""node: bench
+ports:
+  - {{name: in, device: net_memif0, address: 10.77.0.1/24}}
+  - {{name: out, device: net_memif1, address: 10.78.0.1/16}}
+lcores: [{{lcore: 1, roles: [rx, worker]}}]
+dedup: {{window_ms: 60000, capacity: {window}}}
+mbufs: {mbufs}
+classes:
+  - {{level: 1, name: high}}
+  - {{level: 2, name: medium, min_share_percent: 10}}
+  - {{level: 3, name: low, min_share_percent: 5, max_wait_ms: 1000}}
+neighbours: [{neighbours}]
+destinations:
+""")
+        for i in range(1, destinations + 1):
+            f.write(f"  - {{name: table{i}, kind: queue, backends: [{{name: b, "
+                    f"address: 10.78.0.{10 + i % SINKS}, port: {9000 + i % 50000}}}]}}\n")
