@@ -66,6 +66,10 @@ choose_queues(struct sl_datapath *dp, struct dp_port *port, const struct sl_conf
 			config->name, config->device, info->max_tx_queues, dp->nb_workers);
 		return -EINVAL;
 	}
+	/* Only its other end knows, and a memif does not tell. */
+	if (strcmp(info->driver_name, "net_memif") == 0 && dp->nb_workers > 1)
+		dp_notice(dp, "port %s: %u workers send: the other end of %s needs %u queues, too",
+			config->name, dp->nb_workers, config->device, dp->nb_workers);
 	if (has_fixed_queues(info->driver_name))
 		port->nb_rxqs = info->max_rx_queues;
 	else

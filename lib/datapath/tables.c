@@ -199,7 +199,8 @@ void
 dp_tables_destroy(struct sl_datapath *dp)
 {
 	dp_table_free(dp->routes, dp->memory.route);
-	dp_table_free(dp->backends, dp->memory.backends);
+	/* Not memory.backends, which has come to count what the workers keep of them, too. */
+	dp_table_free(dp->backends, (size_t)dp->nb_backends * sizeof(*dp->backends));
 	free(dp->next_hops);
 	free(dp->next_hop_words);
 	free(dp->first_shard);

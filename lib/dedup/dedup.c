@@ -289,9 +289,9 @@ sl_dedup_check_bulk(struct sl_dedup *d, const struct sl_wire_key *keys, uint32_t
 	if (d->count > 0 &&
 		(d->capacity - d->count < n ||
 			is_expired(d, &d->entries[d->oldest], (uint32_t)now_ms)))
-		prefetch_oldest(d, RTE_MIN(n, d->count));
+		prefetch_oldest(d, RTE_MIN(n + n / 4 + 1, d->count));
 	/* Twice as many may leave as come in: an old window empties while it is used. */
-	sl_dedup_expire(d, now_ms, 2 * n);
+	sl_dedup_expire(d, now_ms, n + n / 4 + 1);
 
 	for (uint32_t i = 0; i < n; i++) {
 		b = &d->buckets[home_of(d, hashes[i])];

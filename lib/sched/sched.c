@@ -426,9 +426,11 @@ serve_one(struct sl_sched *s, uint32_t dest, unsigned int c, uint64_t now,
 		own = choose_class(s, d->owed, d->backlog);
 		if (own < c || d->owed[own] < SHARE_UNIT)
 			own = c;
-		expire(s, dest, own, now, EXPIRE_MAX, hooks->drop, hooks->drop_arg);
-		if (!(d->backlog & (1u << own)))
-			own = c;
+		if (own != c) {
+			expire(s, dest, own, now, EXPIRE_MAX, hooks->drop, hooks->drop_arg);
+			if (!(d->backlog & (1u << own)))
+				own = c;
+		}
 	}
 	/* The bound on dropping was reached before a message that may go. */
 	msg = s->flows[flow_index(s, dest, own)].head;
