@@ -277,6 +277,12 @@ prefetch_oldest(const struct sl_dedup *d, uint32_t n)
 uint64_t
 sl_dedup_check_bulk(struct sl_dedup *d, const struct sl_wire_key *keys, uint32_t n, uint64_t now_ms)
 {
+	/*
+	 * A few more may leave than come in: an old window empties while it is used. Not many more,
+	 * because what came in one millisecond expires at one tick, and a call removes no more than
+	 * it can prefetch for (8 M entries: 95 instead of 126 cycles a message).
+	 */
+	const uint32_t leaving = n + n / 4 + 1;
 	uint32_t hashes[SL_DEDUP_BULK_MAX];
 	uint64_t duplicates = 0;
 	const struct bucket *b;
@@ -289,9 +295,8 @@ sl_dedup_check_bulk(struct sl_dedup *d, const struct sl_wire_key *keys, uint32_t
 	if (d->count > 0 &&
 		(d->capacity - d->count < n ||
 			is_expired(d, &d->entries[d->oldest], (uint32_t)now_ms)))
-		prefetch_oldest(d, RTE_MIN(n + n / 4 + 1, d->count));
-	/* Twice as many may leave as come in: an old window empties while it is used. */
-	sl_dedup_expire(d, now_ms, n + n / 4 + 1);
+		prefetch_oldest(d, RTE_MIN(leaving, d->count));
+	sl_dedup_expire(d, now_ms, leaving);
 
 	for (uint32_t i = 0; i < n; i++) {
 		b = &d->buckets[home_of(d, hashes[i])];

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "sl_policy.h"
+#include "test_rand.h"
+
+#define NB_MAX 64
+
+struct rig {
+	struct sl_policy policy;
+	struct sl_policy_backend backends[NB_MAX];
+	uint32_t weights[NB_MAX];
+	uint32_t nb;
+	bool is_away[NB_MAX];
+	uint64_t turns[NB_MAX];
+	uint32_t questions;
+};
+
+static bool
+is_eligible(void *arg, uint32_t index)
+{
+	struct rig *rig = arg;
+
+	assert_true(index < rig->nb);
+	rig->questions++;
+	return !rig->is_away[index];
+}
+
+static void
+rig_init(struct rig *rig, const struct sl_policy_ops *ops, const uint32_t *weights, uint32_t nb)
+{
+	/* The library may not count on the memory being zero. */
+	memset(rig, 0xa5, sizeof(*rig));
+	memset(rig->is_away, 0, sizeof(rig->is_away));
+	memset(rig->turns, 0, sizeof(rig->turns));
+	memcpy(rig->weights, weights, nb * sizeof(*weights));
+	rig->nb = nb;
+	sl_policy_init(&rig->policy, ops, rig->backends, nb, weights);
+}
+
+static int
+choose(struct rig *rig)
+{
+	int index = sl_policy_choose(&rig->policy, is_eligible, rig);
+
+	assert_in_range(index + 1, 0, rig->nb);
+	if (index >= 0) {
+		assert_false(rig->is_away[index]);
+		rig->turns[index]++;
+	}
+	return index;
+}
+
+static const uint32_t equal_weights[NB_MAX] = {[0 ... NB_MAX - 1] = 1};
+
+static void
+test_policies_are_found_by_name(void **state)
+{
+	(void)state;
+	assert_ptr_equal(sl_policy_find("round-robin"), &sl_policy_round_robin);
+	assert_ptr_equal(sl_policy_find("weighted-round-robin"), &sl_policy_weighted_round_robin);
+	assert_null(sl_policy_find("round"));
+	assert_null(sl_policy_find(""));
+	for (uint32_t i = 0; sl_policies[i] != NULL; i++)
+		assert_ptr_equal(sl_policy_find(sl_policies[i]->name), sl_policies[i]);
+}
+
+/* Nobody there: -1, at once, and as if nothing had been asked. */
+static void
+test_nobody_eligible(void **state)
+{
+	static const uint32_t weights[] = {3, 1, 2};
+	struct rig rig;
+
+	(void)state;
+	for (uint32_t p = 0; sl_policies[p] != NULL; p++) {
+		int next[6];
+
+		rig_init(&rig, sl_policies[p], weights, 3);
+		for (uint32_t i = 0; i < 6; i++)
+			next[i] = choose(&rig);
+		rig_init(&rig, sl_policies[p], weights, 3);
+		for (uint32_t i = 0; i < 6; i++) {
+			memset(rig.is_away, true, sizeof(rig.is_away));
+			rig.questions = 0;
+			assert_int_equal(choose(&rig), -1);
+			assert_int_equal(rig.questions, 3);
+			memset(rig.is_away, false, sizeof(rig.is_away));
+			assert_int_equal(choose(&rig), next[i]);
+		}
+	}
+}
+
+static void
+test_round_robin_is_in_turn(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	for (uint32_t nb = 1; nb <= NB_MAX; nb++) {
+		rig_init(&rig, &sl_policy_round_robin, equal_weights, nb);
+		rig.questions = 0;
+		for (uint32_t i = 0; i < 10 * nb; i++)
+			assert_int_equal(choose(&rig), i % nb);
+		assert_int_equal(rig.questions, 10 * nb);
+	}
+}
+
+/* Always the next that is there, after the one that was last. */
+static void
+test_round_robin_passes_over_who_is_away(void **state)
+{
+	struct test_rand r;
+	struct rig rig;
+
+	(void)state;
+	test_rand_init(&r, "round robin");
+	for (uint32_t nb = 1; nb <= NB_MAX; nb++) {
+		uint32_t last = nb - 1;
+
+		rig_init(&rig, &sl_policy_round_robin, equal_weights, nb);
+		for (uint32_t step = 0; step < 500; step++) {
+			uint32_t want = (last + 1) % nb;
+
+			rig.is_away[test_rand_below(&r, nb)] ^= true;
+			while (rig.is_away[want] && want != last)
+				want = (want + 1) % nb;
+			rig.questions = 0;
+			if (rig.is_away[want]) {
+				assert_int_equal(choose(&rig), -1);
+			} else {
+				assert_int_equal(choose(&rig), want);
+				last = want;
+			}
+			assert_true(rig.questions <= nb);
+		}
+	}
+}
+
+/* In every run of as many turns as the weights add up to, each has its weight, within one. */
+static void
+check_shares(const uint32_t *weights, uint32_t nb, uint32_t cycles)
+{
+	static uint8_t history[8 * NB_MAX * 65536];
+	uint64_t total = 0, length, heaviest = 0, second = 0, run = 0;
+	struct rig rig;
+
+	rig_init(&rig, &sl_policy_weighted_round_robin, weights, nb);
+	for (uint32_t i = 0; i < nb; i++) {
+		total += weights[i];
+		if (weights[i] > heaviest) {
+			second = heaviest;
+			heaviest = weights[i];
+		} else if (weights[i] > second) {
+			second = weights[i];
+		}
+	}
+	length = total * cycles;
+	assert_true(length <= sizeof(history));
+	for (uint64_t t = 0; t < length; t++) {
+		int index = choose(&rig);
+
+		assert_true(index >= 0);
+		history[t] = (uint8_t)index;
+		run = t > 0 && history[t - 1] == index ? run + 1 : 1;
+		/* Spread evenly: the second has its turn between those of the heaviest. */
+		if (nb > 1)
+			assert_true(run <= heaviest / second + 2);
+		if (t >= total)
+			rig.turns[history[t - total]]--;
+		for (uint32_t i = 0; t + 1 >= total && i < nb; i++) {
+			if (rig.turns[i] + 1 < weights[i] || rig.turns[i] > weights[i] + 1)
+				fail_msg("backend %u of weight %u had %llu of %llu turns", i,
+					weights[i], (unsigned long long)rig.turns[i],
+					(unsigned long long)total);
+		}
+	}
+}
+
+static void
+test_weighted_shares_are_exact_in_every_cycle(void **state)
+{
+	static const uint32_t fixed[][4] = {{1, 0}, {65535, 0}, {1, 1, 0}, {1, 2, 3, 4},
+		{5, 1, 1, 0}, {7, 7, 7, 1}, {65535, 1, 0}, {65535, 65534, 0}, {63000, 61000, 0},
+		{30000, 20000, 1, 0}, {1000, 999, 998, 997}, {65535, 32768, 3, 1}};
+	uint32_t weights[NB_MAX], nb;
+	struct test_rand r;
+
+	(void)state;
+	test_rand_init(&r, "weighted shares");
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		for (nb = 0; nb < 4 && fixed[i][nb] != 0; nb++)
+			weights[nb] = fixed[i][nb];
+		check_shares(weights, nb, 4);
+	}
+	for (uint32_t round = 0; round < 200; round++) {
+		uint32_t heaviest = 1u << (1 + round % 12);
+
+		nb = 1 + (uint32_t)test_rand_below(&r, 16);
+		for (uint32_t i = 0; i < nb; i++)
+			weights[i] = 1 + (uint32_t)test_rand_below(&r, heaviest);
+		check_shares(weights, nb, 4);
+	}
+}
+
+/* Equal weights are plain round robin. */
+static void
+test_weighted_ties_are_in_turn(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	for (uint32_t nb = 1; nb <= NB_MAX; nb++) {
+		rig_init(&rig, &sl_policy_weighted_round_robin, equal_weights, nb);
+		for (uint32_t i = 0; i < 10 * nb; i++)
+			assert_int_equal(choose(&rig), i % nb);
+	}
+}
+
+/* Who was away has its share from then on, and not what it missed. */
+static void
+test_weighted_return_is_no_burst(void **state)
+{
+	struct test_rand r;
+	struct rig rig;
+
+	(void)state;
+	test_rand_init(&r, "weighted return");
+	for (uint32_t round = 0; round < 200; round++) {
+		uint32_t nb = 2 + (uint32_t)test_rand_below(&r, 8), weights[NB_MAX], total = 0;
+		uint32_t away = (uint32_t)test_rand_below(&r, nb);
+		uint64_t absence = test_rand_below(&r, 20000), slack = 0;
+
+		for (uint32_t i = 0; i < nb; i++) {
+			weights[i] = 1 + (uint32_t)test_rand_below(&r, 100);
+			total += weights[i];
+		}
+		rig_init(&rig, &sl_policy_weighted_round_robin, weights, nb);
+		for (uint64_t t = test_rand_below(&r, 1000); t > 0; t--)
+			choose(&rig);
+		rig.is_away[away] = true;
+		for (uint64_t t = 0; t < absence; t++)
+			choose(&rig);
+		rig.is_away[away] = false;
+		memset(rig.turns, 0, sizeof(rig.turns));
+		for (uint32_t t = 1; t <= 10 * total; t++) {
+			choose(&rig);
+			/* Its share, as if each of the others had just had a turn. */
+			slack = (uint64_t)nb * weights[away] / total + 2;
+			assert_true(rig.turns[away] <= (uint64_t)t * weights[away] / total + slack);
+		}
+		assert_true(rig.turns[away] + slack >= 10 * weights[away]);
+	}
+}
+
+/* As long as nobody else is there, one takes all; then the shares are back. */
+static void
+test_weighted_takes_who_is_there(void **state)
+{
+	static const uint32_t weights[] = {10, 1, 5};
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig, &sl_policy_weighted_round_robin, weights, 3);
+	rig.is_away[0] = rig.is_away[2] = true;
+	for (uint32_t i = 0; i < 1000000; i++)
+		assert_int_equal(choose(&rig), 1);
+	rig.is_away[0] = rig.is_away[2] = false;
+	memset(rig.turns, 0, sizeof(rig.turns));
+	for (uint32_t i = 0; i < 1600; i++)
+		choose(&rig);
+	assert_in_range(rig.turns[0], 999, 1001);
+	assert_in_range(rig.turns[1], 99, 101);
+	assert_in_range(rig.turns[2], 499, 501);
+}
+
+/* The virtual clock of a long run comes around; the shares stay. */
+static void
+test_weighted_clock_comes_around(void **state)
+{
+	static const uint32_t weights[] = {1, 3, 4};
+	struct rig rig;
+
+	(void)state;
+	for (uint32_t away = 0; away < 3; away++) {
+		rig_init(&rig, &sl_policy_weighted_round_robin, weights, 3);
+		rig.policy.now = UINT64_MAX - rig.backends[0].stride * UINT64_C(100);
+		for (uint32_t i = 0; i < 3; i++)
+			rig.backends[i].pass = rig.policy.now + rig.backends[i].stride;
+		rig.is_away[away] = true;
+		for (uint32_t i = 0; i < 1600; i++)
+			choose(&rig);
+		rig.is_away[away] = false;
+		memset(rig.turns, 0, sizeof(rig.turns));
+		for (uint32_t i = 0; i < 800; i++)
+			choose(&rig);
+		for (uint32_t i = 0; i < 3; i++)
+			assert_in_range(rig.turns[i], 100 * weights[i] - 1, 100 * weights[i] + 1);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_policies_are_found_by_name),
+		cmocka_unit_test(test_nobody_eligible),
+		cmocka_unit_test(test_round_robin_is_in_turn),
+		cmocka_unit_test(test_round_robin_passes_over_who_is_away),
+		cmocka_unit_test(test_weighted_shares_are_exact_in_every_cycle),
+		cmocka_unit_test(test_weighted_ties_are_in_turn),
+		cmocka_unit_test(test_weighted_return_is_no_burst),
+		cmocka_unit_test(test_weighted_takes_who_is_there),
+		cmocka_unit_test(test_weighted_clock_comes_around),
+	};
+
+	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
+}
