@@ -6,7 +6,7 @@
 void
 wheel_init(struct wheel *wheel, uint64_t ticks_per_s, uint64_t now)
 {
-	wheel->shift = 63 - (unsigned int)__builtin_clzll(ticks_per_s >> 16);
+	wheel->shift = 63 - (unsigned int)__builtin_clzll(ticks_per_s >> 18);
 	wheel->current = now >> wheel->shift;
 	wheel->nb_parked = 0;
 	for (uint32_t i = 0; i < WHEEL_SLOTS; i++)

@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-#define WHEEL_SLOTS 1024
+#define WHEEL_SLOTS 4096
 #define WHEEL_NIL   UINT32_MAX
 
 struct wheel {
@@ -22,7 +22,10 @@ struct wheel {
 	uint32_t slots[WHEEL_SLOTS]; /* First entry, linked through the caller's `next`. */
 };
 
-/* Slots of 10 to 20 microseconds: a horizon of 10 to 20 milliseconds. */
+/*
+ * Slots of 2 to 4 microseconds: a horizon of 8 to 16 milliseconds. Short, because a message of the
+ * best class waits a slot for the next token of a destination that is at its limit.
+ */
 void wheel_init(struct wheel *wheel, uint64_t ticks_per_s, uint64_t now);
 
 /* Park an entry until `at`; returns what its `next` has to be. */

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Sluice authors
+"""The end-to-end harness: what a test needs, and nothing of what the appliance is made of."""
+
+from .appliance import (BUILD, HUGE_PAGES, NO_HUGE_PAGES, SLUICE, Appliance, Stats, eal_lcores,
+                        memory_arguments, reserve_huge_pages)
+from .config import ADDRESS, backend, destination, make_config, port, table
+from .gen import MemifLab, Report, VethLab, sink_backend
+from .lab import (APPLIANCE_MAC, PEER_MAC, SENDER, Lab, appliance_mac, frame,
+                  is_udp_from_appliance, peer_mac)
+from .netns import Namespace, remove_leftovers
+from .sockets import RawPort, Receiver, udp_socket
+from .wire import ROOT, datagram, decode, encode, id_of, message, name_key, pb2

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Sluice authors
+"""The appliance as a process: started from a dict, watched by its statistics, stopped by signal."""
+
+import contextlib
+import itertools
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import yaml
+
+from .netns import child_options
+from .wire import ROOT
+
+BUILD = pathlib.Path(os.environ.get("SLUICE_BUILD", ROOT / "build")).resolve()
+SLUICE = BUILD / "app" / "sluice" / "sluice"
+
+_counter = itertools.count()
+
+# What ran in the current test, for the report when it fails.
+history = []
+
+
+class Stats(dict):
+    """One reading of the statistics file. Every one has to add up."""
+
+    def __init__(self, fields):
+        super().__init__(fields)
+        accounted = (self["delivered"] + self["duplicates"] + self["queued"] +
+                     sum(self["dropped"].values()))
+        assert self["received"] == accounted, \
+            f"received {self['received']}, but {accounted} accounted for: {self.happened()}"
+
+    def happened(self):
+        """What is not zero, without the graph's nodes."""
+        def kept(value):
+            if not isinstance(value, dict):
+                return value
+            pairs = ((k, kept(v)) for k, v in value.items() if k not in ("by_node", "memory"))
+            return {k: v for k, v in pairs if v not in (0, {})}
+        return kept(self)
+
+    @property
+    def dropped(self):
+        """Messages dropped, by the reasons that occurred."""
+        return {reason: n for reason, n in self["dropped"].items() if n}
+
+    @property
+    def frames_dropped(self):
+        """Frames dropped, by the reasons that occurred."""
+        return {reason: n for reason, n in self["frames"]["dropped"].items() if n}
+
+    def shows(self, expected):
+        """Whether every counter named in @expected has its value; of drops, no other reason."""
+        return all(getattr(self, name) == value if name in ("dropped", "frames_dropped")
+                   else self[name] == value for name, value in expected.items())
+
+
+NO_HUGE_PAGES = ("--no-huge", "-m", "512")
+HUGE_PAGES = ("--in-memory", "-m", "512")
+
+
+def huge_pages():
+    """(pages reserved, free MiB, MiB of a page)"""
+    fields = dict(re.findall(r"^(\w+): +(\d+)", pathlib.Path("/proc/meminfo").read_text(), re.M))
+    page_mb = int(fields.get("Hugepagesize", 0)) >> 10
+    return (int(fields.get("HugePages_Total", 0)), int(fields.get("HugePages_Free", 0)) * page_mb,
+            page_mb)
+
+
+def reserve_huge_pages(free_mb):
+    """See to it that @free_mb MiB of huge pages are free; never takes any away."""
+    reserved, free, page_mb = huge_pages()
+    if free < free_mb:
+        more = -(-(free_mb - free) // page_mb)
+        pathlib.Path("/proc/sys/vm/nr_hugepages").write_text(str(reserved + more))
+    assert huge_pages()[1] >= free_mb, f"cannot reserve {free_mb} MiB of huge pages"
+
+
+def memory_arguments():
+    """EAL's memory arguments for this machine: huge pages when enough are free."""
+    return HUGE_PAGES if huge_pages()[1] >= 600 else NO_HUGE_PAGES
+
+
+def eal_lcores(count, cpus=None):
+    """--lcores for a main lcore and @count more, spread over the CPUs there are."""
+    cpus = cpus or sorted(os.sched_getaffinity(0))
+    return ",".join(f"{lcore}@{cpus[lcore % len(cpus)]}" for lcore in range(count + 1))
+
+
+class Appliance:
+    """`with Appliance(config, vdevs) as sluice:` runs from "ready" to a clean exit.
+
+    @param config     the configuration file as a dict; a str is written as it stands
+    @param vdevs      values of EAL's --vdev
+    @param namespace  where it runs
+    @param memory     EAL's memory arguments
+    @param eal        more EAL arguments; @args: more of the appliance's own
+    """
+
+    def __init__(self, config, vdevs=(), namespace=None, nb_lcores=1, memory=NO_HUGE_PAGES, eal=(),
+                 args=(), file_prefix=None, stats_interval=0.1):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="sluice-"))
+        self.file_prefix = file_prefix or f"sluice-{os.getpid()}-{next(_counter)}"
+        self.config_file = self.dir / "sluice.yaml"
+        self.stats_file = self.dir / "stats.json"
+        self._stderr_file = self.dir / "stderr"
+        text = config if isinstance(config, str) else yaml.safe_dump(config, sort_keys=False)
+        self.config_file.write_text(text)
+        self.argv = [str(SLUICE), f"--lcores={eal_lcores(nb_lcores)}", *memory, "--no-pci",
+                     "--no-telemetry", f"--file-prefix={self.file_prefix}",
+                     *[f"--vdev={v}" for v in vdevs], *eal, "--",
+                     "--config", str(self.config_file), "--stats-file", str(self.stats_file),
+                     "--stats-interval", str(stats_interval), *args]
+        if namespace is not None:
+            self.argv = namespace.exec_args(*self.argv)
+        self.process = None
+        self.last_stats = None
+        history.append(self)
+
+    def __enter__(self):
+        try:
+            self.start()
+            self.wait_ready()
+        except BaseException:
+            self._kill()
+            raise
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            if self.process.poll() is None and kind is None:
+                self.stop()
+        finally:
+            self._kill()
+
+    def start(self):
+        env = dict(os.environ)
+        env.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
+        with open(self._stderr_file, "wb") as stderr:
+            self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=stderr,
+                                            stderr=stderr, env=env, **child_options())
+
+    def _kill(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(f"/var/run/dpdk/{self.file_prefix}", ignore_errors=True)
+
+    def close(self):
+        """Forget its files; stderr and the last statistics stay readable."""
+        self._kill()
+        self._stderr_kept = self.stderr
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    @property
+    def stderr(self):
+        """All it has said so far, on stdout and stderr."""
+        with contextlib.suppress(FileNotFoundError):
+            self._stderr_kept = self._stderr_file.read_text(errors="replace")
+        return getattr(self, "_stderr_kept", "")
+
+    def wait_said(self, words, timeout=20.0):
+        """Wait until a line with @words appears."""
+        deadline = time.monotonic() + timeout
+        while words not in self.stderr:
+            code = self.process.poll()
+            assert code is None, f"the appliance exited with {code}:\n{self.stderr}"
+            assert time.monotonic() < deadline, f"no '{words}' in {timeout} s:\n{self.stderr}"
+            time.sleep(0.01)
+
+    def wait_ready(self):
+        self.wait_said("ready")
+
+    def stats(self):
+        """The newest statistics; waits for the first."""
+        deadline = time.monotonic() + 10
+        while not self.stats_file.exists():
+            assert time.monotonic() < deadline, f"no statistics written:\n{self.stderr}"
+            time.sleep(0.01)
+        self.last_stats = Stats(json.loads(self.stats_file.read_text()))
+        return self.last_stats
+
+    def wait_for(self, condition=None, timeout=10.0, **counters):
+        """Wait until the statistics satisfy @condition and show @counters:
+        `wait_for(delivered=3, dropped={"queue_full": 1})`. Returns them."""
+        deadline = time.monotonic() + timeout
+        while True:
+            stats = self.stats()
+            if stats.shows(counters) and (condition is None or condition(stats)):
+                return stats
+            assert self.process.poll() is None, f"the appliance is gone:\n{self.stderr}"
+            assert time.monotonic() < deadline, \
+                f"not within {timeout} s: {counters or condition}, but {stats.happened()}"
+            time.sleep(0.02)
+
+    def send_signal(self, number):
+        """Signal the appliance itself (`ip netns exec` has become it by exec)."""
+        self.process.send_signal(number)
+
+    def wait_exit(self, timeout=15.0):
+        """Wait for the end. Returns the exit code."""
+        code = self.process.wait(timeout)
+        assert "Sanitizer" not in self.stderr, self.stderr
+        return code
+
+    def stop(self, number=signal.SIGTERM):
+        """Stop it as an operator does; it has to end cleanly. Returns the final statistics."""
+        self.send_signal(number)
+        code = self.wait_exit()
+        assert code == 0, f"exit code {code} after signal {number}:\n{self.stderr}"
+        return self.stats()
+
+    def fail(self, timeout=20.0):
+        """Start it, expecting that it refuses to. Returns (exit code, what it said)."""
+        self.start()
+        try:
+            return self.wait_exit(timeout), self.stderr
+        finally:
+            self._kill()

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Sluice authors
+"""sluice-gen and the appliance on two cables: messages go in by the one and out by the other."""
+
+import contextlib
+import itertools
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+from . import config as conf
+from .appliance import BUILD, NO_HUGE_PAGES, Appliance, eal_lcores
+from .lab import Lab, appliance_mac, peer_mac
+from .netns import child_options
+
+SLUICE_GEN = BUILD / "app" / "sluice-gen" / "sluice-gen"
+
+_counter = itertools.count()
+
+
+def sink_backend(number, **keys):
+    """A backend on the sink's side; sluice-gen answers for all of them."""
+    return conf.backend(f"sink{number}", f"198.19.{1 + number // 250}.{1 + number % 250}", **keys)
+
+
+class Report(dict):
+    """What sluice-gen counted; `is_clean` when its ledger has nothing to complain about."""
+
+    def __init__(self, fields, is_clean, said):
+        super().__init__(fields)
+        self.is_clean = is_clean
+        self.said = said
+
+
+class Cables:
+    """What the kinds of cables have in common. Both ends call their ports DRIVER0 and DRIVER1."""
+
+    def __init__(self):
+        self.stack = contextlib.ExitStack()
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="sluice-cables-"))
+        self.stack.callback(shutil.rmtree, self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stack.close()
+
+    def config(self, *destinations, **keys):
+        """A configuration with a port a cable."""
+        ports = [conf.port("net0", f"{self.driver}0", "198.18.0.1/16"),
+                 conf.port("net1", f"{self.driver}1", "198.19.0.1/16")]
+        # The sink is there only once sluice-gen runs, and then it is wanted soon.
+        arp = {"retry_ms": 50, "retry_max_ms": 100}
+        return conf.make_config(*destinations, **{"ports": ports, "arp": arp, **keys})
+
+    def appliance(self, config, **kwargs):
+        return Appliance(config, self.vdevs(is_appliance=True), self.inside, **kwargs)
+
+    def generate(self, *args, timeout=120):
+        """Run sluice-gen to its end. Returns its report."""
+        report = self.dir / f"report{next(_counter)}.json"
+        prefix = f"sluice-gen-{os.getpid()}-{next(_counter)}"
+        argv = [SLUICE_GEN, f"--lcores={eal_lcores(0)}", *NO_HUGE_PAGES, "--no-pci",
+                "--no-telemetry", f"--file-prefix={prefix}",
+                *[f"--vdev={v}" for v in self.vdevs(is_appliance=False)], "--",
+                "--tx", f"{self.driver}0", "--rx", f"{self.driver}1", "--json", report, *args]
+        if self.outside is not None:
+            argv = self.outside.exec_args(*argv)
+        done = subprocess.run([str(a) for a in argv], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=timeout, **child_options())
+        shutil.rmtree(f"/var/run/dpdk/{prefix}", ignore_errors=True)
+        said = done.stdout + done.stderr
+        assert done.returncode in (0, 2), f"sluice-gen exited with {done.returncode}:\n{said}"
+        return Report(json.loads(report.read_text()), done.returncode == 0, said)
+
+
+class MemifLab(Cables):
+    """Two memif sockets that only this run knows: fast, and one queue a direction."""
+
+    driver = "net_memif"
+    inside = outside = None
+
+    def vdevs(self, is_appliance):
+        # With addresses that stay: the next sluice-gen is the neighbour that the last one was.
+        role, mac = ("server", appliance_mac) if is_appliance else ("client", peer_mac)
+        return [f"net_memif{n},role={role},id=0,socket={self.dir}/memif{n},socket-abstract=no,"
+                f"mac={mac(n)}" for n in (0, 1)]
+
+
+class VethLab(Cables):
+    """Two veth pairs with net_af_packet at both ends, and a queue for each lcore that wants one."""
+
+    driver = "net_af_packet"
+
+    def __init__(self, nb_queues=1):
+        super().__init__()
+        self.nb_queues = nb_queues
+        lab = self.stack.enter_context(Lab(addresses=(), nb_ports=2))
+        self.inside, self.outside = lab.inside, lab.outside
+
+    def vdevs(self, is_appliance):
+        interface = "net" if is_appliance else "peer"
+        queues = self.nb_queues if is_appliance else 1
+        return [f"net_af_packet{n},iface={interface}{n},framecnt=16384,qpairs={queues}"
+                for n in (0, 1)]

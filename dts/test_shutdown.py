@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Sluice authors
+"""The end: a signal drains what is queued and leaves with 0, a second one leaves at once."""
+
+import signal
+import time
+
+import pytest
+
+from harness import make_config, message, table
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
+def test_a_signal_delivers_what_is_queued(lab, number):
+    # 300 messages at 200 a second: most of them wait when the signal comes.
+    config = make_config(table(1, rate_msgs_per_s=200, burst_msgs=1), drain_timeout_ms=10000)
+    with lab.receiver(1) as kitchen, lab.appliance(config) as sluice:
+        for i in range(300):
+            lab.send(message(i))
+        sluice.wait_for(lambda s: s["received"] == 300 and s["queued"] > 200)
+        final = sluice.stop(number)
+        assert (final["received"], final["delivered"], final["queued"]) == (300, 300, 0)
+        assert final.dropped == {}
+        assert [m.id_low for m in kitchen.take(300)] == list(range(300))
+        assert "300" in sluice.stderr, "the final statistics are printed"
+
+
+def test_draining_takes_nothing_more_in(lab):
+    config = make_config(table(1, rate_msgs_per_s=50, burst_msgs=1), drain_timeout_ms=3000)
+    with lab.receiver(1) as kitchen, lab.appliance(config) as sluice:
+        for i in range(60):
+            lab.send(message(i))
+        sluice.wait_for(received=60)
+        sluice.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        for i in range(60, 70):
+            lab.send(message(i))
+        assert sluice.wait_exit() == 0
+        final = sluice.stats()
+        assert (final["received"], final["delivered"]) == (60, 60)
+        assert {m.id_low for m in kitchen.take(60)} == set(range(60))
+
+
+def test_draining_ends_in_bounded_time(lab):
+    """What cannot be delivered in time is a counted drop."""
+    config = make_config(table(1, rate_msgs_per_s=10, burst_msgs=1), drain_timeout_ms=500)
+    with lab.receiver(1) as kitchen, lab.appliance(config) as sluice:
+        for i in range(100):
+            lab.send(message(i))
+        sluice.wait_for(received=100)
+        started = time.monotonic()
+        final = sluice.stop()
+        assert 0.4 < time.monotonic() - started < 5
+        assert final["queued"] == 0
+        assert set(final.dropped) == {"shutdown"}
+        assert final["delivered"] + final.dropped["shutdown"] == 100
+        kitchen.take(final["delivered"])
+
+
+def test_a_second_signal_ends_it_at_once(lab):
+    config = make_config(table(1, rate_msgs_per_s=1, burst_msgs=1), drain_timeout_ms=60000)
+    with lab.appliance(config) as sluice:
+        for i in range(50):
+            lab.send(message(i))
+        sluice.wait_for(received=50)
+        sluice.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        assert sluice.process.poll() is None, "it drains"
+        started = time.monotonic()
+        sluice.send_signal(signal.SIGTERM)
+        sluice.wait_exit()
+        assert time.monotonic() - started < 2
+
+
+def test_an_idle_appliance_stops_at_once(lab):
+    with lab.appliance(make_config(drain_timeout_ms=60000)) as sluice:
+        started = time.monotonic()
+        final = sluice.stop()
+        assert time.monotonic() - started < 3
+        assert final["received"] == 0
