@@ -11,13 +11,11 @@ import pytest
 
 from harness import MemifLab, destination, sink_backend
 
-OFFERED = 100_000  # messages a second
+OFFERED = 400_000  # messages a second
 LIMIT = OFFERED // 2
 SHARES = {1: 25, 2: 45, 3: 30}  # percent of the load, by class
 MIN_SHARE = {2: 10, 3: 8}  # percent of the limit
-MAX_WAIT_MS = 100
-SECONDS = 2
-ROUNDS = 3
+MAX_WAIT_MS = 25
 
 CLASSES = [
     {"level": 1, "name": "high"},
@@ -26,37 +24,31 @@ CLASSES = [
 ]
 
 
-def run(limit, rounds=ROUNDS):
-    """The reports of @rounds runs, and the appliance's statistics after the last."""
+def run(limit, seconds, rounds):
+    """The reports of @rounds runs, and the appliance's statistics at their end."""
     cables = MemifLab()
     config = cables.config(
         destination("table1", sink_backend(1), rate_msgs_per_s=limit, queue_capacity=8192),
-        classes=CLASSES, idle={"nap": "off"},
-        dedup={"window_ms": 2000, "capacity": 1 << 20})
+        classes=CLASSES, idle={"nap": "off"}, dedup={"window_ms": 2000, "capacity": 1 << 21})
     mix = ",".join(f"{level}:{share}" for level, share in SHARES.items())
-    reports = []
-    with cables, cables.appliance(config) as sluice:
-        for seed in range(rounds):
-            reports.append(cables.generate(
-                "--destinations", 1, "--sources", 16, "--source-first", 1 + 100 * seed,
-                "--classes", mix, "--rate", OFFERED, "--seconds", SECONDS, "--seed", seed,
-                "--allow-loss"))
-        stats = sluice.wait_for(queued=0)
+    # On two CPUs sluice-gen shares one with the control thread: no statistics in between.
+    with cables, cables.appliance(config, stats_interval=60) as sluice:
+        # The first messages wait for the sink's address; that is not what is measured here.
+        assert cables.generate("--count", 100, "--destinations", 1, "--classes", "1:1").is_clean
+        reports = [cables.generate(
+            "--destinations", 1, "--sources", 16, "--source-first", 1000 * number,
+            "--classes", mix, "--rate", OFFERED, "--count", round(seconds * OFFERED),
+            "--seed", number, "--drain-ms", 300, "--allow-loss")
+            for number in range(1, rounds + 1)]
+        stats = sluice.stop()
     for report in reports:
         assert report.is_clean, report.said
     return reports, stats
 
 
 @pytest.fixture(scope="module")
-def uncongested():
-    reports, stats = run(limit=0)
-    assert stats.dropped == {}
-    return reports
-
-
-@pytest.fixture(scope="module")
 def congested():
-    return run(limit=LIMIT)
+    return run(LIMIT, seconds=1, rounds=3)
 
 
 def of_class(reports, level, what):
@@ -82,9 +74,14 @@ def test_class_1_loses_nothing(congested):
     assert stats["by_class"]["1"]["dropped"] == 0
 
 
-def test_class_1_is_as_quick_as_without_congestion(uncongested, congested):
-    free, busy = best_us(uncongested, 1, "p99"), best_us(congested[0], 1, "p99")
-    assert busy <= 2 * free, f"p99 of class 1: {busy} us, uncongested {free} us"
+def test_class_1_is_as_quick_as_without_congestion():
+    """Short rounds, so that some fall between two interruptions of either process."""
+    free, stats = run(limit=0, seconds=0.15, rounds=8)
+    assert stats.dropped == {}
+    busy, stats = run(LIMIT, seconds=0.15, rounds=8)
+    assert sum(stats["dropped"].values()) > 0
+    free_us, busy_us = best_us(free, 1, "p99"), best_us(busy, 1, "p99")
+    assert busy_us <= 2 * free_us, f"p99 of class 1: {busy_us} us, uncongested {free_us} us"
 
 
 def test_lower_classes_get_their_minimum_share(congested):
@@ -92,15 +89,14 @@ def test_lower_classes_get_their_minimum_share(congested):
     for level, percent in MIN_SHARE.items():
         shares = [100 * got / report["delivered"] for got, report in
                   zip(of_class(reports, level, "delivered"), reports)]
-        assert max(shares) >= 0.98 * percent, f"class {level} got {shares} %, not {percent} %"
+        assert max(shares) >= 0.95 * percent, f"class {level} got {shares} %, not {percent} %"
 
 
 def test_nothing_of_class_3_waits_longer_than_its_maximum(congested):
     reports, stats = congested
     # Beside the wait in the queue there is the way to it and from it.
-    allowed_us = 1000 * (MAX_WAIT_MS + 10)
-    assert best_us(reports, 3, "max") <= allowed_us
-    assert stats["by_class"]["3"]["latency_us"]["max"] <= allowed_us
+    assert best_us(reports, 3, "max") <= 1000 * (MAX_WAIT_MS + 5)
+    assert stats["by_class"]["3"]["latency_us"]["max"] <= 1000 * (MAX_WAIT_MS + 10)
     assert stats.dropped["max_wait"] > 0
 
 

@@ -2,6 +2,7 @@
  * Copyright (c) 2026 The Sluice authors
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +70,9 @@ on_poll(evutil_socket_t fd, short what, void *arg)
 
 	RTE_SET_USED(fd);
 	RTE_SET_USED(what);
-	sl_neighbours_poll(loop->neighbours, now_ms());
+	/* A draining path hears no answers: nobody is to be asked, and nobody given up. */
+	if (!loop->is_draining)
+		sl_neighbours_poll(loop->neighbours, now_ms());
 }
 
 static void
@@ -113,7 +116,8 @@ on_drain(evutil_socket_t fd, short what, void *arg)
 		return;
 	if (left != 0)
 		log_line(LOG_WARN,
-			"%lu messages could not be delivered within drain_timeout_ms (%u): dropped "
+			"%" PRIu64
+			" messages could not be delivered within drain_timeout_ms (%u): dropped "
 			"as `shutdown`",
 			left, loop->config->drain_timeout_ms);
 	event_base_loopbreak(loop->base);
@@ -206,6 +210,10 @@ run(struct loop *loop)
 	log_ready(loop->config);
 	event_base_dispatch(loop->base);
 
+	/* From here on nobody looks at libevent's flags: a second signal has to end it by itself.
+	 */
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
 	sl_datapath_stop(loop->datapath);
 	if (loop->options->stats_file != NULL)
 		on_stats(-1, 0, loop);

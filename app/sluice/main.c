@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,18 +59,31 @@ significant_line(char *text)
 	return error != NULL ? error : last;
 }
 
-static void
-explain_eal_failure(int error, char *text)
+static const char *
+hint_for(const char *said)
 {
-	const char *hint = "see tools/doctor", *line;
-
-	for (unsigned int i = RTE_DIM(eal_hints); i-- > 0;) {
-		if (strstr(text, eal_hints[i].said) != NULL)
-			hint = eal_hints[i].hint;
+	for (unsigned int i = 0; i < RTE_DIM(eal_hints); i++) {
+		if (strstr(said, eal_hints[i].said) != NULL)
+			return eal_hints[i].hint;
 	}
-	line = significant_line(text);
-	log_line(LOG_ERROR, "EAL does not start: %s; %s", line != NULL ? line : rte_strerror(error),
-		hint);
+	return NULL;
+}
+
+static void
+explain_eal_failure(int error, const char *text)
+{
+	char *copy = strdup(text);
+	const char *line = copy == NULL ? NULL : significant_line(copy), *hint;
+
+	if (line == NULL || line[0] == '\0')
+		line = rte_strerror(error);
+	/* What counts is said in that line; the others tell of the weather, too. */
+	hint = hint_for(line);
+	if (hint == NULL && strstr(text, "no mounted hugetlbfs") != NULL)
+		hint = hint_for("no mounted hugetlbfs");
+	log_line(LOG_ERROR, "EAL does not start: %s; %s", line,
+		hint != NULL ? hint : "check the EAL arguments, and see tools/doctor");
+	free(copy);
 }
 
 /*
@@ -166,6 +180,8 @@ main(int argc, char **argv)
 	char error[512];
 	int rc;
 
+	/* A log or statistics reader that goes away does not take the appliance along. */
+	signal(SIGPIPE, SIG_IGN);
 	/* EAL and getopt may reorder what they are given. */
 	if (eal_argv == NULL)
 		return EXIT_FAILURE;

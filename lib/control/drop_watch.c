@@ -62,7 +62,10 @@ sl_drop_watch_poll(struct sl_drop_watch *watch, struct sl_datapath *datapath,
 
 	if (stats == NULL)
 		return;
-	sl_datapath_get_stats(datapath, stats);
+	if (sl_datapath_get_stats(datapath, stats) != 0) {
+		free(stats);
+		return;
+	}
 	for (unsigned int i = 0; i < SL_FRAME_DROPS; i++)
 		tell(&watch->frames[i], stats->frames_dropped[i], "frames", sl_frame_drop_name(i),
 			frame_hints[i], line, arg);

@@ -16,6 +16,9 @@
 /* Next hops whose time is looked at in one poll, so that a large table does not stop the thread. */
 #define TICK_BURST 256
 
+/* How often an address conflict is worth a line. */
+#define CONFLICT_EVERY_MS 10000
+
 struct sl_neighbours {
 	const struct sl_config *config;
 	struct sl_datapath *datapath;
@@ -26,16 +29,47 @@ struct sl_neighbours {
 	uint32_t next_tick;
 	const struct sl_datapath_next_hop *hops;
 	struct sl_neigh *neighs; /* One a next hop. */
+	uint32_t *by_ip;	 /* Numbers of next hops, sorted by address and port. */
+	uint64_t conflict_ms;	 /* When a conflict was reported last. */
 };
 
-static const struct sl_config_neighbour *
-find_static(const struct sl_config *config, rte_be32_t ip)
+static int
+compare_hops(const void *a, const void *b, void *hops)
 {
-	for (uint32_t i = 0; i < config->nb_neighbours; i++) {
-		if (config->neighbours[i].address == ip)
-			return &config->neighbours[i];
+	const struct sl_datapath_next_hop *x = (const struct sl_datapath_next_hop *)hops +
+		*(const uint32_t *)a;
+	const struct sl_datapath_next_hop *y = (const struct sl_datapath_next_hop *)hops +
+		*(const uint32_t *)b;
+
+	if (x->ip != y->ip)
+		return x->ip < y->ip ? -1 : 1;
+	return (x->port_index > y->port_index) - (x->port_index < y->port_index);
+}
+
+/* Place in `by_ip` of the first next hop of this address; nb_hops when there is none. */
+static uint32_t
+find_ip(const struct sl_neighbours *n, rte_be32_t ip)
+{
+	uint32_t low = 0, high = n->nb_hops, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (n->hops[n->by_ip[middle]].ip < ip)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	return NULL;
+	return low < n->nb_hops && n->hops[n->by_ip[low]].ip == ip ? low : n->nb_hops;
+}
+
+static void
+set_static(struct sl_neighbours *n, const struct sl_config_neighbour *fixed)
+{
+	for (uint32_t at = find_ip(n, fixed->address);
+		at < n->nb_hops && n->hops[n->by_ip[at]].ip == fixed->address; at++) {
+		sl_neigh_init_static(&n->neighs[n->by_ip[at]], fixed->address, &fixed->mac);
+		sl_datapath_set_next_hop(n->datapath, n->by_ip[at], &fixed->mac);
+	}
 }
 
 struct sl_neighbours *
@@ -43,7 +77,6 @@ sl_neighbours_create(const struct sl_config *config, struct sl_datapath *datapat
 	sl_neighbours_notify_t notify, void *notify_arg, uint64_t now_ms)
 {
 	struct sl_neighbours *n = calloc(1, sizeof(*n));
-	const struct sl_config_neighbour *fixed;
 
 	if (n == NULL)
 		return NULL;
@@ -57,19 +90,18 @@ sl_neighbours_create(const struct sl_config *config, struct sl_datapath *datapat
 	n->params.max_tries = config->arp_max_tries;
 	n->nb_hops = sl_datapath_next_hops(datapath, &n->hops);
 	n->neighs = calloc(n->nb_hops, sizeof(*n->neighs));
-	if (n->neighs == NULL) {
-		free(n);
+	n->by_ip = calloc(n->nb_hops, sizeof(*n->by_ip));
+	if (n->neighs == NULL || n->by_ip == NULL) {
+		sl_neighbours_destroy(n);
 		return NULL;
 	}
 	for (uint32_t i = 0; i < n->nb_hops; i++) {
-		fixed = find_static(config, n->hops[i].ip);
-		if (fixed == NULL) {
-			sl_neigh_init(&n->neighs[i], n->hops[i].ip, now_ms);
-			continue;
-		}
-		sl_neigh_init_static(&n->neighs[i], n->hops[i].ip, &fixed->mac);
-		sl_datapath_set_next_hop(datapath, i, &fixed->mac);
+		n->by_ip[i] = i;
+		sl_neigh_init(&n->neighs[i], n->hops[i].ip, now_ms);
 	}
+	qsort_r(n->by_ip, n->nb_hops, sizeof(*n->by_ip), compare_hops, (void *)(uintptr_t)n->hops);
+	for (uint32_t i = 0; i < config->nb_neighbours; i++)
+		set_static(n, &config->neighbours[i]);
 	return n;
 }
 
@@ -79,6 +111,7 @@ sl_neighbours_destroy(struct sl_neighbours *n)
 	if (n == NULL)
 		return;
 	free(n->neighs);
+	free(n->by_ip);
 	free(n);
 }
 
@@ -164,18 +197,39 @@ static void
 learn(struct sl_neighbours *n, uint32_t port_index, const struct sl_arp *arp, uint64_t now_ms)
 {
 	char mac[RTE_ETHER_ADDR_FMT_SIZE], what[64];
+	uint32_t at = find_ip(n, arp->sender_ip), hop;
 
-	for (uint32_t i = 0; i < n->nb_hops; i++) {
-		if (n->hops[i].ip != arp->sender_ip || n->hops[i].port_index != port_index)
-			continue;
-		if (!sl_neigh_confirm(&n->neighs[i], &n->params, &arp->sender_mac, now_ms))
-			return;
-		sl_datapath_set_next_hop(n->datapath, i, &arp->sender_mac);
-		rte_ether_format_addr(mac, sizeof(mac), &arp->sender_mac);
-		snprintf(what, sizeof(what), "is at %s", mac);
-		report(n, i, what);
+	while (at < n->nb_hops && n->hops[n->by_ip[at]].ip == arp->sender_ip &&
+		n->hops[n->by_ip[at]].port_index != port_index)
+		at++;
+	if (at == n->nb_hops || n->hops[n->by_ip[at]].ip != arp->sender_ip)
 		return;
-	}
+	hop = n->by_ip[at];
+	if (!sl_neigh_confirm(&n->neighs[hop], &n->params, &arp->sender_mac, now_ms))
+		return;
+	sl_datapath_set_next_hop(n->datapath, hop, &arp->sender_mac);
+	rte_ether_format_addr(mac, sizeof(mac), &arp->sender_mac);
+	snprintf(what, sizeof(what), "is at %s", mac);
+	report(n, hop, what);
+}
+
+/* Another station uses a port's address (RFC 5227, 2.4): no reply helps, but somebody should know.
+ */
+static void
+report_conflict(
+	struct sl_neighbours *n, uint32_t port_index, const struct sl_arp *arp, uint64_t now_ms)
+{
+	char mac[RTE_ETHER_ADDR_FMT_SIZE], ip[INET_ADDRSTRLEN], line[200];
+
+	if (n->conflict_ms != 0 && now_ms - n->conflict_ms < CONFLICT_EVERY_MS)
+		return;
+	n->conflict_ms = now_ms;
+	rte_ether_format_addr(mac, sizeof(mac), &arp->sender_mac);
+	inet_ntop(AF_INET, &arp->sender_ip, ip, sizeof(ip));
+	snprintf(line, sizeof(line),
+		"%s uses the address %s of port %s, too: give one of the two another", mac, ip,
+		n->config->ports[port_index].name);
+	n->notify(n->notify_arg, line);
 }
 
 static void
@@ -189,6 +243,10 @@ handle_arp(struct sl_neighbours *n, const struct sl_datapath_punt *punt, uint64_
 		sl_datapath_drop(n->datapath, punt->mbuf, SL_FRAME_DROP_arp_malformed);
 		return;
 	}
+	if (arp.sender_ip == port->address &&
+		!rte_is_same_ether_addr(
+			&arp.sender_mac, sl_datapath_port_mac(n->datapath, punt->port_index)))
+		report_conflict(n, punt->port_index, &arp, now_ms);
 	learn(n, punt->port_index, &arp, now_ms);
 	if (arp.target_ip != port->address) {
 		sl_datapath_drop(n->datapath, punt->mbuf, SL_FRAME_DROP_arp_not_for_us);

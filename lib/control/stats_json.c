@@ -124,7 +124,10 @@ to_json(const struct sl_config *config, struct sl_datapath *datapath)
 
 	if (stats == NULL)
 		return NULL;
-	sl_datapath_get_stats(datapath, stats);
+	if (sl_datapath_get_stats(datapath, stats) != 0) {
+		free(stats);
+		return NULL;
+	}
 	root = json_object();
 	frames = json_object();
 	json_object_set_new(frames, "received", integer(stats->frames_received));
@@ -161,7 +164,7 @@ sl_stats_write_json(const char *path, const struct sl_config *config, struct sl_
 	int rc = 0;
 
 	if (root == NULL)
-		return -ENOMEM;
+		return -EAGAIN;
 	if (asprintf(&tmp, "%s.tmp", path) < 0) {
 		json_decref(root);
 		return -ENOMEM;

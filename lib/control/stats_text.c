@@ -75,7 +75,10 @@ sl_stats_print(FILE *out, const struct sl_config *config, struct sl_datapath *da
 
 	if (stats == NULL)
 		return;
-	sl_datapath_get_stats(datapath, stats);
+	if (sl_datapath_get_stats(datapath, stats) != 0) {
+		free(stats);
+		return;
+	}
 	for (unsigned int i = 0; i < SL_MESSAGE_DROPS; i++)
 		dropped += stats->dropped[i];
 	fprintf(out,

@@ -5,7 +5,7 @@
 
 /* Source: sends the frames of the control thread (ARP, ICMP), on the first worker only. */
 
-enum { CONTROL_RING_FULL = 0, NB_EDGES };
+enum { CONTROL_PORT_FULL = 0, NB_EDGES };
 
 #define BURST 32
 
@@ -24,7 +24,7 @@ control_tx_process(struct rte_graph *graph, struct rte_node *node, void **objs, 
 		txq = lcore->txq_of_port[mbufs[i]->port];
 		/* These frames are repeated by who sent them: a port that is full may drop them. */
 		if (unlikely(rte_eth_tx_burst(txq->port_id, txq->queue, &mbufs[i], 1) == 0))
-			rte_node_enqueue_x1(graph, node, CONTROL_RING_FULL, mbufs[i]);
+			rte_node_enqueue_x1(graph, node, CONTROL_PORT_FULL, mbufs[i]);
 	}
 	lcore->moved += n;
 	return (uint16_t)n;
@@ -36,7 +36,7 @@ static struct rte_node_register control_tx_node = {
 	.init = dp_node_init,
 	.process = control_tx_process,
 	.nb_edges = NB_EDGES,
-	.next_nodes = {[CONTROL_RING_FULL] = DP_DROP(control_ring_full)},
+	.next_nodes = {[CONTROL_PORT_FULL] = DP_DROP(control_port_full)},
 };
 
 RTE_NODE_REGISTER(control_tx_node);

@@ -51,7 +51,8 @@ dp_answer(struct dp_lcore *lcore)
 	}
 }
 
-static void
+/* False when an lcore did not answer in time: its part of the picture is not to be used. */
+static bool
 ask_all(struct sl_datapath *dp, enum dp_part part)
 {
 	uint64_t deadline;
@@ -64,7 +65,7 @@ ask_all(struct sl_datapath *dp, enum dp_part part)
 			dp_copy_part(dp->lcores[i], part);
 	}
 	if (!dp->is_running)
-		return;
+		return true;
 	deadline = rte_rdtsc() + dp->tsc_hz * ANSWER_TIMEOUT_US / 1000000;
 	for (uint32_t i = 0; i < dp->nb_lcores; i++) {
 		struct dp_snapshot *snap = &dp->lcores[i]->snapshot;
@@ -73,7 +74,11 @@ ask_all(struct sl_datapath *dp, enum dp_part part)
 				atomic_load_explicit(&snap->asked[part], memory_order_relaxed) &&
 			rte_rdtsc() < deadline)
 			usleep(5);
+		if (atomic_load_explicit(&snap->answered[part], memory_order_acquire) !=
+			atomic_load_explicit(&snap->asked[part], memory_order_relaxed))
+			return false;
 	}
+	return true;
 }
 
 static void
@@ -165,7 +170,7 @@ dp_cluster_create(struct sl_datapath *dp, char *error, size_t error_len)
 	return -ENOMEM;
 }
 
-void
+int
 sl_datapath_get_stats(struct sl_datapath *dp, struct sl_datapath_stats *stats)
 {
 	double ns_per_cycle = 1e9 / (double)dp->tsc_hz;
@@ -173,8 +178,8 @@ sl_datapath_get_stats(struct sl_datapath *dp, struct sl_datapath_stats *stats)
 
 	memset(stats, 0, sizeof(*stats));
 	stats->tsc_hz = dp->tsc_hz;
-	ask_all(dp, DP_PART_WORKER);
-	ask_all(dp, DP_PART_RX);
+	if (!ask_all(dp, DP_PART_WORKER) || !ask_all(dp, DP_PART_RX))
+		return -ETIMEDOUT;
 	for (unsigned int i = 0; i < SL_FRAME_DROPS; i++)
 		stats->frames_dropped[i] = dp->frames_dropped[i];
 	for (uint32_t i = 0; i < dp->nb_lcores; i++) {
@@ -194,6 +199,7 @@ sl_datapath_get_stats(struct sl_datapath *dp, struct sl_datapath_stats *stats)
 	}
 	node_stats_target = stats;
 	rte_graph_cluster_stats_get(dp->cluster, false);
+	return 0;
 }
 
 void
@@ -222,8 +228,8 @@ sl_datapath_in_flight(struct sl_datapath *dp)
 {
 	uint64_t n = 0;
 
-	ask_all(dp, DP_PART_WORKER);
-	ask_all(dp, DP_PART_RX);
+	if (!ask_all(dp, DP_PART_WORKER) || !ask_all(dp, DP_PART_RX))
+		return UINT64_MAX;
 	for (uint32_t i = 0; i < dp->nb_lcores; i++) {
 		n += dp->lcores[i]->snapshot.rx.handed + dp->lcores[i]->snapshot.worker.queued;
 		n -= dp->lcores[i]->snapshot.worker.taken;

@@ -15,6 +15,12 @@
 
 enum { ROUTE = 0, NO_SESSION, FIRST_ERROR, NB_EDGES = FIRST_ERROR + 7 };
 
+/*
+ * Messages of split datagrams in one turn: with those that need no splitting and those of other
+ * lcores, a node's stream holds them without growing.
+ */
+#define MESSAGES_MAX (DP_STREAM - 2 * RTE_GRAPH_BURST_SIZE)
+
 /* Copy message `span` of the datagram at `data` into an empty mbuf. */
 static void
 fill(struct rte_mbuf *m, const uint8_t *data, struct sl_wire_span span)
@@ -33,22 +39,23 @@ fill(struct rte_mbuf *m, const uint8_t *data, struct sl_wire_span span)
 
 /* Give each message of a datagram a buffer of its own. The datagram stays the caller's. */
 static void
-split(struct rte_graph *graph, struct rte_node *node, const struct rte_mbuf *frame,
-	const uint8_t *data, const struct sl_wire_datagram *d)
+split(struct rte_graph *graph, struct rte_node *node, const uint8_t *data,
+	const struct sl_wire_datagram *d)
 {
 	struct rte_mbuf *copies[SL_WIRE_MESSAGES_MAX];
 	struct dp_lcore *lcore = dp_lcore(node);
 	struct rte_mempool *pool = lcore->dp->pool;
 
 	lcore->rx.received += d->nb_messages;
-	/* All or none: a datagram is not delivered in part because memory is short. */
-	if (unlikely(rte_pktmbuf_alloc_bulk(pool, copies, d->nb_messages) != 0)) {
+	/* All or none: a datagram is not delivered in part because there is no room. */
+	if (unlikely(lcore->messages_in + d->nb_messages > MESSAGES_MAX ||
+		    rte_pktmbuf_alloc_bulk(pool, copies, d->nb_messages) != 0)) {
 		lcore->rx.dropped[SL_MESSAGE_DROP_no_mbuf] += d->nb_messages;
 		return;
 	}
+	lcore->messages_in += d->nb_messages;
 	for (uint16_t i = 0; i < d->nb_messages; i++) {
 		fill(copies[i], data, d->messages[i]);
-		copies[i]->port = frame->port;
 		dp_msg(copies[i])->sched.time = lcore->now;
 	}
 	rte_node_enqueue(graph, node, ROUTE, (void **)copies, d->nb_messages);
@@ -88,7 +95,7 @@ parse_slow(struct rte_graph *graph, struct rte_node *node, struct rte_mbuf *m)
 		rte_node_enqueue_x1(graph, node, NO_SESSION, m);
 		return;
 	}
-	split(graph, node, m, lcore->rewrite_buf, &d);
+	split(graph, node, lcore->rewrite_buf, &d);
 	rte_pktmbuf_free(m);
 }
 
@@ -110,7 +117,7 @@ datagram_parse_process(
 			dp_msg(m)->message_offset = (uint8_t)d.messages[0].offset;
 			objs[n++] = m;
 		} else if (rc == SL_WIRE_OK) {
-			split(graph, node, m, data, &d);
+			split(graph, node, data, &d);
 			rte_pktmbuf_free(m);
 		} else if (rc == SL_WIRE_SLOW) {
 			parse_slow(graph, node, m);
@@ -119,6 +126,7 @@ datagram_parse_process(
 		}
 	}
 	lcore->rx.received += n;
+	lcore->messages_in += n;
 	return dp_forward(graph, node, ROUTE, objs, n, nb_objs);
 }
 

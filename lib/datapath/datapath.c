@@ -122,6 +122,9 @@ drop_at_shutdown(void *lcore, struct sl_sched_msg *msg, enum sl_sched_drop reaso
 	dp_drop_message(lcore, dp_mbuf(msg), SL_MESSAGE_DROP_shutdown);
 }
 
+/* A port that is closed takes with it what its peer has not read yet: time for that. */
+#define LINGER_MS 20
+
 /* What an lcore still holds becomes a counted drop. */
 static void
 drop_waiting(struct dp_lcore *lcore)
@@ -156,6 +159,7 @@ sl_datapath_stop(struct sl_datapath *dp)
 	dp->is_running = false;
 	for (uint32_t i = 0; i < dp->nb_lcores; i++)
 		drop_waiting(dp->lcores[i]);
+	rte_delay_us_sleep(LINGER_MS * 1000);
 	dp_ports_stop(dp);
 }
 

@@ -25,8 +25,8 @@ dedup_process(struct rte_graph *graph, struct rte_node *node, void **objs, uint1
 						    m, const uint8_t *, dp_msg(m)->message_offset),
 				&keys[i]);
 			/* What enqueue and dispatch will touch, later in this turn. */
-			sl_sched_prefetch(lcore->sched, dp_msg(m)->sched.dest,
-				dp_msg(m)->sched.class_index);
+			sl_sched_prefetch(
+				lcore->sched, dp_msg(m)->sched.dest, dp_msg(m)->sched.class_index);
 			rte_prefetch0_write(&lcore->shards[dp_msg(m)->sched.dest]);
 		}
 		duplicates = sl_dedup_check_bulk(lcore->dedup, keys, chunk, lcore->now_ms);

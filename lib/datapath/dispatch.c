@@ -10,8 +10,15 @@
 
 enum { DELIVER = 0, MAX_WAIT, NB_EDGES };
 
-/* While no backend of a destination can be reached, ask again so much later. */
-#define RETRY_PER_S 1000
+/* Only waiting too long makes the scheduler drop here. */
+static const rte_edge_t drop_edges[] = {[SL_SCHED_MAX_WAIT] = MAX_WAIT};
+
+/*
+ * While no backend of a destination can be reached, ask again so much later; and no more than a
+ * million times a second for all such destinations together.
+ */
+#define RETRY_PER_S	1000
+#define RETRY_ALL_PER_S 1000000
 
 /* A port that is full has room again much sooner. */
 #define RETRY_PORT_PER_S 50000
@@ -53,11 +60,13 @@ bind_backend(void *opaque, uint32_t dest, uint64_t now, uint64_t *retry_at)
 {
 	struct bind_arg *arg = opaque;
 	struct dp_shard *shard = &arg->lcore->shards[dest];
+	uint64_t hz = arg->lcore->dp->tsc_hz;
+	uint32_t nb_parked = sl_sched_parked_count(arg->lcore->sched);
 	const struct dp_backend *b;
 	int index;
 
 	arg->shard = shard;
-	arg->retry_at = now + arg->lcore->dp->tsc_hz / RETRY_PER_S;
+	arg->retry_at = now + RTE_MAX(hz / RETRY_PER_S, nb_parked * (hz / RETRY_ALL_PER_S));
 	index = sl_policy_choose(&shard->policy, is_eligible, arg);
 	if (unlikely(index < 0)) {
 		*retry_at = arg->retry_at;
@@ -70,33 +79,17 @@ bind_backend(void *opaque, uint32_t dest, uint64_t now, uint64_t *retry_at)
 	return (int)(shard->first_backend + (uint32_t)index);
 }
 
-struct drop_arg {
-	struct rte_graph *graph;
-	struct rte_node *node;
-};
-
-/* Only waiting too long makes the scheduler drop here. */
-static void
-drop(void *arg, struct sl_sched_msg *msg, enum sl_sched_drop reason)
-{
-	struct drop_arg *d = arg;
-
-	RTE_ASSERT(reason == SL_SCHED_MAX_WAIT);
-	RTE_SET_USED(reason);
-	rte_node_enqueue_x1(d->graph, d->node, MAX_WAIT, dp_mbuf(msg));
-}
-
 static uint16_t
 dispatch_process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
 {
 	struct sl_sched_msg *msgs[DP_DISPATCH_MAX];
 	struct dp_lcore *lcore = dp_lcore(node);
 	struct bind_arg bind_arg = {.lcore = lcore, .now = lcore->now};
-	struct drop_arg drop_arg = {.graph = graph, .node = node};
+	struct dp_drop_arg drop_arg = {.graph = graph, .node = node, .edges = drop_edges};
 	const struct sl_sched_hooks hooks = {
 		.bind = bind_backend,
 		.bind_arg = &bind_arg,
-		.drop = drop,
+		.drop = dp_sched_drop,
 		.drop_arg = &drop_arg,
 	};
 	uint32_t n, room = 0;

@@ -35,8 +35,10 @@
 
 #define DP_LCORES_MAX	 64
 #define DP_RX_BURST	 64
-#define DP_DISPATCH_MAX	 256u /* Messages dispatch pulls in a turn. */
-#define DP_TX_PENDING	 512  /* Frames a worker holds for a port that is not taking them. */
+#define DP_DISPATCH_MAX	 512u  /* Messages dispatch pulls in a turn. */
+#define DP_TX_PENDING	 512   /* Frames a worker holds for a port that is not taking them. */
+#define DP_RX_MESSAGES	 256u  /* Messages a turn is meant to take in. */
+#define DP_STREAM	 4096u /* Objects a node has room for, from the start. */
 #define DP_PUNT_RING	 1024
 #define DP_CONTROL_RING	 256
 #define DP_MBUF_CACHE	 512
@@ -152,7 +154,8 @@ struct dp_txq {
 	uint16_t port_id;
 	uint16_t queue;
 	uint16_t nb_pending;
-	uint16_t room; /* Frames that dispatch may still choose for this port in this turn. */
+	uint16_t room;	     /* Frames that dispatch may still choose for this port in this turn. */
+	uint64_t expired_ms; /* When what is pending was last looked through for its age. */
 	struct rte_mbuf *pending[DP_TX_PENDING];
 };
 
@@ -163,9 +166,11 @@ struct dp_lcore {
 	struct rte_graph *graph;
 
 	/* The turn. */
-	uint64_t now;	 /* TSC at its begin. */
-	uint64_t now_ms; /* Since the path was created. */
-	uint64_t moved;	 /* Objects that came in or went out in it. */
+	uint64_t now;	    /* TSC at its begin. */
+	uint64_t now_ms;    /* Since the path was created. */
+	uint64_t moved;	    /* Objects that came in or went out in it. */
+	uint32_t frames_in; /* By the rx role: frames, and messages found in them. */
+	uint32_t messages_in;
 
 	/* Role rx. */
 	uint16_t nb_rxqs;
@@ -234,7 +239,7 @@ struct sl_datapath {
 	_Atomic bool is_draining;
 	_Atomic bool must_stop;
 	unsigned int nb_notices;
-	char notices[8][160];
+	char notices[64][160];
 };
 
 /* The lcore a node runs on; set when its graph is created. */
@@ -268,6 +273,22 @@ dp_forward(struct rte_graph *graph, struct rte_node *node, rte_edge_t next, void
 
 /* Node names of the drops, for next_nodes. */
 #define DP_DROP(reason) "drop_" #reason
+
+/* How the scheduler's drops become objects of a node: an edge for each reason it may have. */
+struct dp_drop_arg {
+	struct rte_graph *graph;
+	struct rte_node *node;
+	const rte_edge_t *edges;
+};
+
+/* The sl_sched_drop_t of the nodes; `arg` is a struct dp_drop_arg. */
+static inline void
+dp_sched_drop(void *arg, struct sl_sched_msg *msg, enum sl_sched_drop reason)
+{
+	const struct dp_drop_arg *d = arg;
+
+	rte_node_enqueue_x1(d->graph, d->node, d->edges[reason], dp_mbuf(msg));
+}
 
 /* Count a message that goes, on this lcore's worker side, and free it. */
 void dp_drop_message(struct dp_lcore *lcore, struct rte_mbuf *m, enum sl_message_drop reason);

@@ -7,28 +7,16 @@
 
 enum { QUEUE_FULL = 0, PUSHED_OUT, MAX_WAIT, NB_EDGES };
 
-struct drop_arg {
-	struct rte_graph *graph;
-	struct rte_node *node;
+static const rte_edge_t drop_edges[] = {
+	[SL_SCHED_QUEUE_FULL] = QUEUE_FULL,
+	[SL_SCHED_PUSHED_OUT] = PUSHED_OUT,
+	[SL_SCHED_MAX_WAIT] = MAX_WAIT,
 };
-
-static void
-drop(void *arg, struct sl_sched_msg *msg, enum sl_sched_drop reason)
-{
-	static const rte_edge_t edges[] = {
-		[SL_SCHED_QUEUE_FULL] = QUEUE_FULL,
-		[SL_SCHED_PUSHED_OUT] = PUSHED_OUT,
-		[SL_SCHED_MAX_WAIT] = MAX_WAIT,
-	};
-	struct drop_arg *d = arg;
-
-	rte_node_enqueue_x1(d->graph, d->node, edges[reason], dp_mbuf(msg));
-}
 
 static uint16_t
 enqueue_process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
 {
-	struct drop_arg arg = {.graph = graph, .node = node};
+	struct dp_drop_arg arg = {.graph = graph, .node = node, .edges = drop_edges};
 	struct dp_lcore *lcore = dp_lcore(node);
 	const struct dp_backend *backends = lcore->dp->backends;
 
@@ -38,7 +26,7 @@ enqueue_process(struct rte_graph *graph, struct rte_node *node, void **objs, uin
 
 		/* The backend whose turn it probably is, for dispatch. */
 		rte_prefetch0(&backends[shard->first_backend + shard->policy.cursor]);
-		sl_sched_enqueue(lcore->sched, &msg->sched, lcore->now, drop, &arg);
+		sl_sched_enqueue(lcore->sched, &msg->sched, lcore->now, dp_sched_drop, &arg);
 	}
 	return nb_objs;
 }

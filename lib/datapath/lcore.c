@@ -5,6 +5,7 @@
 
 #include <rte_errno.h>
 #include <rte_lcore.h>
+#include <rte_malloc.h>
 
 #include "dp.h"
 
@@ -14,6 +15,26 @@
 #define GRAPH_NAME "sluice-%u"
 
 static struct dp_lcore *lcore_of_id[RTE_MAX_LCORE];
+
+/*
+ * A stream that is too short grows on the path, from EAL's heap, and ends the process when there is
+ * nothing left. So it gets its full length here.
+ */
+static int
+grow_stream(const struct rte_graph *graph, struct rte_node *node)
+{
+	void **objs;
+
+	if (node->size >= DP_STREAM)
+		return 0;
+	objs = rte_realloc_socket(
+		node->objs, DP_STREAM * sizeof(*objs), RTE_CACHE_LINE_SIZE, graph->socket);
+	if (objs == NULL)
+		return -ENOMEM;
+	node->objs = objs;
+	node->size = DP_STREAM;
+	return 0;
+}
 
 int
 dp_node_init(const struct rte_graph *graph, struct rte_node *node)
@@ -25,7 +46,7 @@ dp_node_init(const struct rte_graph *graph, struct rte_node *node)
 	if (sscanf(graph->name, GRAPH_NAME, &id) != 1 || id >= RTE_MAX_LCORE)
 		return -EINVAL;
 	ctx->lcore = lcore_of_id[id];
-	return 0;
+	return grow_stream(graph, node);
 }
 
 static int
@@ -82,7 +103,7 @@ connect_lcores(struct sl_datapath *dp, struct dp_lcore *from, struct dp_lcore *t
 	if (ring == NULL) {
 		snprintf(error, error_len, "no memory for the ring from lcore %u to lcore %u",
 			from->id, to->id);
-		return -rte_errno;
+		return rte_errno != 0 ? -rte_errno : -ENOMEM;
 	}
 	from->to_worker[to->worker_index] = ring;
 	to->inputs[to->nb_inputs++] = ring;
@@ -123,12 +144,13 @@ dp_lcores_create(struct sl_datapath *dp, char *error, size_t error_len)
 }
 
 static int
-create_rx(struct sl_datapath *dp, struct dp_lcore *lcore, char *error, size_t error_len)
+create_rx(struct sl_datapath *dp, struct dp_lcore *lcore, uint32_t nb_rxqs, char *error,
+	size_t error_len)
 {
 	lcore->arena = malloc(DP_ARENA_BYTES);
 	lcore->rewrite_buf = malloc(UINT16_MAX);
 	lcore->shard_dropped = calloc(dp->nb_shards, sizeof(*lcore->shard_dropped));
-	lcore->rxqs = calloc(SL_CONFIG_PORTS_MAX * UINT8_MAX, sizeof(*lcore->rxqs));
+	lcore->rxqs = calloc(nb_rxqs, sizeof(*lcore->rxqs));
 	if (lcore->arena != NULL && lcore->rewrite_buf != NULL && lcore->shard_dropped != NULL &&
 		lcore->rxqs != NULL)
 		return 0;
@@ -140,13 +162,16 @@ create_rx(struct sl_datapath *dp, struct dp_lcore *lcore, char *error, size_t er
 static int
 deal_rxqs(struct sl_datapath *dp, char *error, size_t error_len)
 {
-	uint32_t at = 0;
+	uint32_t at = 0, nb_rxqs = 0;
 	int rc;
+
+	for (uint32_t p = 0; p < dp->config->nb_ports; p++)
+		nb_rxqs += dp->ports[p].nb_rxqs;
 
 	for (uint32_t i = 0; i < dp->nb_lcores; i++) {
 		if (!(dp->lcores[i]->roles & SL_ROLE_RX))
 			continue;
-		rc = create_rx(dp, dp->lcores[i], error, error_len);
+		rc = create_rx(dp, dp->lcores[i], nb_rxqs, error, error_len);
 		if (rc != 0)
 			return rc;
 	}
@@ -195,9 +220,11 @@ dp_graphs_create(struct sl_datapath *dp, char *error, size_t error_len)
 		if (rte_graph_create(name, &param) != RTE_GRAPH_ID_INVALID)
 			lcore->graph = rte_graph_lookup(name);
 		if (lcore->graph == NULL) {
-			snprintf(error, error_len, "no graph for lcore %u: %s", lcore->id,
-				rte_strerror(rte_errno));
-			return -rte_errno;
+			rc = rte_errno != 0 ? rte_errno : ENOMEM;
+			snprintf(error, error_len,
+				"no graph for lcore %u: %s; give EAL more memory (-m)", lcore->id,
+				rte_strerror(rc));
+			return -rc;
 		}
 	}
 	return dp_cluster_create(dp, error, error_len);

@@ -17,23 +17,32 @@
 
 /*
  * Without huge pages EAL's memory is what -m gave, meant for packets; tables are better off in
- * memory of their own, where the kernel may still use large pages.
+ * memory of their own, where the kernel may still use large pages. It finds them all now: left to
+ * the first message that needs it, clearing a large page holds up a worker for milliseconds.
  */
+static void *
+map_table(size_t size)
+{
+	void *table;
+
+	table = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (table == MAP_FAILED)
+		return NULL;
+	madvise(table, size, MADV_HUGEPAGE);
+	/* Unknown to kernels before 5.14, which find the pages later. */
+	madvise(table, size, MADV_POPULATE_WRITE);
+	return table;
+}
+
 void *
 dp_table_alloc(size_t size, const char *what, char *error, size_t error_len)
 {
 	void *table;
 
-	if (rte_eal_has_hugepages()) {
+	if (rte_eal_has_hugepages())
 		table = rte_zmalloc(what, size, RTE_CACHE_LINE_SIZE);
-	} else {
-		table = mmap(
-			NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (table == MAP_FAILED)
-			table = NULL;
-		else
-			madvise(table, size, MADV_HUGEPAGE);
-	}
+	else
+		table = map_table(size);
 	if (table == NULL)
 		snprintf(error, error_len,
 			"no memory for %s (%zu MiB): reserve more huge pages (sysctl -w "

@@ -136,7 +136,7 @@ find_port(struct sl_datapath *dp, uint32_t index, struct rte_eth_dev_info *info,
 		snprintf(error, error_len,
 			"port %s: there is no device %s (there are: %s): add it to the EAL "
 			"arguments (--vdev or -a) or correct `device`; a NIC is bound with "
-			"dpdk-devbind.py first",
+			"dpdk-devbind.py first; a --vdev that EAL could not make says so above",
 			config->name, config->device, devices);
 		return -ENODEV;
 	}
@@ -172,7 +172,7 @@ configure_port(struct sl_datapath *dp, struct dp_port *port, const struct sl_con
 	rc = rte_eth_dev_configure(port->port_id, port->nb_rxqs, port->nb_txqs, &conf);
 	if (rc != 0) {
 		snprintf(error, error_len,
-			"port %s: %s cannot be configured with %u rx and %u tx queues and mtu %u: %s",
+			"port %s: %s cannot be configured with %u rx and %u tx queues and mtu %u: %s; many virtual devices take no mtu above 1500",
 			config->name, config->device, port->nb_rxqs, port->nb_txqs, config->mtu,
 			rte_strerror(-rc));
 		return rc;
@@ -218,6 +218,8 @@ dp_ports_start(struct sl_datapath *dp, char *error, size_t error_len)
 		if (rc != 0) {
 			snprintf(error, error_len, "port %s: %s does not start: %s", config->name,
 				config->device, rte_strerror(-rc));
+			while (i-- > 0)
+				rte_eth_dev_stop(dp->ports[i].port_id);
 			return rc;
 		}
 	}

@@ -9,6 +9,9 @@
  * is room.
  */
 
+/* Pending frames that a port which took nothing is offered again. */
+#define FLUSH_FIRST 32
+
 /* Count what a port has taken; its mbufs are the port's by now, so this was noted before. */
 struct taken {
 	uint32_t dest;
@@ -55,11 +58,42 @@ try_send(struct dp_lcore *lcore, const struct dp_txq *txq, struct rte_mbuf **mbu
 	return sent;
 }
 
+/* A port that takes nothing at all: what has waited too long for it goes, as in the queues. */
+static void
+expire_pending(struct dp_lcore *lcore, struct dp_txq *txq)
+{
+	const struct sl_config_class *classes = lcore->dp->config->classes;
+	uint64_t per_ms = lcore->dp->tsc_hz / 1000;
+	uint16_t n = 0;
+
+	for (uint16_t i = 0; i < txq->nb_pending; i++) {
+		const struct sl_sched_msg *msg = &dp_msg(txq->pending[i])->sched;
+		uint64_t max_wait = classes[msg->class_index].max_wait_ms * per_ms;
+
+		if (max_wait != 0 && lcore->now > msg->time && lcore->now - msg->time > max_wait)
+			dp_drop_message(lcore, txq->pending[i], SL_MESSAGE_DROP_max_wait);
+		else
+			txq->pending[n++] = txq->pending[i];
+	}
+	txq->nb_pending = n;
+}
+
 void
 dp_tx_flush(struct dp_lcore *lcore, struct dp_txq *txq)
 {
-	uint16_t sent = try_send(lcore, txq, txq->pending, txq->nb_pending);
+	/* A few first: while nobody reads, not all of them are looked at in every turn. */
+	uint16_t n = RTE_MIN(txq->nb_pending, FLUSH_FIRST), sent;
 
+	sent = try_send(lcore, txq, txq->pending, n);
+	if (sent == n && n < txq->nb_pending)
+		sent += try_send(lcore, txq, &txq->pending[n], txq->nb_pending - n);
+	if (sent == 0) {
+		/* Once a millisecond is often enough. */
+		if (lcore->now_ms != txq->expired_ms)
+			expire_pending(lcore, txq);
+		txq->expired_ms = lcore->now_ms;
+		return;
+	}
 	txq->nb_pending -= sent;
 	memmove(txq->pending, &txq->pending[sent], txq->nb_pending * sizeof(txq->pending[0]));
 }

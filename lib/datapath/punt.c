@@ -7,15 +7,25 @@
 
 enum { PUNT_RING_FULL = 0, NB_EDGES };
 
+/* An echo request is a courtesy, without ARP nothing is delivered: it may fill half the ring. */
+static inline bool
+is_admitted(const struct rte_ring *ring, struct rte_mbuf *m)
+{
+	const uint8_t *type = rte_pktmbuf_mtod_offset(m, const uint8_t *, dp_msg(m)->eth_len - 2);
+
+	return (type[0] << 8 | type[1]) == RTE_ETHER_TYPE_ARP ||
+		rte_ring_free_count(ring) > DP_PUNT_RING / 2;
+}
+
 static uint16_t
 punt_process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
 {
-	unsigned int done;
+	struct rte_ring *ring = dp_lcore(node)->dp->punt_ring;
 
-	done = rte_ring_mp_enqueue_burst(dp_lcore(node)->dp->punt_ring, objs, nb_objs, NULL);
-	if (unlikely(done < nb_objs))
-		rte_node_enqueue(
-			graph, node, PUNT_RING_FULL, &objs[done], (uint16_t)(nb_objs - done));
+	for (uint16_t i = 0; i < nb_objs; i++) {
+		if (!is_admitted(ring, objs[i]) || rte_ring_mp_enqueue(ring, objs[i]) != 0)
+			rte_node_enqueue_x1(graph, node, PUNT_RING_FULL, objs[i]);
+	}
 	return nb_objs;
 }
 

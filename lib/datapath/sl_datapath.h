@@ -45,7 +45,7 @@ int sl_datapath_start(struct sl_datapath *datapath, char *error, size_t error_le
 /** Take no more frames in; what is in goes on. */
 void sl_datapath_drain(struct sl_datapath *datapath);
 
-/** Messages that are in and neither delivered nor dropped. */
+/** Messages that are in and neither delivered nor dropped; UINT64_MAX when that cannot be told. */
 uint64_t sl_datapath_in_flight(struct sl_datapath *datapath);
 
 /** Stop the lcores and the ports; what still waits is dropped, counted as `shutdown`. */
@@ -153,8 +153,8 @@ struct sl_datapath_stats {
 	struct sl_node_stats nodes[SL_NODES_MAX];
 };
 
-/** Read all counters. */
-void sl_datapath_get_stats(struct sl_datapath *datapath, struct sl_datapath_stats *stats);
+/** Read all counters. @return 0, or -ETIMEDOUT when an lcore has not answered for a second */
+int sl_datapath_get_stats(struct sl_datapath *datapath, struct sl_datapath_stats *stats);
 
 /** Read the counters of configured destination @p index; live, each correct by itself. */
 void sl_datapath_get_destination_stats(

@@ -9,9 +9,8 @@
  * Every reason for which the path drops something. Each is a node of the graph by the name
  * "drop_REASON" and a key of that name in the statistics.
  *
- * A *frame* is dropped before it is known to hold messages; a *message* afterwards. The words of
- * lib/net and lib/wire are repeated here in their order, see frame_drop_of_net() and
- * frame_drop_of_wire().
+ * A *frame* is dropped before it is known to hold messages; a *message* afterwards. Those of
+ * lib/net and lib/wire stand in the order of their enums, which the edges of the nodes rely on.
  */
 
 #define SL_FRAME_DROP_LIST(X)                                                                      \
@@ -42,7 +41,8 @@
 	X(arp_not_for_us)                                                                          \
 	X(icmp_not_echo)                                                                           \
 	X(punt_ring_full)                                                                          \
-	X(control_ring_full)
+	X(control_ring_full)                                                                       \
+	X(control_port_full)
 
 #define SL_MESSAGE_DROP_LIST(X)                                                                    \
 	X(no_destination)                                                                          \

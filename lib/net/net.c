@@ -47,6 +47,15 @@ sl_net_flow_init(struct sl_net_flow *flow, rte_be32_t src, rte_be32_t dst, rte_b
 		sl_net_pseudo_sum(src, dst, 0), sl_net_sum(&flow->udp, sizeof(flow->udp)));
 }
 
+/* An address one station can have (RFC 1122, 3.2.1.3): not 0.x, not multicast, not reserved. */
+static bool
+is_unicast(rte_be32_t ip)
+{
+	uint32_t first = rte_be_to_cpu_32(ip) >> 24;
+
+	return first != 0 && first != 127 && first < 224;
+}
+
 bool
 sl_net_icmp_reply(uint8_t *frame, size_t len, size_t eth_len, const struct rte_ether_addr *mac)
 {
@@ -59,7 +68,8 @@ sl_net_icmp_reply(uint8_t *frame, size_t len, size_t eth_len, const struct rte_e
 	header_len = (size_t)(ip->version_ihl & 0xf) * 4;
 	icmp_len = rte_be_to_cpu_16(ip->total_length) - header_len;
 	/* One frame from a station that is many must not become an answer to all of them. */
-	if (!rte_is_valid_assigned_ether_addr(&eth->src_addr))
+	if (!rte_is_valid_assigned_ether_addr(&eth->src_addr) || !is_unicast(ip->src_addr) ||
+		ip->src_addr == ip->dst_addr)
 		return false;
 	if (ip->next_proto_id != IPPROTO_ICMP || icmp_len < sizeof(*icmp) ||
 		eth_len + header_len + icmp_len > len)

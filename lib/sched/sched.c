@@ -19,8 +19,12 @@
 /* What a class may be owed at most, so that a long wait does not become a long burst. */
 #define SHARE_CAP (8 * SHARE_UNIT)
 
-/* Expired messages that one visit to a flow drops at most: a bounded piece of work. */
+/* Expired messages that one call to dequeue drops at most, and destinations it wakes. */
 #define EXPIRE_MAX 256
+#define WAKE_MAX   1024
+
+/* Flows of a class that are looked at for expired messages while nothing may be sent. */
+#define EXPIRE_FLOWS 16
 
 /* The messages of one destination in one class. */
 struct flow {
@@ -36,6 +40,7 @@ struct destination {
 	uint32_t count;
 	uint32_t capacity;
 	struct sl_gcra rate;
+	uint64_t parked_until;
 	uint32_t wheel_next;
 	uint8_t backlog; /* Classes with messages, as bits. */
 	bool is_parked;
@@ -62,6 +67,8 @@ struct sl_sched {
 	struct flow_list active[SL_SCHED_CLASSES_MAX];
 	struct flow_list parked[SL_SCHED_CLASSES_MAX];
 	uint32_t nb_destinations;
+	uint32_t expire_left; /* What the call under way may still drop as expired. */
+	uint32_t due;	      /* Parked destinations whose time has come, not woken yet. */
 	struct destination *destinations;
 	struct flow *flows; /* Of destination d: flows[d * nb_classes ...]. */
 	struct wheel wheel;
@@ -104,6 +111,7 @@ sl_sched_init(void *mem, const struct sl_sched_params *params)
 	}
 	for (uint32_t d = 0; d < s->nb_destinations; d++)
 		s->destinations[d].capacity = 1;
+	s->due = WHEEL_NIL;
 	wheel_init(&s->wheel, params->ticks_per_s, params->now);
 	return s;
 }
@@ -185,6 +193,7 @@ park(struct sl_sched *s, uint32_t dest, uint64_t until)
 		list_append(s, &s->parked[c], flow_index(s, dest, c));
 	}
 	d->is_parked = true;
+	d->parked_until = until;
 	d->wheel_next = wheel_park(&s->wheel, dest, until);
 }
 
@@ -194,7 +203,6 @@ wake(struct sl_sched *s, uint32_t dest)
 	struct destination *d = &s->destinations[dest];
 	unsigned int c;
 
-	s->wheel.nb_parked--;
 	d->is_parked = false;
 	for (unsigned int mask = d->backlog; mask != 0; mask &= mask - 1) {
 		c = (unsigned int)__builtin_ctz(mask);
@@ -206,13 +214,23 @@ wake(struct sl_sched *s, uint32_t dest)
 static void
 wake_due(struct sl_sched *s, uint64_t now)
 {
-	uint32_t dest, next;
+	struct destination *d;
+	uint32_t dest;
 
-	while ((dest = wheel_pop_due(&s->wheel, now)) != WHEEL_NIL) {
-		for (; dest != WHEEL_NIL; dest = next) {
-			next = s->destinations[dest].wheel_next;
+	for (uint32_t left = WAKE_MAX; left > 0; left--) {
+		if (s->due == WHEEL_NIL)
+			s->due = wheel_pop_due(&s->wheel, now);
+		if (s->due == WHEEL_NIL)
+			return;
+		dest = s->due;
+		d = &s->destinations[dest];
+		s->due = d->wheel_next;
+		s->wheel.nb_parked--;
+		/* It was further away than the wheel reaches. */
+		if (unlikely(d->parked_until > now))
+			d->wheel_next = wheel_park(&s->wheel, dest, d->parked_until);
+		else
 			wake(s, dest);
-		}
 	}
 }
 
@@ -270,19 +288,21 @@ pop(struct sl_sched *s, uint32_t dest, unsigned int c)
 	return msg;
 }
 
-/* Drop what has waited for too long at the head of a flow. */
+/* Drop what has waited for too long at the head of a flow, as far as this call may. */
 static void
-expire(struct sl_sched *s, uint32_t dest, unsigned int c, uint64_t now, uint32_t max,
-	sl_sched_drop_t drop, void *drop_arg)
+expire(struct sl_sched *s, uint32_t dest, unsigned int c, uint64_t now, sl_sched_drop_t drop,
+	void *drop_arg)
 {
 	const struct flow *f = &s->flows[flow_index(s, dest, c)];
 	uint64_t max_wait = s->classes[c].max_wait;
 
 	if (max_wait == 0)
 		return;
-	while (f->head != NULL && now > f->head->time && now - f->head->time > max_wait &&
-		max-- > 0)
+	while (s->expire_left > 0 && f->head != NULL && now > f->head->time &&
+		now - f->head->time > max_wait) {
+		s->expire_left--;
 		drop(drop_arg, pop(s, dest, c), SL_SCHED_MAX_WAIT);
+	}
 }
 
 /*
@@ -344,8 +364,10 @@ sl_sched_enqueue(struct sl_sched *s, struct sl_sched_msg *msg, uint64_t now, sl_
 {
 	const struct destination *d = &s->destinations[msg->dest];
 
-	if (unlikely(d->backlog & (1u << msg->class_index)))
-		expire(s, msg->dest, msg->class_index, now, 2, drop, drop_arg);
+	if (unlikely(d->backlog & (1u << msg->class_index))) {
+		s->expire_left = 1;
+		expire(s, msg->dest, msg->class_index, now, drop, drop_arg);
+	}
 	if (unlikely(d->count >= d->capacity) &&
 		!make_room_in_destination(s, msg, drop, drop_arg)) {
 		drop(drop_arg, msg, SL_SCHED_QUEUE_FULL);
@@ -414,7 +436,7 @@ serve_one(struct sl_sched *s, uint32_t dest, unsigned int c, uint64_t now,
 	uint64_t retry_at = now;
 	int backend;
 
-	expire(s, dest, c, now, EXPIRE_MAX, hooks->drop, hooks->drop_arg);
+	expire(s, dest, c, now, hooks->drop, hooks->drop_arg);
 	if (!(d->backlog & (1u << c)))
 		return NULL;
 	if (unlikely(!sl_gcra_conforms(&d->rate, now))) {
@@ -427,7 +449,7 @@ serve_one(struct sl_sched *s, uint32_t dest, unsigned int c, uint64_t now,
 		if (own < c || d->owed[own] < SHARE_UNIT)
 			own = c;
 		if (own != c) {
-			expire(s, dest, own, now, EXPIRE_MAX, hooks->drop, hooks->drop_arg);
+			expire(s, dest, own, now, hooks->drop, hooks->drop_arg);
 			if (!(d->backlog & (1u << own)))
 				own = c;
 		}
@@ -492,6 +514,25 @@ serve_flow(struct sl_sched *s, unsigned int c, uint64_t now, struct sl_sched_msg
 	return n;
 }
 
+/* While nothing may be sent, what waits too long still goes: from some flows of each class in turn.
+ */
+static void
+expire_active(struct sl_sched *s, uint64_t now, const struct sl_sched_hooks *hooks)
+{
+	uint32_t index;
+
+	for (unsigned int c = 0; c < s->nb_classes; c++) {
+		for (uint32_t i = 0; i < EXPIRE_FLOWS && s->active[c].head != NIL; i++) {
+			index = s->active[c].head;
+			expire(s, index / s->nb_classes, c, now, hooks->drop, hooks->drop_arg);
+			if (s->active[c].head != index)
+				continue;
+			deactivate(s, index, c);
+			activate(s, index, c);
+		}
+	}
+}
+
 uint32_t
 sl_sched_dequeue(struct sl_sched *s, uint64_t now, struct sl_sched_msg **msgs, uint32_t max,
 	const struct sl_sched_hooks *hooks)
@@ -499,7 +540,10 @@ sl_sched_dequeue(struct sl_sched *s, uint64_t now, struct sl_sched_msg **msgs, u
 	/* Turns that yield nothing (a limit reached, all expired) are bounded like the others. */
 	uint32_t n = 0, turns = 2 * max;
 
+	s->expire_left = EXPIRE_MAX;
 	wake_due(s, now);
+	if (unlikely(max == 0))
+		expire_active(s, now, hooks);
 	while (n < max && s->active_mask != 0 && turns-- > 0)
 		n += serve_flow(
 			s, choose_class(s, s->owed, s->active_mask), now, msgs + n, max - n, hooks);
@@ -522,6 +566,12 @@ uint32_t
 sl_sched_count(const struct sl_sched *s)
 {
 	return __atomic_load_n(&s->count, __ATOMIC_RELAXED);
+}
+
+uint32_t
+sl_sched_parked_count(const struct sl_sched *s)
+{
+	return s->wheel.nb_parked;
 }
 
 uint32_t

@@ -16,7 +16,7 @@
  * "Efficient Fair Queuing using Deficit Round Robin", SIGCOMM 1995), in bytes;
  *  - the backend: only now, by the caller's bind function (late binding).
  * A destination that may not send yet (its rate, its backends) is parked on a timing wheel (G.
- * Varghese, A. Lauck, SOSP 1987) until it may, so that it costs nothing meanwhile.
+ * Varghese, A. Lauck, SOSP 1987) until it may, and looked at a few times a second meanwhile.
  *
  * Every queue is bounded, per destination and in total. When one is full, the oldest message of the
  * lowest class above its reserve makes room; a class's reserve is its minimum share of the queue.
@@ -116,7 +116,7 @@ struct sl_sched_hooks {
 
 /**
  * Take up to @p max messages that may be sent at @p now, in the order they are to be sent. The
- * caller owns them.
+ * caller owns them. One call drops a bounded number of expired messages, also when @p max is 0.
  * @return how many
  */
 uint32_t sl_sched_dequeue(struct sl_sched *sched, uint64_t now, struct sl_sched_msg **msgs,
@@ -124,6 +124,9 @@ uint32_t sl_sched_dequeue(struct sl_sched *sched, uint64_t now, struct sl_sched_
 
 /** Give back every waiting message through @p drop, as SL_SCHED_PUSHED_OUT. */
 void sl_sched_flush(struct sl_sched *sched, sl_sched_drop_t drop, void *drop_arg);
+
+/** Destinations that are parked. */
+uint32_t sl_sched_parked_count(const struct sl_sched *sched);
 
 /** Messages waiting: in total, of one class, of one destination. May be read by other threads. */
 uint32_t sl_sched_count(const struct sl_sched *sched);

@@ -7,24 +7,24 @@
 /**
  * @file
  * A timing wheel for destinations that may not send yet. An entry further away than the wheel's
- * horizon is woken at the horizon and parks again.
+ * horizon becomes due at the horizon, and its owner parks it again.
  */
 
 #include <stdint.h>
 
-#define WHEEL_SLOTS 4096
+#define WHEEL_SLOTS 65536
 #define WHEEL_NIL   UINT32_MAX
 
 struct wheel {
 	unsigned int shift; /* A slot is 2^shift ticks. */
-	uint64_t current;   /* Slot number of the last wake-up. */
+	uint64_t current;   /* Slot number that was emptied last. */
 	uint32_t nb_parked;
 	uint32_t slots[WHEEL_SLOTS]; /* First entry, linked through the caller's `next`. */
 };
 
 /*
- * Slots of 2 to 4 microseconds: a horizon of 8 to 16 milliseconds. Short, because a message of the
- * best class waits a slot for the next token of a destination that is at its limit.
+ * Slots of 2 to 4 microseconds: a horizon of 125 to 250 milliseconds. Short, because a message of
+ * the best class waits a slot for the next token of a destination that is at its limit.
  */
 void wheel_init(struct wheel *wheel, uint64_t ticks_per_s, uint64_t now);
 
