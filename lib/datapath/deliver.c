@@ -11,6 +11,8 @@ enum { UDP_OUTPUT = 0, NB_EDGES };
 static inline void
 rewrite(struct dp_msg *msg, uint8_t *data, size_t offset, const void *value, size_t len)
 {
+	if (memcmp(data + offset, value, len) == 0)
+		return;
 	if (msg->is_sum_known)
 		msg->payload_sum = sl_net_sum_update(
 			msg->payload_sum, offset, data + offset, value, len);

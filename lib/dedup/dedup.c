@@ -274,6 +274,20 @@ prefetch_oldest(const struct sl_dedup *d, uint32_t n)
 	}
 }
 
+/* For the next call: the entries it will write, which are those that leave when all are taken. */
+static inline void
+prefetch_next(const struct sl_dedup *d, uint32_t n)
+{
+	uint64_t index = (uint64_t)d->oldest + d->count;
+	const uint8_t *p, *end;
+
+	index -= index >= d->capacity ? d->capacity : 0;
+	p = (const uint8_t *)&d->entries[index];
+	end = (const uint8_t *)&d->entries[RTE_MIN(index + n, d->capacity)];
+	for (; p < end; p += RTE_CACHE_LINE_SIZE)
+		rte_prefetch0_write(p);
+}
+
 uint64_t
 sl_dedup_check_bulk(struct sl_dedup *d, const struct sl_wire_key *keys, uint32_t n, uint64_t now_ms)
 {
@@ -306,6 +320,7 @@ sl_dedup_check_bulk(struct sl_dedup *d, const struct sl_wire_key *keys, uint32_t
 	}
 	for (uint32_t i = 0; i < n; i++)
 		duplicates |= (uint64_t)check_one(d, &keys[i], hashes[i], (uint32_t)now_ms) << i;
+	prefetch_next(d, n);
 	return duplicates;
 }
 
