@@ -189,6 +189,14 @@ def test_between_two_processes(cable):
     assert verdicts(got) == {} and got["clean"] is True
 
 
+def test_the_sender_may_be_there_first(cable):
+    traffic = ("--count", 5000)
+    with Gen("--tx", "net_memif0", *traffic, "--json", vdevs=cable["tx"]) as sender:
+        time.sleep(1)
+        with Gen("--rx", "net_memif0", *traffic, "--json", vdevs=cable["rx"], cpu=1) as sink:
+            assert sender.report(0)["sent"] == sink.report(0)["delivered"] == 5000
+
+
 def test_a_slow_sink_costs_time_and_no_message(cable):
     traffic = ("--count", 20000, "--size", 16)
     with Gen("--rx", "net_memif0", *traffic, "--burst", 8, "--nap-us", 200, "--descriptors", 64,

@@ -15,6 +15,9 @@
 
 #define POLL_US 10000
 
+/* How many polls a memif without a link gets until it is started again. */
+#define RESTART_POLLS 50
+
 uint16_t
 port_mbuf_size(uint16_t mtu)
 {
@@ -79,6 +82,16 @@ set_mac(struct port *port, bool has_mac)
 	return 0;
 }
 
+/* A memif connects when it is started, to an end that may not be there yet, and only then. */
+static bool
+is_memif(const struct port *port)
+{
+	struct rte_eth_dev_info info;
+
+	return rte_eth_dev_info_get(port->id, &info) == 0 && info.driver_name != NULL &&
+		strcmp(info.driver_name, "net_memif") == 0;
+}
+
 static int
 configure(struct port *port, const struct port_params *params, struct rte_mempool *pool)
 {
@@ -102,10 +115,7 @@ configure(struct port *port, const struct port_params *params, struct rte_mempoo
 	rc = rte_eth_rx_queue_setup(port->id, 0, nb_rx, (unsigned int)socket, NULL, pool);
 	if (rc < 0)
 		return rc;
-	rc = rte_eth_tx_queue_setup(port->id, 0, nb_tx, (unsigned int)socket, NULL);
-	if (rc < 0)
-		return rc;
-	return rte_eth_dev_start(port->id);
+	return rte_eth_tx_queue_setup(port->id, 0, nb_tx, (unsigned int)socket, NULL);
 }
 
 int
@@ -116,6 +126,12 @@ port_start(struct port *port, const struct port_params *params, struct rte_mempo
 	if (rc < 0)
 		return rc;
 	rc = configure(port, params, pool);
+	if (rc == 0) {
+		rc = rte_eth_dev_start(port->id);
+		/* Where there is nobody yet, port_wait_for_link() tries again. */
+		if (rc < 0 && is_memif(port))
+			rc = 0;
+	}
 	if (rc == 0) {
 		port->is_started = true;
 		rc = set_mac(port, params->has_mac);
@@ -142,9 +158,10 @@ int
 port_wait_for_link(const struct port *port, uint32_t wait_ms, const volatile int *nb_signals)
 {
 	uint64_t end = rte_rdtsc() + rte_get_tsc_hz() / 1000 * wait_ms;
+	bool may_restart = is_memif(port);
 	struct rte_eth_link link;
 
-	for (;;) {
+	for (unsigned int polls = 1;; polls++) {
 		if (*nb_signals != 0)
 			return -EINTR;
 		if (rte_eth_link_get_nowait(port->id, &link) == 0 &&
@@ -152,6 +169,10 @@ port_wait_for_link(const struct port *port, uint32_t wait_ms, const volatile int
 			return 0;
 		if (rte_rdtsc() >= end)
 			break;
+		if (may_restart && polls % RESTART_POLLS == 0) {
+			rte_eth_dev_stop(port->id);
+			rte_eth_dev_start(port->id);
+		}
 		usleep(POLL_US);
 	}
 	fprintf(stderr,

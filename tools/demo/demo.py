@@ -87,6 +87,8 @@ class Demo:
         finally:
             for child in self.children:
                 child.kill()
+            if self.sluice is not None:
+                self.sluice.close()
 
     def traffic(self, lab):
         args = self.args
