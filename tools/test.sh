@@ -147,7 +147,7 @@ step_asan() {
 }
 
 step_fuzz() {
-	local dir=$SL_ROOT/build-fuzz target name corpus log=$work/fuzz.log found=0
+	local dir=$SL_ROOT/build-fuzz target name corpus dict log=$work/fuzz.log found=0
 
 	sl_need_packages "${SL_FUZZ_PACKAGES[@]}"
 	CC=clang-14 build "$dir" -Db_sanitize=address,undefined -Dfuzzers=true \
@@ -162,7 +162,10 @@ step_fuzz() {
 		cp -r "$SL_ROOT/tests/fuzz/corpus/$name/." "$corpus/" ||
 			fail "fuzz_$name has no corpus"
 		sl_say "fuzz_$name for $fuzz_seconds s"
-		if "$target" -max_total_time="$fuzz_seconds" -timeout=10 -print_final_stats=1 \
+		dict=()
+		[ ! -f "$SL_ROOT/tests/fuzz/$name.dict" ] ||
+			dict=("-dict=$SL_ROOT/tests/fuzz/$name.dict")
+		if "$target" "${dict[@]}" -max_total_time="$fuzz_seconds" -timeout=10 -print_final_stats=1 \
 			-artifact_prefix="$dir/" "$corpus" >"$log" 2>&1 &&
 			grep -E 'stat::number_of_executed_units: +[1-9]' "$log"; then
 			passed=$((passed + 1))

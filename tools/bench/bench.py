@@ -64,7 +64,8 @@ class Bench:
             rounds.append({"testpmd_frames_per_s": testpmd["frames_per_s"],
                            "sluice_frames_per_s": sluice["frames_per_s"], "ratio": ratio,
                            "busy_cycles": sluice["busy_cycles"],
-                           "busy_share": sluice["busy_share"], "limit": limit})
+                           "busy_share": sluice["busy_share"],
+                           "lost_share": sluice["lost_share"], "limit": limit})
             self.last = sluice
             say(f"  {i + 1:>5} {testpmd['frames_per_s'] / 1e6:>14.2f} M "
                 f"{sluice['frames_per_s'] / 1e6:>10.2f} M {ratio:>6.2f} "
