@@ -22,12 +22,12 @@
 #include <rte_byteorder.h>
 #include <rte_ether.h>
 
-#define SL_CONFIG_NAME_MAX         63      /**< Bytes in a name. */
-#define SL_CONFIG_PORTS_MAX        32
-#define SL_CONFIG_CLASSES_MAX      8
+#define SL_CONFIG_NAME_MAX	   63 /**< Bytes in a name. */
+#define SL_CONFIG_PORTS_MAX	   32
+#define SL_CONFIG_CLASSES_MAX	   8
 #define SL_CONFIG_DESTINATIONS_MAX 1000000
-#define SL_CONFIG_BACKENDS_MAX     256     /**< Of one destination. */
-#define SL_CONFIG_RULES_MAX        256
+#define SL_CONFIG_BACKENDS_MAX	   256 /**< Of one destination. */
+#define SL_CONFIG_RULES_MAX	   256
 #define SL_CONFIG_PARTITIONS_MAX   64
 #define SL_CONFIG_NEIGHBOURS_MAX   65536
 
@@ -48,16 +48,16 @@ enum sl_config_tristate {
 
 struct sl_config_port {
 	char *name;
-	char *device;              /**< Name of the ethdev, or its PCI address. */
+	char *device; /**< Name of the ethdev, or its PCI address. */
 	rte_be32_t address;
-	uint8_t prefix_len;        /**< 0..32 */
-	rte_be32_t gateway;        /**< 0: none */
-	uint16_t vlan;             /**< 802.1Q VLAN, 0: untagged */
-	uint16_t mtu;              /**< Of the IP packet, 576..9000 */
-	uint16_t rx_descriptors;   /**< A queue; 64..32768 */
+	uint8_t prefix_len;	 /**< 0..32 */
+	rte_be32_t gateway;	 /**< 0: none */
+	uint16_t vlan;		 /**< 802.1Q VLAN, 0: untagged */
+	uint16_t mtu;		 /**< Of the IP packet, 576..9000 */
+	uint16_t rx_descriptors; /**< A queue; 64..32768 */
 	uint16_t tx_descriptors;
-	bool is_udp_checksum_checked;  /**< "check_udp_checksum" */
-	bool is_udp_checksum_sent;     /**< "send_udp_checksum" */
+	bool is_udp_checksum_checked; /**< "check_udp_checksum" */
+	bool is_udp_checksum_sent;    /**< "send_udp_checksum" */
 };
 
 struct sl_config_lcore {
@@ -69,27 +69,27 @@ struct sl_config_class {
 	uint32_t level; /**< 1..8; the array is sorted by it */
 	char *name;
 	uint32_t min_share_percent; /**< 0..100, all classes together at most 100 */
-	uint32_t max_wait_ms;       /**< 0: no maximum */
+	uint32_t max_wait_ms;	    /**< 0: no maximum */
 };
 
 struct sl_config_backend {
 	char *name;
 	rte_be32_t address;
 	uint16_t port;
-	uint32_t weight;          /**< 1..65535 */
+	uint32_t weight;	  /**< 1..65535 */
 	uint64_t rate_msgs_per_s; /**< 0: no limit */
-	uint32_t port_index;      /**< The port it is reached through, an index into ports. */
-	rte_be32_t next_hop;      /**< Its own address when on the port's subnet, or the gateway. */
+	uint32_t port_index;	  /**< The port it is reached through, an index into ports. */
+	rte_be32_t next_hop;	  /**< Its own address when on the port's subnet, or the gateway. */
 };
 
 struct sl_config_destination {
 	char *name;
 	uint64_t key;
-	uint32_t class_boost;     /**< 0..7 classes better than asked for */
-	uint32_t default_class;   /**< Level, for messages with priority 0; a configured one. */
+	uint32_t class_boost;	  /**< 0..7 classes better than asked for */
+	uint32_t default_class;	  /**< Level, for messages with priority 0; a configured one. */
 	uint32_t queue_capacity;  /**< Messages, 1..2^24 */
 	uint64_t rate_msgs_per_s; /**< 0: no limit */
-	uint32_t burst_msgs;      /**< Depth of the token bucket, of the backends' too; >= 1 */
+	uint32_t burst_msgs;	  /**< Depth of the token bucket, of the backends' too; >= 1 */
 	enum sl_config_policy policy;
 	uint32_t partitions; /**< 1..SL_CONFIG_PARTITIONS_MAX */
 	uint32_t nb_backends;
@@ -97,9 +97,9 @@ struct sl_config_destination {
 };
 
 /** What a rule compares; bits for sl_config_rule.match. */
-#define SL_RULE_SOURCE      0x1
+#define SL_RULE_SOURCE	    0x1
 #define SL_RULE_DESTINATION 0x2
-#define SL_RULE_TYPE        0x4
+#define SL_RULE_TYPE	    0x4
 #define SL_RULE_PRIORITY    0x8
 
 /** First match wins; sets the class. */
@@ -150,8 +150,8 @@ struct sl_config {
 	uint32_t nb_mbufs; /**< "mbufs"; 0: chosen from queues and descriptors. */
 	uint32_t drain_timeout_ms;
 	enum sl_config_tristate nap; /**< "idle: {nap: auto|on|off, ...}" */
-	uint32_t nap_us;             /**< One nap of an idle lcore; 1..1000 */
-	uint32_t ring_size;          /**< "rings: {size}" Messages between two lcores, a power of 2. */
+	uint32_t nap_us;	     /**< One nap of an idle lcore; 1..1000 */
+	uint32_t ring_size; /**< "rings: {size}" Messages between two lcores, a power of 2. */
 
 	uint32_t arp_reachable_ms;
 	uint32_t arp_retry_ms;
