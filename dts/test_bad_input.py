@@ -12,6 +12,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Raw
+from scapy.utils import rdpcap, wrpcap
 
 from harness import (ADDRESS, APPLIANCE_MAC, PEER_MAC, SENDER, Appliance, Lab, Namespace, RawPort,
                      decode, encode, frame, id_of, is_udp_from_appliance, make_config, message,
@@ -262,3 +263,21 @@ def test_fragments():
             [packet] = wire.take(1, lambda p: UDP in p and p[Ether].src == APPLIANCE_MAC)
             assert id_of(decode(bytes(packet[UDP].payload)).messages[0]) == 2
             sluice.wait_for(delivered=1, frames_dropped={"ip_fragment": 3})
+
+
+def test_frames_too_short_and_too_long(tmp_path):
+    """From a file: no interface brings a frame without a whole header, or one above its MTU."""
+    everybody = "ff:ff:ff:ff:ff:ff"
+    packets = [frame(encode(message(1)), dst_mac=everybody),
+               cut(frame(GOOD, dst_mac=everybody), 13),
+               frame(encode(message(2, payload=b"x" * 3000)), dst_mac=everybody),
+               frame(encode(message(3)), dst_mac=everybody)]
+    wrpcap(str(tmp_path / "in.pcap"), [Ether(bytes(p)) if len(p) > 13 else Raw(p)
+                                       for p in packets], linktype=1)
+    config = make_config(ports=[port(device="net_pcap0")],
+                         neighbours=[{"address": "10.77.0.11", "mac": PEER_MAC}])
+    device = f"net_pcap0,rx_pcap={tmp_path / 'in.pcap'},tx_pcap={tmp_path / 'out.pcap'}"
+    with Appliance(config, [device]) as sluice:
+        sluice.wait_for(delivered=2, frames_dropped={"eth_truncated": 1, "scattered": 1})
+    sent = [decode(bytes(p[UDP].payload)) for p in rdpcap(str(tmp_path / "out.pcap")) if UDP in p]
+    assert [id_of(d.messages[0]) for d in sent] == [1, 3]
