@@ -15,6 +15,7 @@ OFFERED = 400_000  # messages a second
 LIMIT = OFFERED // 2
 SHARES = {1: 25, 2: 45, 3: 30}  # percent of the load, by class
 MIN_SHARE = {2: 10, 3: 8}  # percent of the limit
+ATTEMPTS = 4
 MAX_WAIT_MS = 25
 
 CLASSES = [
@@ -75,13 +76,20 @@ def test_class_1_loses_nothing(congested):
 
 
 def test_class_1_is_as_quick_as_without_congestion():
-    """Short rounds, so that some fall between two interruptions of either process."""
-    free, stats = run(limit=0, seconds=0.15, rounds=8)
-    assert stats.dropped == {}
-    busy, stats = run(LIMIT, seconds=0.15, rounds=8)
-    assert sum(stats["dropped"].values()) > 0
-    free_us, busy_us = best_us(free, 1, "p99"), best_us(busy, 1, "p99")
-    assert busy_us <= 2 * free_us, f"p99 of class 1: {busy_us} us, uncongested {free_us} us"
+    """Short rounds, so that some fall between two interruptions of either process; and more of them
+    while the machine is busy with something else, which can only add to a latency."""
+    free, busy = [], []
+    for _ in range(ATTEMPTS):
+        reports, stats = run(limit=0, seconds=0.15, rounds=8)
+        assert stats.dropped == {}
+        free += reports
+        reports, stats = run(LIMIT, seconds=0.15, rounds=8)
+        assert sum(stats["dropped"].values()) > 0
+        busy += reports
+        free_us, busy_us = best_us(free, 1, "p99"), best_us(busy, 1, "p99")
+        if busy_us <= 2 * free_us:
+            return
+    pytest.fail(f"p99 of class 1: {busy_us} us, uncongested {free_us} us")
 
 
 def test_lower_classes_get_their_minimum_share(congested):
