@@ -19,7 +19,8 @@
  * Varghese, A. Lauck, SOSP 1987) until it may, and looked at a few times a second meanwhile.
  *
  * Every queue is bounded, per destination and in total. When one is full, the oldest message of the
- * lowest class above its reserve makes room; a class's reserve is its minimum share of the queue.
+ * lowest class above its reserve makes room (of some destination, parked ones first, when it is all
+ * queues together); a class's reserve is its minimum share of the queue.
  * A message that has waited for the maximum of its class is dropped, not sent.
  *
  * Cost a message is O(classes), whatever the number of destinations and of waiting messages.
