@@ -245,24 +245,18 @@ int sl_config_check_name(struct sl_config_reader *reader, const struct sl_config
 int sl_config_take_name(struct sl_config_reader *reader, const struct sl_config_at *at,
 	const char *key, const char *raw, char **name);
 
-/** Room for a dotted quad with a prefix length. */
-#define SL_CONFIG_ADDRESS_LEN 19
-
-/** Write an address as a dotted quad. @return @p buf */
-const char *sl_config_address(rte_be32_t address, char buf[SL_CONFIG_ADDRESS_LEN]);
-
 /** Read the address of one station: not a multicast, broadcast, loopback or the zero one. */
 int sl_config_take_address(struct sl_config_reader *reader, const struct sl_config_at *at,
-	const char *key, const char *raw, rte_be32_t *address);
+	const char *key, const char *raw, struct sl_ip *address);
 
 /** Does the port's subnet hold the address? */
-bool sl_config_is_on_subnet(const struct sl_config_port *port, rte_be32_t address);
+bool sl_config_is_on_subnet(const struct sl_config_port *port, const struct sl_ip *address);
 
 /**
  * An address that is no station's on the port's subnet: the subnet's own or its broadcast.
  * Subnets of fewer than four addresses have neither (RFC 3021).
  */
-bool sl_config_is_subnet_edge(const struct sl_config_port *port, rte_be32_t address);
+bool sl_config_is_subnet_edge(const struct sl_config_port *port, const struct sl_ip *address);
 
 /** The level of the class that @p ref names or is the number of. */
 int sl_config_take_class(struct sl_config_reader *reader, const struct sl_config_at *at,

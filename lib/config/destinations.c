@@ -22,20 +22,23 @@ find_port(struct sl_config_reader *reader, const struct sl_config_at *at,
 {
 	const struct sl_config *config = reader->config;
 	const struct sl_config_port *port, *near = NULL, *far = NULL;
-	char address[SL_CONFIG_ADDRESS_LEN];
+	char address[SL_IP_STRLEN];
 	uint32_t i;
+	enum sl_family family = sl_ip_is_v4(&backend->address) ? SL_IPV4 : SL_IPV6;
 
-	sl_config_address(backend->address, address);
+	sl_ip_format(&backend->address, address);
 	for (i = 0; i < config->nb_ports; i++) {
 		port = &config->ports[i];
-		if (port->address == backend->address)
+		if (sl_ip_equal(&port->subnets[family].address, &backend->address))
 			return sl_config_fail(reader, at, "address",
 				"%s is ports[%" PRIu32 "]'s own address; give the backend's",
 				address, i);
-		if (sl_config_is_on_subnet(port, backend->address) &&
-			(near == NULL || port->prefix_len > near->prefix_len))
+		if (sl_config_is_on_subnet(port, &backend->address) &&
+			(near == NULL ||
+				port->subnets[family].prefix_len >
+					near->subnets[family].prefix_len))
 			near = port;
-		if (far == NULL && port->gateway != 0)
+		if (far == NULL && !sl_ip_is_unset(&port->subnets[family].gateway))
 			far = port;
 	}
 	if (near == NULL && far == NULL)
@@ -43,13 +46,13 @@ find_port(struct sl_config_reader *reader, const struct sl_config_at *at,
 			"%s is on no port's subnet and no port has a gateway; correct it, or give "
 			"a port a gateway",
 			address);
-	if (near != NULL && sl_config_is_subnet_edge(near, backend->address))
+	if (near != NULL && sl_config_is_subnet_edge(near, &backend->address))
 		return sl_config_fail(reader, at, "address",
 			"%s is the own or the broadcast address of a port's subnet; give a "
 			"backend's",
 			address);
 	backend->port_index = (uint32_t)((near != NULL ? near : far) - config->ports);
-	backend->next_hop = near != NULL ? backend->address : far->gateway;
+	backend->next_hop = near != NULL ? backend->address : far->subnets[family].gateway;
 	return 0;
 }
 

@@ -113,7 +113,8 @@ take_port_address(struct sl_config_reader *reader, const struct sl_config_at *at
 {
 	const char *slash = strchr(raw, '/');
 	const char *digits = slash != NULL ? slash + 1 : "";
-	char address[SL_CONFIG_ADDRESS_LEN];
+	struct sl_config_subnet *subnet = &port->subnets[SL_IPV4];
+	char address[SL_IP_STRLEN];
 	size_t nb_digits;
 	int ret;
 
@@ -126,11 +127,11 @@ take_port_address(struct sl_config_reader *reader, const struct sl_config_at *at
 			raw);
 	memcpy(address, raw, (size_t)(slash - raw));
 	address[slash - raw] = '\0';
-	ret = sl_config_take_address(reader, at, "address", address, &port->address);
+	ret = sl_config_take_address(reader, at, "address", address, &subnet->address);
 	if (ret < 0)
 		return ret;
-	port->prefix_len = (uint8_t)atoi(digits);
-	if (sl_config_is_subnet_edge(port, port->address))
+	subnet->prefix_len = (uint8_t)atoi(digits);
+	if (sl_config_is_subnet_edge(port, &subnet->address))
 		return sl_config_fail(reader, at, "address",
 			"%s is the subnet's own or its broadcast address; give one between them",
 			raw);
@@ -141,15 +142,16 @@ static int
 take_gateway(struct sl_config_reader *reader, const struct sl_config_at *at, const char *raw,
 	struct sl_config_port *port)
 {
-	int ret = sl_config_take_address(reader, at, "gateway", raw, &port->gateway);
+	struct sl_config_subnet *subnet = &port->subnets[SL_IPV4];
+	int ret = sl_config_take_address(reader, at, "gateway", raw, &subnet->gateway);
 
 	if (ret < 0)
 		return ret;
-	if (port->gateway == port->address)
+	if (sl_ip_equal(&subnet->gateway, &subnet->address))
 		return sl_config_fail(reader, at, "gateway",
 			"%s is the port's own address; give the router's", raw);
-	if (!sl_config_is_on_subnet(port, port->gateway) ||
-		sl_config_is_subnet_edge(port, port->gateway))
+	if (!sl_config_is_on_subnet(port, &subnet->gateway) ||
+		sl_config_is_subnet_edge(port, &subnet->gateway))
 		return sl_config_fail(reader, at, "gateway",
 			"%s is no station's address on the port's subnet; give one that is", raw);
 	return 0;
@@ -169,11 +171,11 @@ check_port_is_apart(struct sl_config_reader *reader, const struct sl_config_at *
 			return sl_config_fail(reader, at, "device",
 				"%s is ports[%" PRIu32 "]'s, too; give each port its own device",
 				port->device, i);
-		if (other->address == port->address)
+		if (sl_ip_equal(&other->subnets[SL_IPV4].address, &port->subnets[SL_IPV4].address))
 			return sl_config_fail(reader, at, "address",
 				"is ports[%" PRIu32 "]'s, too; give each port its own address", i);
-		if (other->prefix_len == port->prefix_len &&
-			sl_config_is_on_subnet(other, port->address))
+		if (other->subnets[SL_IPV4].prefix_len == port->subnets[SL_IPV4].prefix_len &&
+			sl_config_is_on_subnet(other, &port->subnets[SL_IPV4].address))
 			return sl_config_fail(reader, at, "address",
 				"lies on the same subnet as ports[%" PRIu32 "]; give each port a "
 				"subnet of its own, or prefixes of different length",
@@ -376,7 +378,7 @@ parse_mac(const char *text, struct rte_ether_addr *mac)
 
 /* Of two entries with one address, by their place in the file. */
 struct neighbour_ref {
-	rte_be32_t address;
+	struct sl_ip address;
 	uint32_t index;
 };
 
@@ -385,8 +387,10 @@ compare_neighbours(const void *a, const void *b)
 {
 	const struct neighbour_ref *left = a, *right = b;
 
-	if (left->address != right->address)
-		return left->address < right->address ? -1 : 1;
+	int order = sl_ip_compare(&left->address, &right->address);
+
+	if (order != 0)
+		return order;
 	return (left->index > right->index) - (left->index < right->index);
 }
 
@@ -406,7 +410,7 @@ check_neighbours_differ(struct sl_config_reader *reader)
 		refs[i] = (struct neighbour_ref){config->neighbours[i].address, i};
 	qsort(refs, config->nb_neighbours, sizeof(*refs), compare_neighbours);
 	for (i = 1; i < config->nb_neighbours && ret == 0; i++) {
-		if (refs[i].address != refs[i - 1].address)
+		if (!sl_ip_equal(&refs[i].address, &refs[i - 1].address))
 			continue;
 		at.i = refs[i].index;
 		ret = sl_config_fail(reader, &at, "address",
@@ -422,12 +426,12 @@ static int
 check_neighbour_is_near(struct sl_config_reader *reader, const struct sl_config_at *at)
 {
 	const struct sl_config *config = reader->config;
-	rte_be32_t address = config->neighbours[at->i].address;
+	const struct sl_ip *address = &config->neighbours[at->i].address;
 	bool is_near = false;
 	uint32_t i;
 
 	for (i = 0; i < config->nb_ports; i++) {
-		if (address == config->ports[i].address)
+		if (sl_ip_equal(address, &config->ports[i].subnets[SL_IPV4].address))
 			return sl_config_fail(reader, at, "address",
 				"is ports[%" PRIu32 "]'s own address; give the neighbour's", i);
 		is_near = is_near || sl_config_is_on_subnet(&config->ports[i], address);

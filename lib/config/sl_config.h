@@ -18,9 +18,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <rte_byteorder.h>
 #include <rte_ether.h>
+
+#include "sl_ip.h"
 
 #define SL_CONFIG_NAME_MAX	   63 /**< Bytes in a name. */
 #define SL_CONFIG_PORTS_MAX	   32
@@ -30,6 +33,9 @@
 #define SL_CONFIG_RULES_MAX	   256
 #define SL_CONFIG_PARTITIONS_MAX   64
 #define SL_CONFIG_NEIGHBOURS_MAX   65536
+#define SL_CONFIG_CHECKS_MAX	   8  /**< Health checks of one destination's backends. */
+#define SL_CONFIG_HOOKS_MAX	   16 /**< Of each kind. */
+#define SL_CONFIG_ARGS_MAX	   64 /**< Words of a command. */
 
 /** Roles of an lcore, as bits. */
 #define SL_ROLE_RX     0x1
@@ -46,15 +52,23 @@ enum sl_config_tristate {
 	SL_CONFIG_ON,
 };
 
+/** The two address families, as indexes. */
+enum sl_family { SL_IPV4, SL_IPV6, SL_FAMILIES };
+
+/** A port's address in one family: keys "address" and "gateway", or "address6" and "gateway6". */
+struct sl_config_subnet {
+	struct sl_ip address; /**< Unset: the port does not speak this family. */
+	uint8_t prefix_len;   /**< 0..32 or 0..128 */
+	struct sl_ip gateway; /**< Unset: none. */
+};
+
 struct sl_config_port {
 	char *name;
 	char *device; /**< Name of the ethdev, or its PCI address. */
-	rte_be32_t address;
-	uint8_t prefix_len;	 /**< 0..32 */
-	rte_be32_t gateway;	 /**< 0: none */
-	uint16_t vlan;		 /**< 802.1Q VLAN, 0: untagged */
-	uint16_t mtu;		 /**< Of the IP packet, 576..9000 */
-	uint16_t rx_descriptors; /**< A queue; 64..32768 */
+	struct sl_config_subnet subnets[SL_FAMILIES]; /**< At least one has an address. */
+	uint16_t vlan;				      /**< 802.1Q VLAN, 0: untagged */
+	uint16_t mtu;				      /**< Of the IP packet, 576..9000 */
+	uint16_t rx_descriptors;		      /**< A queue; 64..32768 */
 	uint16_t tx_descriptors;
 	bool is_udp_checksum_checked; /**< "check_udp_checksum" */
 	bool is_udp_checksum_sent;    /**< "send_udp_checksum" */
@@ -72,14 +86,63 @@ struct sl_config_class {
 	uint32_t max_wait_ms;	    /**< 0: no maximum */
 };
 
+/** What the operator wants of a backend. */
+enum sl_config_admin_state {
+	SL_CONFIG_READY,
+	SL_CONFIG_DRAIN,       /**< Finishes what it has, takes nothing new; checks go on. */
+	SL_CONFIG_MAINTENANCE, /**< Takes nothing and is not checked. */
+};
+
+/** How a backend is asked whether it works. */
+enum sl_config_check_kind {
+	SL_CHECK_PROBE, /**< A Probe datagram through the packet path (docs/wire-format.md). */
+	SL_CHECK_ICMP,	/**< An echo request through the packet path. */
+	SL_CHECK_UDP,	/**< A datagram from a kernel socket, and an answer. */
+	SL_CHECK_TCP,	/**< A connection from a kernel socket. */
+	SL_CHECK_HTTP,	/**< A GET request from a kernel socket. */
+	SL_CHECK_EXEC,	/**< A command; exit code 0 is success. */
+};
+
+struct sl_config_check {
+	enum sl_config_check_kind kind;
+	struct sl_ip address; /**< udp, tcp, http. Unset: the backend's own. */
+	uint16_t port;	      /**< udp, tcp, http. 0: the backend's own. */
+	char *path;	      /**< http: "/" unless given. */
+	char *host;	      /**< http: the Host header; NULL: the address. */
+	uint16_t status_min;  /**< http "status": "200" or "200-299" (the default is 200-399). */
+	uint16_t status_max;
+	char *body;	  /**< http: a text that the body has to contain, NULL: any. */
+	char *send;	  /**< udp: what is sent; tcp: sent when connected, NULL: nothing. */
+	char *expect;	  /**< udp, tcp: what the answer has to begin with, NULL: any. */
+	uint32_t nb_argv; /**< exec */
+	char **argv;	  /**< exec; ended by NULL. argv[0] is an absolute path. */
+};
+
+/** Key "health" of a destination, over the file's own "health", over the defaults. */
+struct sl_config_health {
+	uint32_t interval_ms;	   /**< 10..3600000, 2000 */
+	uint32_t fast_interval_ms; /**< While a state is changing; interval_ms unless given. */
+	uint32_t down_interval_ms; /**< While down; interval_ms unless given. */
+	uint32_t timeout_ms;	   /**< 10..600000, 3000 */
+	uint32_t rise;		   /**< Successes in a row that bring a backend up; 1..100, 2 */
+	uint32_t fall;		   /**< Failures in a row that bring it down; 1..100, 3 */
+	uint32_t notify_after;	   /**< Failures in a row worth an event; 1..1000, 5 */
+	uint32_t slow_start_ms;	   /**< From UP to its full weight; 0: at once. 0..3600000, 0 */
+	/** With fewer of a destination's backends up, in percent, all are used; 0: never. */
+	uint32_t panic_threshold_percent;
+	uint32_t nb_checks; /**< 0: its backends count as up. All have to succeed. */
+	struct sl_config_check *checks;
+};
+
 struct sl_config_backend {
 	char *name;
-	rte_be32_t address;
+	struct sl_ip address;
 	uint16_t port;
 	uint32_t weight;	  /**< 1..65535 */
 	uint64_t rate_msgs_per_s; /**< 0: no limit */
 	uint32_t port_index;	  /**< The port it is reached through, an index into ports. */
-	rte_be32_t next_hop;	  /**< Its own address when on the port's subnet, or the gateway. */
+	struct sl_ip next_hop;	  /**< Its own address when on the port's subnet, or the gateway. */
+	enum sl_config_admin_state state; /**< "state": ready, drain, maintenance */
 };
 
 struct sl_config_destination {
@@ -90,10 +153,12 @@ struct sl_config_destination {
 	uint32_t queue_capacity;  /**< Messages, 1..2^24 */
 	uint64_t rate_msgs_per_s; /**< 0: no limit */
 	uint32_t burst_msgs;	  /**< Depth of the token bucket, of the backends' too; >= 1 */
+	bool is_burst_chosen;	  /**< The file did not say; it follows the rates. */
 	enum sl_config_policy policy;
-	uint32_t partitions; /**< 1..SL_CONFIG_PARTITIONS_MAX */
-	uint32_t nb_backends;
+	uint32_t partitions;  /**< 1..SL_CONFIG_PARTITIONS_MAX */
+	uint32_t nb_backends; /**< With none, messages wait in the queue. */
 	struct sl_config_backend *backends;
+	struct sl_config_health health;
 };
 
 /** What a rule compares; bits for sl_config_rule.match. */
@@ -114,8 +179,81 @@ struct sl_config_rule {
 
 /** A neighbour whose link-layer address is given instead of asked for. */
 struct sl_config_neighbour {
-	rte_be32_t address;
+	struct sl_ip address;
 	struct rte_ether_addr mac;
+};
+
+/** Levels of log lines and events; a higher number says less. */
+enum sl_config_level {
+	SL_LEVEL_ERROR,
+	SL_LEVEL_WARN,
+	SL_LEVEL_NOTIFY,
+	SL_LEVEL_INFO,
+	SL_LEVEL_DEBUG
+};
+
+enum sl_config_log_target { SL_LOG_STDERR, SL_LOG_FILE, SL_LOG_JOURNALD };
+
+/** "log": {target, file, format, level, levels: [{module, level}], lines_per_s} */
+struct sl_config_log {
+	enum sl_config_log_target target;
+	char *file;		    /**< Of target file. */
+	bool is_json;		    /**< "format": text or json */
+	enum sl_config_level level; /**< info */
+	uint32_t lines_per_s;	    /**< Of one module, at most; 1..1000000, 200 */
+	uint32_t nb_levels;
+	struct sl_config_log_level {
+		char *module;
+		enum sl_config_level level;
+	} * levels;
+};
+
+/** "events: exec": a command that gets each event as JSON on its standard input. */
+struct sl_config_exec_hook {
+	uint32_t nb_argv;
+	char **argv;		    /**< Ended by NULL. */
+	uint32_t timeout_ms;	    /**< 100..600000, 10000; then its process group is killed. */
+	enum sl_config_level level; /**< And more serious ones; notify */
+};
+
+/** "events: webhooks": a URL that each event is posted to as JSON. */
+struct sl_config_webhook {
+	char *url;
+	uint32_t timeout_ms;	    /**< Of one try; 100..600000, 5000 */
+	uint32_t tries;		    /**< 1..100, 5 */
+	enum sl_config_level level; /**< notify */
+};
+
+struct sl_config_events {
+	uint32_t nb_exec;
+	struct sl_config_exec_hook *exec;
+	uint32_t nb_webhooks;
+	struct sl_config_webhook *webhooks;
+	uint32_t queue; /**< Events that may wait for the hooks; 16..65536, 1024 */
+};
+
+/** "control": the socket of sluicectl. */
+struct sl_config_control {
+	char *socket;	      /**< "/run/sluice/control.sock"; "none": there is none. */
+	char *group;	      /**< Its group; NULL: the process's. */
+	uint32_t clients_max; /**< 1..65536, 1024 */
+};
+
+/** "http": metrics, API and page. */
+struct sl_config_http {
+	bool is_enabled;      /**< "enabled": true */
+	struct sl_ip address; /**< 127.0.0.1 */
+	uint16_t port;	      /**< 8090 */
+	uint32_t clients_max; /**< 1..65536, 256 */
+	uint32_t timeout_ms;  /**< For a request and its answer; 100..600000, 10000 */
+	/** Destinations with series of their own in /metrics; the others are added up. 0.., 1000 */
+	uint32_t metrics_destinations;
+};
+
+/** "limits": room for what is added while the path runs. 0: twice what the file has, and 1024. */
+struct sl_config_limits {
+	uint32_t shards;   /**< Partitions of all destinations together. */
+	uint32_t backends; /**< Of all destinations together. */
 };
 
 /** A key and the name it stands for: every name that occurs in the file. */
@@ -156,7 +294,14 @@ struct sl_config {
 	uint32_t arp_reachable_ms;
 	uint32_t arp_retry_ms;
 	uint32_t arp_retry_max_ms;
-	uint32_t arp_max_tries;
+	uint32_t arp_max_tries; /**< "arp" holds for neighbour discovery, too. */
+
+	struct sl_config_health health; /**< What destinations that say nothing have. */
+	struct sl_config_log log;
+	struct sl_config_events events;
+	struct sl_config_control control;
+	struct sl_config_http http;
+	struct sl_config_limits limits;
 
 	void *storage; /**< What the strings and arrays live in; private to the reader. */
 };
@@ -177,6 +322,67 @@ int sl_config_load(const char *path, struct sl_config **config, char *error, siz
 /** The same for a file already in memory; @p path is only named in errors. */
 int sl_config_parse(const char *path, const char *text, size_t text_len, struct sl_config **config,
 	char *error, size_t error_len);
+
+/** @name Changes of a running configuration. @{ */
+
+enum sl_config_op { SL_CONFIG_ADD, SL_CONFIG_SET, SL_CONFIG_DEL };
+enum sl_config_object {
+	SL_CONFIG_DESTINATION,
+	SL_CONFIG_BACKEND,
+	SL_CONFIG_CLASS, /**< Only set. */
+	SL_CONFIG_RULE,	 /**< Not set. */
+};
+
+/** A key of the file and what would stand behind it there: "weight", "3". */
+struct sl_config_setting {
+	const char *key;
+	const char *value;
+};
+
+/** One change. */
+struct sl_config_edit {
+	enum sl_config_op op;
+	enum sl_config_object object;
+	const char *destination; /**< Name; of destinations and backends. */
+	const char *backend;	 /**< Name. */
+	uint32_t number;	 /**< Class: its level. Rule: its place, from 1; added: 0 = last. */
+	uint32_t nb_settings;
+	const struct sl_config_setting *settings;
+};
+
+/**
+ * Make a configuration that is @p base with @p edits made to it in turn, checked as a file is.
+ * @p base stays as it is and is not referred to.
+ * @return as sl_config_parse(); -ENOENT when an object is not there, -EEXIST when it is; the error
+ *         names the edit's object and key instead of a line
+ */
+int sl_config_edit(const struct sl_config *base, const struct sl_config_edit *edits,
+	uint32_t nb_edits, struct sl_config **config, char *error, size_t error_len);
+
+/**
+ * Write a configuration as a file that sl_config_load() makes an equal one of.
+ * @return 0, -ENOMEM, or -EIO when @p out does not take it
+ */
+int sl_config_write(const struct sl_config *config, FILE *out);
+
+/** One difference between two configurations. */
+struct sl_config_change {
+	const char *path;   /**< "destinations.table1.backends.kitchen1.weight" */
+	const char *before; /**< NULL: it was not there. */
+	const char *after;  /**< NULL: it is not there any more. */
+	bool needs_restart; /**< The running path cannot take it over. */
+};
+
+typedef void (*sl_config_change_t)(void *arg, const struct sl_config_change *change);
+
+/**
+ * Tell the differences, in the order of the file. Destinations and backends are told apart by name,
+ * rules by their place; of one that is added or removed only itself is told, with "" for a value.
+ * @return their number, or -ENOMEM
+ */
+int sl_config_diff(const struct sl_config *before, const struct sl_config *after,
+	sl_config_change_t change, void *arg);
+/** @} */
 
 /** Free a configuration; NULL is fine. */
 void sl_config_free(struct sl_config *config);

@@ -41,33 +41,35 @@ compare_hops(const void *a, const void *b, void *hops)
 	const struct sl_datapath_next_hop *y = (const struct sl_datapath_next_hop *)hops +
 		*(const uint32_t *)b;
 
-	if (x->ip != y->ip)
-		return x->ip < y->ip ? -1 : 1;
+	int order = sl_ip_compare(&x->ip, &y->ip);
+
+	if (order != 0)
+		return order;
 	return (x->port_index > y->port_index) - (x->port_index < y->port_index);
 }
 
 /* Place in `by_ip` of the first next hop of this address; nb_hops when there is none. */
 static uint32_t
-find_ip(const struct sl_neighbours *n, rte_be32_t ip)
+find_ip(const struct sl_neighbours *n, const struct sl_ip *ip)
 {
 	uint32_t low = 0, high = n->nb_hops, middle;
 
 	while (low < high) {
 		middle = low + (high - low) / 2;
-		if (n->hops[n->by_ip[middle]].ip < ip)
+		if (sl_ip_compare(&n->hops[n->by_ip[middle]].ip, ip) < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low < n->nb_hops && n->hops[n->by_ip[low]].ip == ip ? low : n->nb_hops;
+	return low < n->nb_hops && sl_ip_equal(&n->hops[n->by_ip[low]].ip, ip) ? low : n->nb_hops;
 }
 
 static void
 set_static(struct sl_neighbours *n, const struct sl_config_neighbour *fixed)
 {
-	for (uint32_t at = find_ip(n, fixed->address);
-		at < n->nb_hops && n->hops[n->by_ip[at]].ip == fixed->address; at++) {
-		sl_neigh_init_static(&n->neighs[n->by_ip[at]], fixed->address, &fixed->mac);
+	for (uint32_t at = find_ip(n, &fixed->address);
+		at < n->nb_hops && sl_ip_equal(&n->hops[n->by_ip[at]].ip, &fixed->address); at++) {
+		sl_neigh_init_static(&n->neighs[n->by_ip[at]], &fixed->mac);
 		sl_datapath_set_next_hop(n->datapath, n->by_ip[at], &fixed->mac);
 	}
 }
@@ -97,7 +99,7 @@ sl_neighbours_create(const struct sl_config *config, struct sl_datapath *datapat
 	}
 	for (uint32_t i = 0; i < n->nb_hops; i++) {
 		n->by_ip[i] = i;
-		sl_neigh_init(&n->neighs[i], n->hops[i].ip, now_ms);
+		sl_neigh_init(&n->neighs[i], now_ms);
 	}
 	qsort_r(n->by_ip, n->nb_hops, sizeof(*n->by_ip), compare_hops, (void *)(uintptr_t)n->hops);
 	for (uint32_t i = 0; i < config->nb_neighbours; i++)
@@ -113,6 +115,12 @@ sl_neighbours_destroy(struct sl_neighbours *n)
 	free(n->neighs);
 	free(n->by_ip);
 	free(n);
+}
+
+static rte_be32_t
+own_v4(const struct sl_neighbours *n, uint32_t port_index)
+{
+	return sl_ip_v4(&n->config->ports[port_index].subnets[SL_IPV4].address);
 }
 
 static void
@@ -143,8 +151,8 @@ ask(struct sl_neighbours *n, uint32_t index, bool is_unicast)
 	struct sl_arp arp = {
 		.is_request = true,
 		.sender_mac = *sl_datapath_port_mac(n->datapath, port),
-		.sender_ip = n->config->ports[port].address,
-		.target_ip = n->hops[index].ip,
+		.sender_ip = own_v4(n, port),
+		.target_ip = sl_ip_v4(&n->hops[index].ip),
 	};
 
 	send_arp(n, port, is_unicast ? &n->neighs[index].mac : &broadcast, &arp);
@@ -157,8 +165,8 @@ sl_neighbours_announce(struct sl_neighbours *n)
 		struct sl_arp arp = {
 			.is_request = true,
 			.sender_mac = *sl_datapath_port_mac(n->datapath, port),
-			.sender_ip = n->config->ports[port].address,
-			.target_ip = n->config->ports[port].address,
+			.sender_ip = own_v4(n, port),
+			.target_ip = own_v4(n, port),
 		};
 
 		send_arp(n, port, &broadcast, &arp);
@@ -168,9 +176,9 @@ sl_neighbours_announce(struct sl_neighbours *n)
 static void
 report(const struct sl_neighbours *n, uint32_t index, const char *what)
 {
-	char ip[INET_ADDRSTRLEN], line[160];
+	char ip[SL_IP_STRLEN], line[160];
 
-	inet_ntop(AF_INET, &n->hops[index].ip, ip, sizeof(ip));
+	sl_ip_format(&n->hops[index].ip, ip);
 	snprintf(line, sizeof(line), "neighbour %s on port %s %s", ip,
 		n->config->ports[n->hops[index].port_index].name, what);
 	n->notify(n->notify_arg, line);
@@ -197,12 +205,13 @@ static void
 learn(struct sl_neighbours *n, uint32_t port_index, const struct sl_arp *arp, uint64_t now_ms)
 {
 	char mac[RTE_ETHER_ADDR_FMT_SIZE], what[64];
-	uint32_t at = find_ip(n, arp->sender_ip), hop;
+	struct sl_ip ip = sl_ip_from_v4(arp->sender_ip);
+	uint32_t at = find_ip(n, &ip), hop;
 
-	while (at < n->nb_hops && n->hops[n->by_ip[at]].ip == arp->sender_ip &&
+	while (at < n->nb_hops && sl_ip_equal(&n->hops[n->by_ip[at]].ip, &ip) &&
 		n->hops[n->by_ip[at]].port_index != port_index)
 		at++;
-	if (at == n->nb_hops || n->hops[n->by_ip[at]].ip != arp->sender_ip)
+	if (at == n->nb_hops || !sl_ip_equal(&n->hops[n->by_ip[at]].ip, &ip))
 		return;
 	hop = n->by_ip[at];
 	if (!sl_neigh_confirm(&n->neighs[hop], &n->params, &arp->sender_mac, now_ms))
@@ -235,7 +244,7 @@ report_conflict(
 static void
 handle_arp(struct sl_neighbours *n, const struct sl_datapath_punt *punt, uint64_t now_ms)
 {
-	const struct sl_config_port *port = &n->config->ports[punt->port_index];
+	rte_be32_t own = own_v4(n, punt->port_index);
 	const uint8_t *frame = rte_pktmbuf_mtod(punt->mbuf, const uint8_t *);
 	struct sl_arp arp, answer;
 
@@ -243,21 +252,21 @@ handle_arp(struct sl_neighbours *n, const struct sl_datapath_punt *punt, uint64_
 		sl_datapath_drop(n->datapath, punt->mbuf, SL_FRAME_DROP_arp_malformed);
 		return;
 	}
-	if (arp.sender_ip == port->address &&
+	if (arp.sender_ip == own &&
 		!rte_is_same_ether_addr(
 			&arp.sender_mac, sl_datapath_port_mac(n->datapath, punt->port_index)))
 		report_conflict(n, punt->port_index, &arp, now_ms);
 	learn(n, punt->port_index, &arp, now_ms);
-	if (arp.target_ip != port->address) {
+	if (arp.target_ip != own) {
 		sl_datapath_drop(n->datapath, punt->mbuf, SL_FRAME_DROP_arp_not_for_us);
 		return;
 	}
 	rte_pktmbuf_free(punt->mbuf);
-	if (!arp.is_request || arp.sender_ip == port->address)
+	if (!arp.is_request || arp.sender_ip == own)
 		return;
 	answer.is_request = false;
 	answer.sender_mac = *sl_datapath_port_mac(n->datapath, punt->port_index);
-	answer.sender_ip = port->address;
+	answer.sender_ip = own;
 	answer.target_mac = arp.sender_mac;
 	answer.target_ip = arp.sender_ip;
 	send_arp(n, punt->port_index, &arp.sender_mac, &answer);

@@ -153,7 +153,7 @@ find_port(struct sl_datapath *dp, uint32_t index, struct rte_eth_dev_info *info,
 	}
 	dp->port_of_id[port->port_id] = port;
 	port->index = index;
-	port->address = config->address;
+	port->address = sl_ip_v4(&config->subnets[SL_IPV4].address);
 	port->vlan = config->vlan;
 	port->mtu = config->mtu;
 	port->is_udp_sum_sent = config->is_udp_checksum_sent;

@@ -94,21 +94,22 @@ struct hop_index {
 };
 
 static uint32_t
-next_hop_of(struct sl_datapath *dp, struct hop_index *index, uint32_t port_index, rte_be32_t ip)
+next_hop_of(struct sl_datapath *dp, struct hop_index *index, uint32_t port_index,
+	const struct sl_ip *ip)
 {
-	uint32_t slot = (ip ^ port_index) * UINT32_C(0x9e3779b1), number;
+	uint32_t slot = (ip->words[3] ^ port_index) * UINT32_C(0x9e3779b1), number;
 
 	for (slot >>= 8;; slot++) {
 		number = index->numbers[slot & index->mask];
 		if (number == 0)
 			break;
 		number--;
-		if (dp->next_hops[number].ip == ip &&
+		if (sl_ip_equal(&dp->next_hops[number].ip, ip) &&
 			dp->next_hops[number].port_index == port_index)
 			return number;
 	}
 	dp->next_hops[dp->nb_next_hops].port_index = port_index;
-	dp->next_hops[dp->nb_next_hops].ip = ip;
+	dp->next_hops[dp->nb_next_hops].ip = *ip;
 	index->numbers[slot & index->mask] = ++dp->nb_next_hops;
 	return dp->nb_next_hops - 1;
 }
@@ -126,9 +127,9 @@ fill_backends(struct sl_datapath *dp, struct hop_index *index)
 			const struct sl_config_backend *from = &d->backends[j];
 
 			b->port_id = dp->ports[from->port_index].port_id;
-			b->next_hop = next_hop_of(dp, index, from->port_index, from->next_hop);
+			b->next_hop = next_hop_of(dp, index, from->port_index, &from->next_hop);
 			sl_net_flow_init(&b->flow, dp->ports[from->port_index].address,
-				from->address, rte_cpu_to_be_16(config->udp_port),
+				sl_ip_v4(&from->address), rte_cpu_to_be_16(config->udp_port),
 				rte_cpu_to_be_16(from->port), BACKEND_TTL);
 		}
 	}

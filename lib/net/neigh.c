@@ -8,19 +8,17 @@
 #include "sl_neigh.h"
 
 void
-sl_neigh_init(struct sl_neigh *neigh, rte_be32_t ip, uint64_t now_ms)
+sl_neigh_init(struct sl_neigh *neigh, uint64_t now_ms)
 {
 	memset(neigh, 0, sizeof(*neigh));
-	neigh->ip = ip;
 	neigh->state = SL_NEIGH_INCOMPLETE;
 	neigh->due_ms = now_ms;
 }
 
 void
-sl_neigh_init_static(struct sl_neigh *neigh, rte_be32_t ip, const struct rte_ether_addr *mac)
+sl_neigh_init_static(struct sl_neigh *neigh, const struct rte_ether_addr *mac)
 {
 	memset(neigh, 0, sizeof(*neigh));
-	neigh->ip = ip;
 	neigh->state = SL_NEIGH_STATIC;
 	neigh->mac = *mac;
 	neigh->due_ms = UINT64_MAX;

@@ -39,7 +39,6 @@ struct sl_neigh_params {
 };
 
 struct sl_neigh {
-	rte_be32_t ip;
 	enum sl_neigh_state state;
 	struct rte_ether_addr mac; /**< Valid in REACHABLE, PROBE and STATIC. */
 	uint32_t tries;		   /**< Unanswered, in a row. */
@@ -53,11 +52,11 @@ enum sl_neigh_action {
 	SL_NEIGH_ASK_UNICAST,	/**< Send a request to the known address. */
 };
 
-/** Begin to resolve @p ip; the first request is due at once. */
-void sl_neigh_init(struct sl_neigh *neigh, rte_be32_t ip, uint64_t now_ms);
+/** Begin to resolve an address; the first request is due at once. */
+void sl_neigh_init(struct sl_neigh *neigh, uint64_t now_ms);
 
 /** A neighbour whose address is configured. */
-void sl_neigh_init_static(struct sl_neigh *neigh, rte_be32_t ip, const struct rte_ether_addr *mac);
+void sl_neigh_init_static(struct sl_neigh *neigh, const struct rte_ether_addr *mac);
 
 /** Time has passed. Call whenever @p now_ms has reached due_ms; more often does no harm. */
 enum sl_neigh_action

@@ -25,6 +25,7 @@
 #include "test_config.h"
 
 #define IP(a, b, c, d) RTE_BE32((uint32_t)RTE_IPV4(a, b, c, d))
+#define V4(ip)	       sl_ip_v4(&(ip))
 
 static struct sl_config *
 parse(const char *text)
@@ -52,9 +53,9 @@ test_smallest_file_has_every_default(void **state)
 	assert_int_equal(config->nb_ports, 1);
 	assert_string_equal(config->ports[0].name, "net0");
 	assert_string_equal(config->ports[0].device, "d0");
-	assert_int_equal(config->ports[0].address, IP(10, 77, 0, 1));
-	assert_int_equal(config->ports[0].prefix_len, 24);
-	assert_int_equal(config->ports[0].gateway, 0);
+	assert_int_equal(V4(config->ports[0].subnets[SL_IPV4].address), IP(10, 77, 0, 1));
+	assert_int_equal(config->ports[0].subnets[SL_IPV4].prefix_len, 24);
+	assert_true(sl_ip_is_unset(&config->ports[0].subnets[SL_IPV4].gateway));
 	assert_int_equal(config->ports[0].vlan, 0);
 	assert_int_equal(config->ports[0].mtu, 1500);
 	assert_int_equal(config->ports[0].rx_descriptors, 1024);
@@ -96,12 +97,12 @@ test_destination_defaults(void **state)
 	assert_int_equal(destination->partitions, 1);
 	assert_int_equal(destination->nb_backends, 1);
 	assert_string_equal(destination->backends[0].name, "b1");
-	assert_int_equal(destination->backends[0].address, IP(10, 77, 0, 11));
+	assert_int_equal(V4(destination->backends[0].address), IP(10, 77, 0, 11));
 	assert_int_equal(destination->backends[0].port, 9001);
 	assert_int_equal(destination->backends[0].weight, 1);
 	assert_int_equal(destination->backends[0].rate_msgs_per_s, 0);
 	assert_int_equal(destination->backends[0].port_index, 0);
-	assert_int_equal(destination->backends[0].next_hop, IP(10, 77, 0, 11));
+	assert_int_equal(V4(destination->backends[0].next_hop), IP(10, 77, 0, 11));
 	sl_config_free(config);
 }
 
@@ -192,8 +193,8 @@ test_every_setting_is_read(void **state)
 	assert_int_equal(config->udp_port, 65535);
 	assert_int_equal(config->epoch, UINT32_MAX);
 	assert_string_equal(config->ports[0].device, "0000:03:00.0");
-	assert_int_equal(config->ports[0].gateway, IP(10, 1, 255, 254));
-	assert_int_equal(config->ports[0].prefix_len, 16);
+	assert_int_equal(V4(config->ports[0].subnets[SL_IPV4].gateway), IP(10, 1, 255, 254));
+	assert_int_equal(config->ports[0].subnets[SL_IPV4].prefix_len, 16);
 	assert_int_equal(config->ports[0].vlan, 4094);
 	assert_int_equal(config->ports[0].mtu, 9000);
 	assert_int_equal(config->ports[0].rx_descriptors, 64);
@@ -248,7 +249,7 @@ test_every_key_of_a_destination_is_read(void **state)
 	assert_int_equal(config->rules[1].match, 0);
 	assert_int_equal(config->rules[1].level, 8);
 	assert_int_equal(config->nb_neighbours, 1);
-	assert_int_equal(config->neighbours[0].address, IP(10, 1, 0, 2));
+	assert_int_equal(V4(config->neighbours[0].address), IP(10, 1, 0, 2));
 	assert_memory_equal(config->neighbours[0].mac.addr_bytes, mac, sizeof(mac));
 	sl_config_free(config);
 }
@@ -293,13 +294,13 @@ test_backend_finds_its_port(void **state)
 	const struct sl_config_backend *backends = config->destinations[0].backends;
 
 	assert_int_equal(backends[0].port_index, 2);
-	assert_int_equal(backends[0].next_hop, IP(10, 1, 2, 9));
+	assert_int_equal(V4(backends[0].next_hop), IP(10, 1, 2, 9));
 	assert_int_equal(backends[1].port_index, 1);
-	assert_int_equal(backends[1].next_hop, IP(10, 1, 3, 9));
+	assert_int_equal(V4(backends[1].next_hop), IP(10, 1, 3, 9));
 	assert_int_equal(backends[2].port_index, 3);
-	assert_int_equal(backends[2].next_hop, IP(10, 200, 3, 9));
+	assert_int_equal(V4(backends[2].next_hop), IP(10, 200, 3, 9));
 	assert_int_equal(backends[3].port_index, 1);
-	assert_int_equal(backends[3].next_hop, IP(10, 1, 0, 254));
+	assert_int_equal(V4(backends[3].next_hop), IP(10, 1, 0, 254));
 	assert_int_equal(backends[4].port_index, 0);
 	sl_config_free(config);
 }
@@ -312,7 +313,7 @@ test_two_addresses_make_a_subnet(void **state)
 	config = parse("ports: [{name: p, device: d, address: 10.0.0.0/31, gateway: 10.0.0.1}]\n"
 		       "destinations: [{name: t, backends: [{name: b, address: 10.0.0.1, port: "
 		       "1}]}]\n");
-	assert_int_equal(config->destinations[0].backends[0].next_hop, IP(10, 0, 0, 1));
+	assert_int_equal(V4(config->destinations[0].backends[0].next_hop), IP(10, 0, 0, 1));
 	sl_config_free(config);
 }
 

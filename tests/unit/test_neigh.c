@@ -10,7 +10,6 @@
 #include "sl_neigh.h"
 #include "test_rand.h"
 
-#define IP  RTE_BE32(0x0a4d000b)
 #define NOW 1000
 
 static const struct rte_ether_addr mac_a = {{0x02, 0, 0, 0, 0, 0x0a}};
@@ -44,8 +43,7 @@ test_asks_at_once_then_retries_then_fails_with_backoff(void **state)
 	struct sl_neigh n;
 
 	(void)state;
-	sl_neigh_init(&n, IP, NOW);
-	assert_int_equal(n.ip, IP);
+	sl_neigh_init(&n, NOW);
 	assert_int_equal(n.state, SL_NEIGH_INCOMPLETE);
 	assert_int_equal(n.due_ms, NOW);
 	assert_false(sl_neigh_is_usable(&n));
@@ -69,7 +67,7 @@ test_backoff_does_not_overflow(void **state)
 	(void)state;
 	huge.retry_ms = UINT32_MAX;
 	huge.retry_max_ms = UINT32_MAX;
-	sl_neigh_init(&n, IP, NOW);
+	sl_neigh_init(&n, NOW);
 	n.tries = UINT32_MAX - 1;
 	for (unsigned int i = 0; i < 4; i++) {
 		before = n.due_ms;
@@ -86,7 +84,7 @@ test_an_answer_makes_it_reachable(void **state)
 	struct sl_neigh n;
 
 	(void)state;
-	sl_neigh_init(&n, IP, NOW);
+	sl_neigh_init(&n, NOW);
 	expect_tick(&n, SL_NEIGH_ASK_BROADCAST, SL_NEIGH_INCOMPLETE, 500);
 	assert_true(sl_neigh_confirm(&n, &params, &mac_a, NOW + 3));
 	assert_int_equal(n.state, SL_NEIGH_REACHABLE);
@@ -106,7 +104,7 @@ test_ages_is_probed_by_unicast_and_stays_usable(void **state)
 	struct sl_neigh n;
 
 	(void)state;
-	sl_neigh_init(&n, IP, NOW);
+	sl_neigh_init(&n, NOW);
 	sl_neigh_confirm(&n, &params, &mac_a, NOW);
 	for (unsigned int i = 0; i < params.max_tries; i++) {
 		expect_tick(&n, SL_NEIGH_ASK_UNICAST, SL_NEIGH_PROBE, 500);
@@ -125,7 +123,7 @@ test_gone_after_unanswered_probes_and_news_when_back(void **state)
 	struct sl_neigh n;
 
 	(void)state;
-	sl_neigh_init(&n, IP, NOW);
+	sl_neigh_init(&n, NOW);
 	sl_neigh_confirm(&n, &params, &mac_a, NOW);
 	for (unsigned int i = 0; i < params.max_tries; i++)
 		expect_tick(&n, SL_NEIGH_ASK_UNICAST, SL_NEIGH_PROBE, 500);
@@ -142,7 +140,7 @@ test_static_never_changes(void **state)
 	struct sl_neigh n, before;
 
 	(void)state;
-	sl_neigh_init_static(&n, IP, &mac_a);
+	sl_neigh_init_static(&n, &mac_a);
 	before = n;
 	assert_true(sl_neigh_is_usable(&n));
 	assert_int_equal(sl_neigh_tick(&n, &params, 0), SL_NEIGH_NOTHING);
@@ -162,7 +160,7 @@ test_random_walk(void **state)
 
 	(void)state;
 	test_rand_init(&r, "neigh walk");
-	sl_neigh_init(&n, IP, now);
+	sl_neigh_init(&n, now);
 	for (unsigned int i = 0; i < 200000; i++) {
 		now += test_rand_below(&r, 2000);
 		before = n;
