@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <rte_ether.h>
 #include <rte_mbuf.h>
@@ -32,14 +33,17 @@ struct sl_datapath;
 /**
  * Set up ports, memory, tables and one graph an lcore, as configured. EAL is initialized.
  *
- * @param config     kept by the caller until sl_datapath_destroy()
+ * @param config     what the path needs of it is copied
  * @param[out] error on failure one line: what is wrong and what would mend it
  * @return 0 or -errno; on failure everything is undone.
  */
 int sl_datapath_create(const struct sl_config *config, struct sl_datapath **datapath, char *error,
 	size_t error_len);
 
-/** Start the ports and the lcores. @return 0 or -errno, with one line in @p error */
+/**
+ * Start the ports and the lcores; also again, after sl_datapath_stop().
+ * @return 0 or -errno, with one line in @p error
+ */
 int sl_datapath_start(struct sl_datapath *datapath, char *error, size_t error_len);
 
 /** Take no more frames in; what is in goes on. */
@@ -53,6 +57,38 @@ void sl_datapath_stop(struct sl_datapath *datapath);
 
 void sl_datapath_destroy(struct sl_datapath *datapath);
 
+/**
+ * Take over another configuration, whole or not at all, while messages go on: destinations,
+ * backends, rules, and the shares and waits of classes. Destinations and backends that keep their
+ * names keep their queues, counters and shares. A destination that is gone takes no new messages
+ * and delivers what it has, for up to drain_timeout_ms, to the backends it had; what is left is
+ * dropped as `destination_removed`.
+ *
+ * The change reaches the lcores as one immutable snapshot (rte_rcu_qsbr): workers first, then those
+ * that receive. Indexes of destinations and backends, here and in every function below, are those
+ * of the configuration applied last. New backends have share 0 until sl_datapath_set_share().
+ *
+ * @param config  differs from the running one only in what sl_config_diff() does not mark as
+ *                needing a restart
+ * @return 0; -ENOSPC when it needs more room than `limits` keeps, -ENOMEM: nothing has changed;
+ *         -EBUSY: an lcore has not taken over the last change yet, nothing has changed
+ */
+int sl_datapath_apply(struct sl_datapath *datapath, const struct sl_config *config, char *error,
+	size_t error_len);
+
+/** Housekeeping: frees what lcores have let go of, follows the links. Call every 10 ms or so. */
+void sl_datapath_poll(struct sl_datapath *datapath, uint64_t now_ms);
+
+/** A full share: a backend takes all its weight is for. */
+#define SL_DATAPATH_SHARE_ONE 256
+
+/**
+ * How much of its weight a backend may take now: 0 (none: it is not chosen) to
+ * SL_DATAPATH_SHARE_ONE. Takes effect at once.
+ */
+void sl_datapath_set_share(
+	struct sl_datapath *datapath, uint32_t destination, uint32_t backend, uint32_t share);
+
 /** Lines for the log about what was chosen or clamped at creation; NULL behind the last. */
 const char *sl_datapath_notice(const struct sl_datapath *datapath, unsigned int index);
 
@@ -61,10 +97,14 @@ const char *sl_datapath_notice(const struct sl_datapath *datapath, unsigned int 
 /** A next hop some backend is reached through. */
 struct sl_datapath_next_hop {
 	uint32_t port_index; /**< Into the configured ports. */
-	rte_be32_t ip;
+	struct sl_ip ip;
 };
 
-/** @return their number; *next_hops is valid as long as the datapath */
+/**
+ * Next hops keep their index for as long as a backend is reached through them; one without a
+ * backend has port_index UINT32_MAX.
+ * @return their number, with unused ones; *next_hops is valid until sl_datapath_apply()
+ */
 uint32_t sl_datapath_next_hops(
 	const struct sl_datapath *datapath, const struct sl_datapath_next_hop **next_hops);
 
@@ -87,7 +127,7 @@ struct sl_datapath_punt {
 	struct rte_mbuf *mbuf; /**< Whole, from its Ethernet header; owned by the receiver. */
 	uint32_t port_index;
 	uint16_t eth_len; /**< Of the Ethernet header with its tag. */
-	uint16_t type;	  /**< RTE_ETHER_TYPE_ARP or RTE_ETHER_TYPE_IPV4 (then ICMP). */
+	uint16_t type;	  /**< RTE_ETHER_TYPE_ARP, _IPV4 (then ICMP) or _IPV6 (then ICMPv6). */
 };
 
 /** @return how many of at most @p max frames were taken */
@@ -103,6 +143,37 @@ bool sl_datapath_send(struct sl_datapath *datapath, uint32_t port_index, struct 
 /** Count and free a frame that was of no use. */
 void
 sl_datapath_drop(struct sl_datapath *datapath, struct rte_mbuf *mbuf, enum sl_frame_drop reason);
+/** @} */
+
+/** @name Probes: datagrams with a Probe and no message. @{ */
+
+struct sl_datapath_probe {
+	uint32_t port_index;
+	struct sl_ip from;
+	uint16_t from_port; /**< Host order. */
+	struct rte_ether_addr from_mac;
+	uint64_t nonce;
+	bool is_reply;
+	uint32_t in_flight;
+	uint64_t latency_ns;
+	uint64_t received_ns; /**< CLOCK_MONOTONIC, when a worker took it from the port. */
+};
+
+/** @return how many of at most @p max probes were taken; the ring holds 1024, more are dropped */
+uint32_t sl_datapath_receive_probes(
+	struct sl_datapath *datapath, struct sl_datapath_probe *probes, uint32_t max);
+
+/** Send a probe to a backend, as its messages go. @return false when it cannot be sent now */
+bool sl_datapath_send_probe(
+	struct sl_datapath *datapath, uint32_t destination, uint32_t backend, uint64_t nonce);
+
+/** Answer a probe that is no reply. */
+void sl_datapath_answer_probe(struct sl_datapath *datapath, const struct sl_datapath_probe *probe,
+	uint32_t in_flight, uint64_t latency_ns);
+
+/** Send an ICMP or ICMPv6 echo request to a backend. @return false when it cannot be sent now */
+bool sl_datapath_send_echo(struct sl_datapath *datapath, uint32_t destination, uint32_t backend,
+	uint16_t id, uint16_t sequence);
 /** @} */
 
 /** @name Statistics. @{ */
@@ -160,6 +231,71 @@ int sl_datapath_get_stats(struct sl_datapath *datapath, struct sl_datapath_stats
 void sl_datapath_get_destination_stats(
 	struct sl_datapath *datapath, uint32_t index, struct sl_destination_stats *stats);
 
+struct sl_backend_stats {
+	uint64_t delivered; /**< Frames a port has taken for it. */
+	uint32_t share;	    /**< As set. */
+};
+
+/** Read the counters of a backend; live. */
+void sl_datapath_get_backend_stats(struct sl_datapath *datapath, uint32_t destination,
+	uint32_t backend, struct sl_backend_stats *stats);
+
+/** A port as it is, not as it was configured. */
+struct sl_port_info {
+	uint16_t port_id; /**< Of ethdev. */
+	char driver[32];
+	struct rte_ether_addr mac;
+	bool is_up;
+	uint32_t speed_mbps; /**< UINT32_MAX: unknown */
+	bool is_full_duplex;
+	uint16_t mtu;
+	uint16_t nb_rxqs;
+	uint16_t nb_txqs;
+	uint16_t nb_rx_descriptors;
+	uint16_t nb_tx_descriptors;
+	uint64_t rx_offloads; /**< RTE_ETH_RX_OFFLOAD_* in use. */
+	uint64_t tx_offloads;
+	int socket_id;
+	uint32_t link_changes; /**< Since the path was created. */
+};
+
+void
+sl_datapath_get_port(struct sl_datapath *datapath, uint32_t port_index, struct sl_port_info *info);
+
+/** What an lcore does. */
+struct sl_lcore_stats {
+	unsigned int lcore;
+	uint32_t cpu;	    /**< Where it runs. */
+	uint32_t roles;	    /**< SL_ROLE_* */
+	uint32_t nb_rxqs;   /**< Receive queues it polls. */
+	uint32_t nb_shards; /**< Partitions of destinations it owns. */
+	uint64_t busy_cycles;
+	uint64_t idle_cycles;
+	uint64_t frames;   /**< Received by it. */
+	uint64_t messages; /**< Delivered by it. */
+	uint64_t queued;
+};
+
+/** @return their number, at most @p max; of lcores that do not answer only what is live */
+uint32_t
+sl_datapath_get_lcores(struct sl_datapath *datapath, struct sl_lcore_stats *stats, uint32_t max);
+
+/** The queues of one destination, all partitions together; by class index. Live. */
+struct sl_queue_stats {
+	uint32_t queued[SL_CONFIG_CLASSES_MAX];
+	uint32_t total;
+	uint32_t capacity;
+};
+
+void sl_datapath_get_queue(
+	struct sl_datapath *datapath, uint32_t destination, struct sl_queue_stats *stats);
+
+/** Write the graph of an lcore in Graphviz's language. @return 0 or -errno */
+int sl_datapath_write_graph(struct sl_datapath *datapath, FILE *out);
+
+/** Is the path running (started, and not stopped since)? */
+bool sl_datapath_is_running(const struct sl_datapath *datapath);
+
 /** Bytes taken by tables: windows, queues, routes, backends. */
 struct sl_datapath_memory {
 	uint64_t dedup;
@@ -172,6 +308,75 @@ struct sl_datapath_memory {
 };
 
 void sl_datapath_get_memory(const struct sl_datapath *datapath, struct sl_datapath_memory *memory);
+/** @} */
+
+/** @name What would happen to a message, and what happens to some. @{ */
+
+/** Why a backend may not take a message now; bits. */
+#define SL_BACKEND_PORT_DOWN	0x1
+#define SL_BACKEND_PORT_FULL	0x2
+#define SL_BACKEND_NO_NEIGHBOUR 0x4 /**< Its next hop's link-layer address is not known. */
+#define SL_BACKEND_NO_SHARE	0x8 /**< sl_datapath_set_share() has it at 0. */
+#define SL_BACKEND_RATE		0x10
+
+struct sl_explanation {
+	bool is_known;	      /**< There is such a destination; without it nothing else is set. */
+	uint32_t destination; /**< Index. */
+	int32_t rule;	      /**< Index of the rule that matched, -1: none. */
+	uint32_t class_index; /**< After the rule and the boost. */
+	uint32_t partition;
+	uint32_t worker;
+	unsigned int lcore; /**< Of that worker. */
+	uint32_t queued;    /**< In its partition. */
+	uint32_t capacity;
+	bool is_rate_limited; /**< The destination's own rate lets nothing go at this moment. */
+	uint32_t nb_backends;
+	uint32_t why_not[SL_CONFIG_BACKENDS_MAX]; /**< SL_BACKEND_*; 0: may take it. */
+};
+
+/** What would happen to such a message now. Reads live state, changes none. */
+void sl_datapath_explain(struct sl_datapath *datapath, uint64_t source, uint64_t destination,
+	uint64_t type, uint32_t priority, struct sl_explanation *explanation);
+
+enum sl_trace_by { SL_TRACE_SOURCE, SL_TRACE_DESTINATION, SL_TRACE_ID };
+
+struct sl_trace_filter {
+	enum sl_trace_by by;
+	uint64_t key; /**< Of the source or destination; of an id the high half. */
+	uint64_t id_low;
+	uint32_t count; /**< Messages, 1 .. SL_TRACE_MESSAGES_MAX. */
+};
+
+#define SL_TRACE_MESSAGES_MAX 64
+
+/** A traced message came to a node. */
+struct sl_trace_event {
+	uint32_t message; /**< 0 for the first that was traced, ... */
+	unsigned int lcore;
+	char node[32]; /**< Dropped: the name says why. */
+	uint64_t tsc;
+	/* Of the message; only in its first event. */
+	bool is_first;
+	uint64_t source, destination, type, id_high, id_low;
+	uint32_t priority;
+};
+
+/**
+ * Follow the next messages that match, until they are sent or dropped. Costs nothing while no trace
+ * is on. One at a time: a new one ends the last.
+ * @return 0, -EINVAL
+ */
+int sl_datapath_trace(struct sl_datapath *datapath, const struct sl_trace_filter *filter);
+
+/**
+ * Take events, by message in the order of time.
+ * @param[out] is_done  every message asked for has come to its end
+ * @return their number, at most @p max
+ */
+uint32_t sl_datapath_trace_read(
+	struct sl_datapath *datapath, struct sl_trace_event *events, uint32_t max, bool *is_done);
+
+void sl_datapath_trace_stop(struct sl_datapath *datapath);
 /** @} */
 
 #endif /* SL_DATAPATH_H */

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#ifndef SL_CONTROL_H
+#define SL_CONTROL_H
+
+/**
+ * @file
+ * The appliance as its operator sees it: what can be shown, and what can be changed.
+ *
+ * The socket of sluicectl, the HTTP listener and rte_telemetry are shells around this: they parse
+ * their protocol and call it, so that what one can tell the others can tell, too.
+ *
+ * Threads: the control thread, on its event loop. A view of N destinations costs time in O(N); no
+ * call waits for anything but the lcores' answers (sl_datapath_get_stats()).
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "sl_config.h"
+#include "sl_datapath.h"
+
+struct event_base;
+struct sl_checks;
+struct sl_control;
+struct sl_neighbours;
+struct sl_notify;
+
+/** What the control side works on. All is kept by the caller as long as the control itself. */
+struct sl_control_params {
+	struct event_base *base;
+	struct sl_datapath *datapath;
+	struct sl_config *config; /**< What runs; taken over, and freed when it is replaced. */
+	struct sl_notify *notify;
+	const char *version; /**< Of Sluice. */
+	/** The operator wants the process to end. */
+	void (*quit)(void *arg);
+	void *quit_arg;
+};
+
+/** @return 0 or -errno, with one line in @p error */
+int sl_control_create(const struct sl_control_params *params, struct sl_control **control,
+	char *error, size_t error_len);
+
+void sl_control_destroy(struct sl_control *control);
+
+/** The configuration that runs; valid until the next event of the loop. */
+const struct sl_config *sl_control_config(const struct sl_control *control);
+
+/**
+ * A view as JSON.
+ *
+ * @param name       "stats", "destinations", ...; docs/control-api.md lists them with their fields
+ * @param arguments  as many as the view takes: names
+ * @param[out] json  the caller's reference, on success
+ * @param[out] error on failure one line
+ * @return 0; -ENOENT: no such view, port, destination or backend; -EINVAL: wrong number of
+ *         arguments; -EAGAIN: the lcores do not answer now; -ENOMEM
+ */
+int sl_control_show(struct sl_control *control, const char *name, const char *const *arguments,
+	uint32_t nb_arguments, json_t **json, char *error, size_t error_len);
+
+/** A view that there is. */
+struct sl_view_info {
+	const char *name;
+	const char *arguments; /**< "PORT", "DESTINATION [BACKEND]", "" */
+	const char *help;
+};
+
+/** @return view number @p index, NULL behind the last */
+const struct sl_view_info *sl_control_view(uint32_t index);
+
+/**
+ * Take over a configuration: compare, refuse what needs a restart, apply to the path, neighbours,
+ * checks, log and hooks; all or nothing.
+ * @param config        taken on success; the caller's on failure
+ * @param check_only    only compare
+ * @param[out] changes  [{"path", "before", "after", "needs_restart"}], also on failure where known
+ * @return 0 or -errno; -EPERM when a change needs a restart, with the first such key in @p error
+ */
+int sl_control_apply(struct sl_control *control, struct sl_config *config, bool check_only,
+	json_t **changes, char *error, size_t error_len);
+
+/** sl_control_apply() with a file; @p path NULL: the one that runs. */
+int sl_control_load(struct sl_control *control, const char *path, bool check_only, json_t **changes,
+	char *error, size_t error_len);
+
+/** Is the appliance alive, and may it be sent messages? @p reason says why not. */
+bool sl_control_is_ready(struct sl_control *control, char *reason, size_t reason_len);
+
+/**
+ * The whole state as Prometheus text (OpenMetrics when @p is_openmetrics).
+ * @param[out] text  the caller's, to free()
+ * @return 0, -EAGAIN, -ENOMEM
+ */
+int
+sl_control_metrics(struct sl_control *control, bool is_openmetrics, char **text, size_t *text_len);
+
+#endif /* SL_CONTROL_H */
