@@ -54,6 +54,7 @@ dp_main_loop(void *arg)
 		take_over(lcore);
 		rte_graph_walk(lcore->graph);
 		dp_answer(lcore);
+		dp_trace_poll(lcore);
 		rte_rcu_qsbr_quiescent(dp->rcu, lcore->index);
 		end = rte_rdtsc();
 		if (lcore->moved > 0) {
