@@ -118,7 +118,7 @@ struct sl_checks {
 	struct slot *slots;
 	uint64_t secret; /* Makes nonces hard to guess. */
 	bool is_frozen;
-	bool is_held; /* Nothing that waits begins now. */
+	bool is_held;	  /* Nothing that waits begins now. */
 	uint64_t told_ms; /* When "checks_held_up" was told last. */
 	struct sl_checks_stats stats;
 };

@@ -55,14 +55,13 @@ void
 backend_tell_share(struct backend *backend)
 {
 	struct sl_checks *checks = backend->checks;
-	uint32_t share =
-		sl_health_group_share(&backend->dest->group, backend->health, check_now_ms());
+	uint32_t share = sl_health_group_share(
+		&backend->dest->group, backend->health, check_now_ms());
 
 	if (share == backend->share)
 		return;
 	backend->share = share;
-	checks->hooks.set_share(
-		checks->hooks.arg, backend->dest->index, backend->index, share);
+	checks->hooks.set_share(checks->hooks.arg, backend->dest->index, backend->index, share);
 }
 
 static void

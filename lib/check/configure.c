@@ -63,8 +63,8 @@ static struct dest *
 find_dest(const struct sl_checks *checks, const struct by_key *index, uint64_t key)
 {
 	const struct by_key wanted = {.key = key};
-	const struct by_key *found =
-		bsearch(&wanted, index, checks->nb_dests, sizeof(wanted), compare_keys);
+	const struct by_key *found = bsearch(
+		&wanted, index, checks->nb_dests, sizeof(wanted), compare_keys);
 
 	return found == NULL ? NULL : found->dest;
 }
@@ -102,8 +102,7 @@ new_backend(struct sl_checks *checks, const struct sl_config_backend *config)
 
 /* Which of the old checks a new one is: the first equal one that is not taken yet. */
 static void
-match_checks(
-	const struct sl_config_health *before, const struct sl_config_health *after, int *same)
+match_checks(const struct sl_config_health *before, const struct sl_config_health *after, int *same)
 {
 	bool taken[SL_HEALTH_CHECKS_MAX] = {false};
 
@@ -139,8 +138,7 @@ static int
 prepare_backend(struct sl_checks *checks, const struct dest *old, const struct dest *dest,
 	uint32_t index, const struct sl_config_backend *config, struct change *change)
 {
-	struct backend *backend =
-		old == NULL ? NULL : find_backend(old, config->name, index);
+	struct backend *backend = old == NULL ? NULL : find_backend(old, config->name, index);
 
 	change->backend = backend != NULL ? backend : new_backend(checks, config);
 	if (change->backend == NULL)
@@ -171,8 +169,7 @@ prepare_dest(struct sl_checks *checks, const struct dest *old,
 	dest->group.threshold_percent = config->health.panic_threshold_percent;
 	dest->group.is_panic = old != NULL && old->group.is_panic;
 	for (uint32_t i = 0; i < config->nb_backends && rc == 0; i++) {
-		rc = prepare_backend(
-			checks, old, dest, i, &config->backends[i], &(*changes)[i]);
+		rc = prepare_backend(checks, old, dest, i, &config->backends[i], &(*changes)[i]);
 		dest->nb_backends++;
 	}
 	return rc;
@@ -262,8 +259,7 @@ place_machine(struct backend *backend, const struct dest *dest,
 			change->memory, &params, old, change->same, now_ms);
 		for (uint32_t i = 0; i < params.nb_checks; i++) {
 			if (change->same[i] >= 0)
-				memcpy(change->texts[i], backend->texts[change->same[i]],
-					TEXT_MAX);
+				memcpy(change->texts[i], backend->texts[change->same[i]], TEXT_MAX);
 		}
 		free(old);
 	}

@@ -15,19 +15,14 @@
 /* Beyond the check's own time-out, which ends the command first. */
 #define TIMEOUT_MARGIN_MS 1000
 
-/* The first line, with what is no plain text replaced. */
-static const char *
+static void
 first_line(const struct sl_child_result *result, char *line, size_t size)
 {
 	size_t n = 0;
 
-	for (; n < size - 1 && n < result->output_len && result->output[n] != '\n'; n++) {
-		char c = result->output[n];
-
-		line[n] = c >= ' ' && c <= '~' ? c : '?';
-	}
+	for (; n < size - 1 && n < result->output_len && result->output[n] != '\n'; n++)
+		line[n] = result->output[n];
 	line[n] = '\0';
-	return line;
 }
 
 static void
@@ -77,8 +72,8 @@ exec_start(struct run *run)
 	for (unsigned int i = 0; i < NB_ENV; i++)
 		env[i] = storage[i];
 	run->phase = "for the command to end";
-	rc = sl_child_run(backend->checks->base, &command, on_end, run, &run->child, error,
-		sizeof(error));
+	rc = sl_child_run(
+		backend->checks->base, &command, on_end, run, &run->child, error, sizeof(error));
 	/* No process or descriptor is ours to lack; a command that is not there is the check's. */
 	if (rc == -EAGAIN || rc == -ENOMEM || rc == -EMFILE || rc == -ENFILE)
 		run_void(run);
@@ -94,5 +89,7 @@ exec_stop(struct run *run)
 	run->child = NULL;
 }
 
-const struct kind kind_exec = {
-	.name = "exec", .start = exec_start, .stop = exec_stop, .needs_command = true};
+const struct kind kind_exec = {.name = "exec",
+	.start = exec_start,
+	.stop = exec_stop,
+	.needs_command = true};

@@ -15,8 +15,7 @@
 static uint32_t
 echo_word(const struct sl_checks *checks, uint32_t slot)
 {
-	return slot |
-		(uint32_t)((checks->slots[slot].generation + checks->secret) << SLOT_BITS);
+	return slot | (uint32_t)((checks->slots[slot].generation + checks->secret) << SLOT_BITS);
 }
 
 static uint64_t

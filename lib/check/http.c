@@ -60,8 +60,7 @@ finish(struct run *run, bool is_found)
 	const struct http_state *state = run->state;
 
 	if (is_found)
-		run_finish(run, true, SL_HEALTH_PASSED, state->status, "status %d",
-			state->status);
+		run_finish(run, true, SL_HEALTH_PASSED, state->status, "status %d", state->status);
 	else
 		run_finish(run, false, SL_HEALTH_BODY, state->status,
 			"status %d, but the body (%zu bytes looked at) does not contain \"%.60s\"",
@@ -206,9 +205,8 @@ judge_header(struct run *run)
 	const char *value;
 
 	if (state->status < config->status_min || state->status > config->status_max) {
-		run_finish(run, false, SL_HEALTH_STATUS, state->status,
-			"status %d, wanted %u-%u", state->status, config->status_min,
-			config->status_max);
+		run_finish(run, false, SL_HEALTH_STATUS, state->status, "status %d, wanted %u-%u",
+			state->status, config->status_min, config->status_max);
 		return false;
 	}
 	if (state->body == NULL) {
@@ -391,5 +389,7 @@ http_start(struct run *run)
 		socket_open(run, SOCK_STREAM, on_open);
 }
 
-const struct kind kind_http = {
-	.name = "http", .start = http_start, .stop = socket_stop, .needs_socket = true};
+const struct kind kind_http = {.name = "http",
+	.start = http_start,
+	.stop = socket_stop,
+	.needs_socket = true};

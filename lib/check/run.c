@@ -300,6 +300,16 @@ conclude(struct run *run, bool is_ok, enum sl_health_reason reason, int32_t code
 	backend_pump(backend);
 }
 
+/* Whatever a server or command says, a text can stand in a log line and in JSON. */
+static void
+make_plain(char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+	}
+}
+
 void
 run_finish(struct run *run, bool is_ok, enum sl_health_reason reason, int32_t code,
 	const char *format, ...)
@@ -309,6 +319,7 @@ run_finish(struct run *run, bool is_ok, enum sl_health_reason reason, int32_t co
 	va_start(args, format);
 	vsnprintf(run->backend->texts[run->check], TEXT_MAX, format, args);
 	va_end(args);
+	make_plain(run->backend->texts[run->check]);
 	conclude(run, is_ok, reason, code, check_now_ns());
 }
 
@@ -356,7 +367,8 @@ run_end(struct backend *backend, uint32_t check, uint64_t token, bool is_expired
 {
 	struct run *run;
 
-	LIST_FOREACH (run, &backend->runs, link) {
+	LIST_FOREACH(run, &backend->runs, link)
+	{
 		if (run->check == check && run->token == token && !run->is_expired)
 			break;
 	}

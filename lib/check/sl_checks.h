@@ -10,8 +10,8 @@
  * kinds of checks around them.
  *
  * What a backend may take goes out through the hook set_share; probes and echo requests go through
- * the packet path by hooks and come back by sl_checks_probe_reply() and sl_checks_echo_reply(); udp,
- * tcp, http and exec checks are done here, with kernel sockets and child processes.
+ * the packet path by hooks and come back by sl_checks_probe_reply() and sl_checks_echo_reply();
+ * udp, tcp, http and exec checks are done here, with kernel sockets and child processes.
  *
  * Destinations and backends are named by their index in the configuration taken over last, as in
  * sl_datapath.h.
@@ -41,8 +41,8 @@ struct sl_checks_hooks {
 
 	/**
 	 * Something has happened: "backend_failing" and "backend_recovered" (notify), "panic_begin"
-	 * (warn) and "panic_end" (notify), "checks_held_up" (warn), and "backend_state" (info; debug
-	 * when it is chosen before and after).
+	 * (warn) and "panic_end" (notify), "checks_held_up" (warn), and "backend_state" (info;
+	 * debug when it is chosen before and after).
 	 * @param fields  an object, or NULL; the hook's reference
 	 */
 	void (*event)(void *arg, enum sl_config_level level, const char *kind, json_t *fields,
@@ -52,8 +52,8 @@ struct sl_checks_hooks {
 	bool (*send_probe)(void *arg, uint32_t destination, uint32_t backend, uint64_t nonce);
 
 	/** See sl_datapath_send_echo(). @return false when it cannot be sent now */
-	bool (*send_echo)(void *arg, uint32_t destination, uint32_t backend, uint16_t id,
-		uint16_t sequence);
+	bool (*send_echo)(
+		void *arg, uint32_t destination, uint32_t backend, uint16_t id, uint16_t sequence);
 };
 
 struct sl_checks_params {
@@ -135,8 +135,7 @@ bool sl_checks_get(const struct sl_checks *checks, uint32_t destination, uint32_
  * RESULT is {"time", "check" (its place), "kind", "ok", "reason", "code", "latency_ns"}.
  * @return NULL when there is no such backend, or no memory
  */
-json_t *
-sl_checks_history(const struct sl_checks *checks, uint32_t destination, uint32_t backend);
+json_t *sl_checks_history(const struct sl_checks *checks, uint32_t destination, uint32_t backend);
 
 struct sl_checks_destination {
 	uint32_t nb_backends;
@@ -146,8 +145,8 @@ struct sl_checks_destination {
 };
 
 /** @return false when there is no such destination */
-bool sl_checks_get_destination(const struct sl_checks *checks, uint32_t destination,
-	struct sl_checks_destination *status);
+bool sl_checks_get_destination(
+	const struct sl_checks *checks, uint32_t destination, struct sl_checks_destination *status);
 
 struct sl_checks_stats {
 	uint64_t started;

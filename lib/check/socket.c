@@ -102,8 +102,7 @@ socket_open(struct run *run, int type, event_callback_fn on_event)
 	run->phase = "while connecting";
 	run->fd = socket(address.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (run->fd < 0 ||
-		(connect(run->fd, (struct sockaddr *)&address, len) != 0 &&
-			errno != EINPROGRESS)) {
+		(connect(run->fd, (struct sockaddr *)&address, len) != 0 && errno != EINPROGRESS)) {
 		socket_failed(run, errno);
 		return;
 	}
@@ -270,7 +269,11 @@ tcp_start(struct run *run)
 		socket_open(run, SOCK_STREAM, on_tcp_open);
 }
 
-const struct kind kind_udp = {
-	.name = "udp", .start = udp_start, .stop = socket_stop, .needs_socket = true};
-const struct kind kind_tcp = {
-	.name = "tcp", .start = tcp_start, .stop = socket_stop, .needs_socket = true};
+const struct kind kind_udp = {.name = "udp",
+	.start = udp_start,
+	.stop = socket_stop,
+	.needs_socket = true};
+const struct kind kind_tcp = {.name = "tcp",
+	.start = tcp_start,
+	.stop = socket_stop,
+	.needs_socket = true};

@@ -52,8 +52,7 @@ spec_copy(struct sl_config_health *to, const struct sl_config_health *from)
 	if (to->checks == NULL)
 		return -ENOMEM;
 	while (to->nb_checks < from->nb_checks) {
-		int rc = copy_check(
-			&to->checks[to->nb_checks], &from->checks[to->nb_checks]);
+		int rc = copy_check(&to->checks[to->nb_checks], &from->checks[to->nb_checks]);
 
 		to->nb_checks++;
 		if (rc != 0)

@@ -65,8 +65,8 @@ sl_checks_get(const struct sl_checks *checks, uint32_t destination, uint32_t ind
 }
 
 bool
-sl_checks_get_destination(const struct sl_checks *checks, uint32_t destination,
-	struct sl_checks_destination *status)
+sl_checks_get_destination(
+	const struct sl_checks *checks, uint32_t destination, struct sl_checks_destination *status)
 {
 	const struct dest *dest;
 
@@ -106,8 +106,8 @@ wall_time(uint64_t time_ms)
 static json_t *
 result_json(const struct backend *backend, const struct sl_health_result *result)
 {
-	return json_pack("{s:o, s:i, s:s, s:b, s:s, s:i, s:I}", "time",
-		wall_time(result->time_ms), "check", (int)result->check, "kind",
+	return json_pack("{s:o, s:i, s:s, s:b, s:s, s:i, s:I}", "time", wall_time(result->time_ms),
+		"check", (int)result->check, "kind",
 		sl_checks_kind_name(backend->dest->health.checks[result->check].kind), "ok",
 		(int)result->is_ok, "reason",
 		sl_health_reason_name((enum sl_health_reason)result->reason), "code",
@@ -155,8 +155,7 @@ sl_checks_history(const struct sl_checks *checks, uint32_t destination, uint32_t
 	for (uint32_t i = 0; i < backend->dest->health.nb_checks; i++)
 		json_array_append_new(list, check_json(backend, i));
 	for (uint32_t age = SL_HEALTH_HISTORY; age-- > 0;) {
-		const struct sl_health_result *result =
-			sl_health_get_history(backend->health, age);
+		const struct sl_health_result *result = sl_health_get_history(backend->health, age);
 
 		if (result != NULL)
 			json_array_append_new(history, result_json(backend, result));
