@@ -238,6 +238,7 @@ struct server {
 	uint32_t piece; /* Bytes a piece of it; 0: all at once. */
 	bool for_ever;	/* Says it again and again. */
 	bool resets;	/* Hangs up with RST, at once. */
+	bool is_first;	/* Speaks without being asked. */
 	uint32_t nb_clients;
 	char request[4096]; /* The last. */
 	struct client *clients;
@@ -304,6 +305,14 @@ client_writes(evutil_socket_t fd, short what, void *arg)
 }
 
 static inline void
+client_speaks(struct client *client)
+{
+	const struct timeval after = {0, (suseconds_t)(client->server->after_ms + 1) * 1000};
+
+	event_add(client->writes, &after);
+}
+
+static inline void
 client_reads(evutil_socket_t fd, short what, void *arg)
 {
 	struct client *client = arg;
@@ -311,10 +320,13 @@ client_reads(evutil_socket_t fd, short what, void *arg)
 	ssize_t n = recv(fd, server->request, sizeof(server->request) - 1, 0);
 
 	(void)what;
-	if (n <= 0)
+	if (n <= 0) {
 		client_end(client);
-	else
-		server->request[n] = '\0';
+		return;
+	}
+	server->request[n] = '\0';
+	if (server->says != NULL && !server->is_first)
+		client_speaks(client);
 }
 
 static inline void
@@ -324,7 +336,6 @@ server_accepts(evutil_socket_t fd, short what, void *arg)
 	struct server *server = arg;
 	struct client *client;
 	int peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	struct timeval after = {0};
 
 	(void)what;
 	if (peer < 0)
@@ -344,9 +355,8 @@ server_accepts(evutil_socket_t fd, short what, void *arg)
 	client->reads = event_new(server->base, peer, EV_READ | EV_PERSIST, client_reads, client);
 	client->writes = event_new(server->base, peer, EV_TIMEOUT, client_writes, client);
 	event_add(client->reads, NULL);
-	after.tv_usec = (suseconds_t)(server->after_ms + 1) * 1000;
-	if (server->says != NULL)
-		event_add(client->writes, &after);
+	if (server->says != NULL && server->is_first)
+		client_speaks(client);
 }
 
 static inline void

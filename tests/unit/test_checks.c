@@ -223,7 +223,7 @@ test_sockets_are_bounded_and_the_rest_waits(void **state)
 {
 	struct sl_checks_stats stats;
 	struct sl_check_status status;
-	struct server server = {.says = "hello", .after_ms = 10};
+	struct server server = {.says = "hello", .after_ms = 10, .is_first = true};
 	struct world world;
 	uint64_t until;
 
