@@ -21,18 +21,19 @@ struct rig {
 	uint32_t weights[NB_MAX];
 	uint32_t nb;
 	bool is_away[NB_MAX];
+	uint32_t shares[NB_MAX];
 	uint64_t turns[NB_MAX];
 	uint32_t questions;
 };
 
-static bool
-is_eligible(void *arg, uint32_t index)
+static uint32_t
+share_of(void *arg, uint32_t index)
 {
 	struct rig *rig = arg;
 
 	assert_true(index < rig->nb);
 	rig->questions++;
-	return !rig->is_away[index];
+	return rig->is_away[index] ? 0 : rig->shares[index];
 }
 
 static void
@@ -41,6 +42,8 @@ rig_init(struct rig *rig, const struct sl_policy_ops *ops, const uint32_t *weigh
 	/* The library may not count on the memory being zero. */
 	memset(rig, 0xa5, sizeof(*rig));
 	memset(rig->is_away, 0, sizeof(rig->is_away));
+	for (uint32_t i = 0; i < NB_MAX; i++)
+		rig->shares[i] = SL_POLICY_SHARE_ONE;
 	memset(rig->turns, 0, sizeof(rig->turns));
 	memcpy(rig->weights, weights, nb * sizeof(*weights));
 	rig->nb = nb;
@@ -50,7 +53,7 @@ rig_init(struct rig *rig, const struct sl_policy_ops *ops, const uint32_t *weigh
 static int
 choose(struct rig *rig)
 {
-	int index = sl_policy_choose(&rig->policy, is_eligible, rig);
+	int index = sl_policy_choose(&rig->policy, share_of, rig);
 
 	assert_in_range(index + 1, 0, rig->nb);
 	if (index >= 0) {

@@ -90,7 +90,7 @@ rig_set_dest(struct rig *rig, uint32_t dest, uint32_t capacity, uint64_t rate, u
 	d->limits.burst_msgs = burst;
 	d->tokens = burst;
 	d->tokens_at = rig->now;
-	sl_sched_set_destination(rig->sched, dest, &d->limits);
+	sl_sched_set_destination(rig->sched, dest, &d->limits, rig->now);
 }
 
 /* With destinations that have room for everything and no limit. */
