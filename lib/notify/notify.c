@@ -82,8 +82,8 @@ count_queued(struct sl_notify *notify)
 	struct hook *hook;
 	uint32_t nb = 0;
 
-	TAILQ_FOREACH(hook, &notify->hooks, next)
-	nb += hook->nb_queued;
+	TAILQ_FOREACH (hook, &notify->hooks, next)
+		nb += hook->nb_queued;
 	return nb;
 }
 
@@ -98,8 +98,7 @@ sl_notify_destroy(struct sl_notify *notify, uint32_t timeout_ms)
 	notify->is_stopping = true;
 	notify->stop_ms = timeout_ms;
 	pthread_mutex_unlock(&notify->lock);
-	thread_wake(notify);
-	pthread_join(notify->thread, NULL);
+	thread_stop(notify);
 	left = count_queued(notify);
 	if (left > 0)
 		sl_log(SL_LOG_event, SL_LEVEL_WARN,
@@ -169,8 +168,8 @@ take_event(struct sl_notify *notify, enum sl_config_level level, const char *kin
 		notify->stats.hooks_dropped++;
 		return;
 	}
-	TAILQ_FOREACH(hook, &notify->hooks, next)
-	hook_queue(hook, note);
+	TAILQ_FOREACH (hook, &notify->hooks, next)
+		hook_queue(hook, note);
 	note_drop(note);
 }
 

@@ -121,6 +121,9 @@ void hooks_replace(struct sl_notify *notify, struct hook_list *wanted);
 /** @name thread.c @{ */
 int thread_start(struct sl_notify *notify, char *error, size_t error_len);
 void thread_wake(struct sl_notify *notify);
+
+/** Wait for the thread, which sees is_stopping. */
+void thread_stop(struct sl_notify *notify);
 /** @} */
 
 /** @name thread.c, in the thread @{ */

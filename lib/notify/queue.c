@@ -255,8 +255,7 @@ take_same(struct hook_list *hooks, const struct hook *wanted)
 {
 	struct hook *hook;
 
-	TAILQ_FOREACH(hook, hooks, next)
-	{
+	TAILQ_FOREACH (hook, hooks, next) {
 		if (is_same_hook(hook, wanted)) {
 			TAILQ_REMOVE(hooks, hook, next);
 			return hook;
@@ -271,8 +270,7 @@ find_oldest(struct hook_list *hooks)
 {
 	struct hook *hook, *oldest = NULL;
 
-	TAILQ_FOREACH(hook, hooks, next)
-	{
+	TAILQ_FOREACH (hook, hooks, next) {
 		if (hook->nb_queued > 0 &&
 			(oldest == NULL ||
 				STAILQ_FIRST(&hook->queue)->note->id <
@@ -292,8 +290,7 @@ move_waiting(struct sl_notify *notify, struct hook_list *gone, struct hook_list 
 	while ((oldest = find_oldest(gone)) != NULL) {
 		struct note *note = STAILQ_FIRST(&oldest->queue)->note;
 
-		TAILQ_FOREACH(hook, fresh, next)
-		{
+		TAILQ_FOREACH (hook, fresh, next) {
 			if (note->id > last_id)
 				hook_queue(hook, note);
 		}

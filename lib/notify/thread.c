@@ -45,8 +45,8 @@ is_done(struct sl_notify *notify)
 	bool is_idle = true;
 
 	pthread_mutex_lock(&notify->lock);
-	TAILQ_FOREACH(hook, &notify->hooks, next)
-	is_idle = is_idle && hook->nb_queued == 0;
+	TAILQ_FOREACH (hook, &notify->hooks, next)
+		is_idle = is_idle && hook->nb_queued == 0;
 	is_idle = is_idle && notify->is_stopping;
 	pthread_mutex_unlock(&notify->lock);
 	return is_idle;
@@ -230,8 +230,8 @@ free_retired(struct sl_notify *notify)
 	pthread_mutex_lock(&notify->lock);
 	TAILQ_CONCAT(&retired, &notify->retired, next);
 	pthread_mutex_unlock(&notify->lock);
-	TAILQ_FOREACH(hook, &retired, next)
-	abort_hook(hook);
+	TAILQ_FOREACH (hook, &retired, next)
+		abort_hook(hook);
 	hooks_free(&retired);
 }
 
@@ -257,8 +257,8 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 	eventfd_read(fd, &count);
 	free_retired(notify);
 	pthread_mutex_lock(&notify->lock);
-	TAILQ_FOREACH(hook, &notify->hooks, next)
-	wake_hook(hook);
+	TAILQ_FOREACH (hook, &notify->hooks, next)
+		wake_hook(hook);
 	is_stopping = notify->is_stopping;
 	pthread_mutex_unlock(&notify->lock);
 	if (!is_stopping)
@@ -276,6 +276,20 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 	event_base_loopbreak(arg);
 }
 
+static void *
+run(void *arg)
+{
+	struct sl_notify *notify = arg;
+	struct hook *hook;
+
+	event_base_dispatch(notify->base);
+	free_retired(notify);
+	TAILQ_FOREACH (hook, &notify->hooks, next)
+		abort_hook(hook);
+	return NULL;
+}
+
+/* Not by the thread itself: somebody may be about to wake it. */
 static void
 free_loop(struct sl_notify *notify)
 {
@@ -290,20 +304,6 @@ free_loop(struct sl_notify *notify)
 		event_base_free(notify->base);
 	if (notify->wake_fd >= 0)
 		close(notify->wake_fd);
-}
-
-static void *
-run(void *arg)
-{
-	struct sl_notify *notify = arg;
-	struct hook *hook;
-
-	event_base_dispatch(notify->base);
-	free_retired(notify);
-	TAILQ_FOREACH(hook, &notify->hooks, next)
-	abort_hook(hook);
-	free_loop(notify);
-	return NULL;
 }
 
 static int
@@ -349,4 +349,12 @@ void
 thread_wake(struct sl_notify *notify)
 {
 	eventfd_write(notify->wake_fd, 1);
+}
+
+void
+thread_stop(struct sl_notify *notify)
+{
+	thread_wake(notify);
+	pthread_join(notify->thread, NULL);
+	free_loop(notify);
 }
