@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -258,6 +259,34 @@ test_what_a_command_is_told_by_its_environment(void **state)
 	sl_notify(notify, SL_LEVEL_WARN, "port_down", NULL, "net0 has no link");
 	sl_notify_destroy(notify, PATIENCE_MS);
 	assert_string_equal(contents(path), "1 warn port_down net0 has no link\n");
+}
+
+/* The example in the documentation; a line break in a text adds no header. */
+static void
+test_the_example_mails(void **state)
+{
+	const char *const argv[] = {SL_EXAMPLES "/hooks/mail.sh", "ops@example.net", NULL};
+	struct sl_config_exec_hook exec = command(argv, 2);
+	struct sl_config_events events = {.nb_exec = 1, .exec = &exec, .queue = 64};
+	struct sl_notify *notify;
+	FILE *sendmail = fopen(path, "we");
+	const char *said;
+
+	fprintf(sendmail, "#!/bin/sh\necho \"$@\" > %s.mail; cat >> %s.mail\n", path, path);
+	fclose(sendmail);
+	chmod(path, 0755);
+	setenv("SENDMAIL", path, 1);
+	notify = create(&events);
+	sl_notify(notify, SL_LEVEL_WARN, "port_down", NULL, "net0\nBcc: all@example.net");
+	wait_for(notify, 1, 0);
+	sl_notify_destroy(notify, 0);
+	snprintf(script, sizeof(script), "%s.mail", path);
+	said = contents(script);
+	unlink(script);
+	assert_non_null(strstr(said,
+		"-t\nTo: ops@example.net\n"
+		"Subject: [sluice] warn port_down: net0 Bcc: all@example.net\n"));
+	assert_int_equal(id_of(strstr(said, "\n\n")), 1);
 }
 
 static void
@@ -610,6 +639,7 @@ main(void)
 		TEST(test_a_text_that_is_no_utf8),
 		TEST(test_commands_get_events_in_order),
 		TEST(test_what_a_command_is_told_by_its_environment),
+		TEST(test_the_example_mails),
 		TEST(test_a_command_that_fails_is_told),
 		TEST(test_levels),
 		TEST(test_a_hanging_hook_delays_no_other),
