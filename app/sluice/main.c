@@ -14,11 +14,11 @@
 #include <rte_log.h>
 #include <rte_version.h>
 
-#include "log.h"
 #include "loop.h"
 #include "options.h"
 #include "sl_config.h"
 #include "sl_datapath.h"
+#include "sl_log.h"
 
 /* What would mend it when EAL does not start, by words in what it said itself. */
 static const struct {
@@ -81,7 +81,7 @@ explain_eal_failure(int error, const char *text)
 	hint = hint_for(line);
 	if (hint == NULL && strstr(text, "no mounted hugetlbfs") != NULL)
 		hint = hint_for("no mounted hugetlbfs");
-	log_line(LOG_ERROR, "EAL does not start: %s; %s", line,
+	sl_log(SL_LOG_main, SL_LEVEL_ERROR, "EAL does not start: %s; %s", line,
 		hint != NULL ? hint : "check the EAL arguments, and see tools/doctor");
 	free(copy);
 }
@@ -161,14 +161,29 @@ run(const struct options *options, const struct sl_config *config, char **argv)
 	rc = sl_datapath_create(config, &datapath, error, sizeof(error));
 	if (rc == 0) {
 		for (unsigned int i = 0; sl_datapath_notice(datapath, i) != NULL; i++)
-			log_line(LOG_WARN, "%s", sl_datapath_notice(datapath, i));
+			sl_log(SL_LOG_datapath, SL_LEVEL_WARN, "%s",
+				sl_datapath_notice(datapath, i));
 		rc = loop_run(options, config, datapath);
 		sl_datapath_destroy(datapath);
 	} else {
-		log_line(LOG_ERROR, "%s", error[0] != '\0' ? error : strerror(-rc));
+		sl_log(SL_LOG_datapath, SL_LEVEL_ERROR, "%s",
+			error[0] != '\0' ? error : strerror(-rc));
 	}
 	rte_eal_cleanup();
 	return rc;
+}
+
+/* One that is closed would be a device's or a socket's next, and log lines would go there. */
+static void
+hold_standard_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
 }
 
 int
@@ -182,6 +197,9 @@ main(int argc, char **argv)
 
 	/* A log or statistics reader that goes away does not take the appliance along. */
 	signal(SIGPIPE, SIG_IGN);
+	/* Or the exit codes of commands would be lost. */
+	signal(SIGCHLD, SIG_DFL);
+	hold_standard_descriptors();
 	/* EAL and getopt may reorder what they are given. */
 	if (eal_argv == NULL)
 		return EXIT_FAILURE;
@@ -198,7 +216,7 @@ main(int argc, char **argv)
 	}
 	rc = sl_config_load(options.config, &config, error, sizeof(error));
 	if (rc != 0) {
-		log_line(LOG_ERROR, "%s", error);
+		sl_log(SL_LOG_config, SL_LEVEL_ERROR, "%s", error);
 		return EXIT_FAILURE;
 	}
 	if (options.check_config) {
