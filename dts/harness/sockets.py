@@ -85,8 +85,9 @@ class RawPort:
 
 def udp_socket(namespace, address=None, port=0):
     """An ordinary UDP socket in @namespace, with room for everything a test sends."""
+    family = socket.AF_INET6 if ":" in (address or "") else socket.AF_INET
     with namespace.entered():
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock = socket.socket(family, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
     if address is not None:
         sock.bind((address, port))

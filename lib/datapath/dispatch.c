@@ -100,6 +100,8 @@ dispatch_process(struct rte_graph *graph, struct rte_node *node, void **objs, ui
 		if (unlikely(txq->nb_pending > 0))
 			dp_tx_flush(lcore, txq);
 		txq->room = (uint16_t)(DP_TX_PENDING - txq->nb_pending);
+		if (unlikely(!atomic_load_explicit(&txq->port->is_up, memory_order_relaxed)))
+			txq->room = 0;
 		room = RTE_MAX(room, txq->room);
 	}
 	/* With one port, or all full, nobody needs to be asked to find that out. */

@@ -119,6 +119,7 @@ fill_backends(struct sl_datapath *dp, struct hop_index *index)
 {
 	const struct sl_config *config = dp->config;
 	struct dp_backend *b = dp->backends;
+	struct sl_ip src;
 
 	for (uint32_t i = 0; i < config->nb_destinations; i++) {
 		const struct sl_config_destination *d = &config->destinations[i];
@@ -128,9 +129,10 @@ fill_backends(struct sl_datapath *dp, struct hop_index *index)
 
 			b->port_id = dp->ports[from->port_index].port_id;
 			b->next_hop = next_hop_of(dp, index, from->port_index, &from->next_hop);
-			sl_net_flow_init(&b->flow, dp->ports[from->port_index].address,
-				sl_ip_v4(&from->address), rte_cpu_to_be_16(config->udp_port),
-				rte_cpu_to_be_16(from->port), BACKEND_TTL);
+			src = dp_port_address(&dp->ports[from->port_index], &from->address);
+			sl_net_flow_init(&b->flow, &src, &from->address,
+				rte_cpu_to_be_16(config->udp_port), rte_cpu_to_be_16(from->port),
+				BACKEND_TTL);
 		}
 	}
 }
