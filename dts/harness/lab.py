@@ -107,6 +107,11 @@ class Lab:
             self._sender = self._stack.enter_context(contextlib.closing(self.udp_socket()))
         self._sender.sendto(data, (conf.ADDRESS, port))
 
+    def send6(self, *messages, **header):
+        """Send one datagram with @messages from a kernel socket of the peer side, by IPv6."""
+        with contextlib.closing(sockets.udp_socket(self.outside, SENDER6)) as sender:
+            sender.sendto(wire.encode(*messages, **header), (conf.ADDRESS6, wire.PORT))
+
     def udp_socket(self):
         """One more sender's socket."""
         return sockets.udp_socket(self.outside, SENDER)
