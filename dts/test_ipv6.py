@@ -327,7 +327,7 @@ def test_a_checksum_that_comes_out_as_zero_is_sent_as_all_ones(wire_lab):
         def order(payload):
             return encode(message(1, timestamp_ns=7, payload=payload))
 
-        # The payload has to begin at an even place of the UDP datagram.
+        # The checksum has to be at an even place of the UDP datagram.
         start = b"" if len(order(b"##")) % 2 == 0 else b"#"
         plain = expected_frame(rewritten(order(start + bytes(2))))
         checksum = plain[14 + 40 + 6:14 + 40 + 8]

@@ -69,7 +69,7 @@ class Lab:
             self.outside.ip("address", "add", address, "dev", interface)
 
     def ensure_address(self, address):
-        if f" {address}/" not in self.outside.ip("-o", "address", "show", "dev", "peer0"):
+        if f" {address}/" not in self.outside.ip("-o", "address", "show"):
             self.add_address(f"{address}/64" if ":" in address else f"{address}/24")
 
     def appliance(self, config=None, **kwargs):

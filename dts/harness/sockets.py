@@ -3,6 +3,7 @@
 """Sockets inside a namespace: raw Ethernet for scapy, and ordinary UDP."""
 
 import collections
+import errno
 import select
 import socket
 import struct
@@ -40,7 +41,12 @@ class RawPort:
             self._sock.send(bytes(frame))
 
     def _receive(self):
-        data, ancillary, _, address = self._sock.recvmsg(65536, 256)
+        try:
+            data, ancillary, _, address = self._sock.recvmsg(65536, 256)
+        except OSError as error:
+            if error.errno != errno.ENETDOWN:  # told once when the interface goes down
+                raise
+            return None
         if address[2] == socket.PACKET_OUTGOING:
             return None
         for level, kind, value in ancillary:
