@@ -68,12 +68,27 @@ log_drops(void *arg, const char *line)
 }
 
 static void
+on_link(void *arg, uint32_t port_index, bool is_up)
+{
+	struct loop *loop = arg;
+	const char *name = loop->config->ports[port_index].name;
+
+	if (is_up)
+		sl_log(SL_LOG_datapath, SL_LEVEL_NOTIFY, "port %s: its link is up", name);
+	else
+		sl_log(SL_LOG_datapath, SL_LEVEL_WARN,
+			"port %s: its link is down: the backends behind it are not chosen", name);
+	sl_neighbours_link(loop->neighbours, port_index, is_up, now_ms());
+}
+
+static void
 on_poll(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop *loop = arg;
 
 	RTE_SET_USED(fd);
 	RTE_SET_USED(what);
+	sl_datapath_poll_links(loop->datapath, now_ms(), on_link, loop);
 	/* A draining path hears no answers: nobody is to be asked, and nobody given up. */
 	if (!loop->is_draining)
 		sl_neighbours_poll(loop->neighbours, now_ms());
@@ -114,7 +129,7 @@ on_reload(evutil_socket_t fd, short what, void *arg)
 		for (uint32_t b = 0; b < config->destinations[d].nb_backends; b++)
 			sl_datapath_set_share(loop->datapath, d, b, SL_DATAPATH_SHARE_ONE);
 	}
-	if (sl_neighbours_update(loop->neighbours, config, now_ms()) != 0) {
+	if (sl_neighbours_apply(loop->neighbours, config, now_ms()) != 0) {
 		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "reload: no memory for neighbours");
 		exit(EXIT_FAILURE);
 	}
