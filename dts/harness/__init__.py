@@ -8,6 +8,7 @@ from .config import ADDRESS, backend, destination, make_config, port, table
 from .gen import MemifLab, Report, VethLab, sink_backend
 from .lab import (APPLIANCE_MAC, PEER_MAC, SENDER, Lab, appliance_mac, frame,
                   is_udp_from_appliance, peer_mac)
-from .netns import Namespace, remove_leftovers
+from .netns import Namespace, connect, remove_leftovers
+from .servers import Server
 from .sockets import RawPort, Receiver, udp_socket
 from .wire import ROOT, datagram, decode, encode, id_of, message, name_key, pb2

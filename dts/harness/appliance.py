@@ -205,6 +205,16 @@ class Appliance:
         """Signal the appliance itself (`ip netns exec` has become it by exec)."""
         self.process.send_signal(number)
 
+    def reload(self, config):
+        """Replace the configuration and have it taken over."""
+        before = self.stderr.count("reloaded")
+        self.config_file.write_text(yaml.safe_dump(config, sort_keys=False))
+        self.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 10
+        while self.stderr.count("reloaded") == before:
+            assert time.monotonic() < deadline, f"not reloaded:\n{self.stderr}"
+            time.sleep(0.01)
+
     def wait_exit(self, timeout=15.0):
         """Wait for the end. Returns the exit code."""
         code = self.process.wait(timeout)
