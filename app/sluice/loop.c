@@ -12,6 +12,7 @@
 #include <event2/event.h>
 #include <rte_cycles.h>
 
+#include "checks.h"
 #include "loop.h"
 #include "sl_drop_watch.h"
 #include "sl_log.h"
@@ -35,6 +36,7 @@ struct loop {
 	struct sl_config *config;
 	struct sl_datapath *datapath;
 	struct sl_neighbours *neighbours;
+	struct sl_checks *checks;
 	struct sl_drop_watch watch;
 	struct event_base *base;
 	struct event *events[16];
@@ -125,12 +127,9 @@ on_reload(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	begin = rte_rdtsc() - begin;
-	for (uint32_t d = 0; d < config->nb_destinations; d++) {
-		for (uint32_t b = 0; b < config->destinations[d].nb_backends; b++)
-			sl_datapath_set_share(loop->datapath, d, b, SL_DATAPATH_SHARE_ONE);
-	}
-	if (sl_neighbours_apply(loop->neighbours, config, now_ms()) != 0) {
-		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "reload: no memory for neighbours");
+	if (sl_checks_configure(loop->checks, config) != 0 ||
+		sl_neighbours_apply(loop->neighbours, config, now_ms()) != 0) {
+		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "reload: no memory for checks or neighbours");
 		exit(EXIT_FAILURE);
 	}
 	sl_config_free(loop->config);
@@ -201,6 +200,8 @@ on_signal(evutil_socket_t signal_number, short what, void *arg)
 		strsignal((int)signal_number), loop->config->drain_timeout_ms);
 	loop->is_draining = true;
 	loop->drain_until_ms = now_ms() + loop->config->drain_timeout_ms;
+	/* It hears no answers any more: those who are well now are to take what waits. */
+	sl_checks_freeze(loop->checks);
 	sl_datapath_drain(loop->datapath);
 }
 
@@ -264,7 +265,8 @@ run(struct loop *loop)
 	loop->base = event_base_new();
 	loop->neighbours = sl_neighbours_create(
 		loop->config, loop->datapath, log_notify, loop, now_ms());
-	if (loop->base == NULL || loop->neighbours == NULL || add_events(loop) != 0) {
+	if (loop->base == NULL || loop->neighbours == NULL || add_events(loop) != 0 ||
+		checks_start(loop->base, loop->config, loop->datapath, &loop->checks) != 0) {
 		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "no memory for the event loop");
 		return -ENOMEM;
 	}
@@ -299,6 +301,7 @@ loop_run(const struct options *options, struct sl_config **config, struct sl_dat
 	*config = loop.config;
 	for (unsigned int i = 0; i < loop.nb_events; i++)
 		event_free(loop.events[i]);
+	sl_checks_destroy(loop.checks);
 	sl_neighbours_destroy(loop.neighbours);
 	if (loop.base != NULL)
 		event_base_free(loop.base);
