@@ -15,7 +15,7 @@ from harness import (HUGE_PAGES, NO_HUGE_PAGES, SLUICE, Appliance, MemifLab, bac
 
 UGLY = re.compile(r"panic|segmentation|backtrace|core dumped|assert|\bat \S+\.c:\d+|Sanitizer",
                   re.I)
-OWN_LINE = re.compile(r"^(?:\S+Z )?sluice(?: error)?: .*", re.M)
+OWN_LINE = re.compile(r"^(?:\S+Z )?sluice(?: error \w+)?: .*", re.M)
 
 
 def refuse(sluice, *words):
@@ -89,7 +89,7 @@ def test_statistics_file_that_cannot_be_written(lab):
         kitchen.take(1)
         sluice.send_signal(signal.SIGTERM)
         assert sluice.wait_exit() == 1, "what was asked for was not done"
-    [said] = [line for line in OWN_LINE.findall(sluice.stderr) if " error: " in line]
+    [said] = [line for line in OWN_LINE.findall(sluice.stderr) if " error main: " in line]
     assert "/nonexistent/stats.json" in said and "No such file" in said
 
 

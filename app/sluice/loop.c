@@ -11,9 +11,9 @@
 
 #include <event2/event.h>
 
-#include "log.h"
 #include "loop.h"
 #include "sl_drop_watch.h"
+#include "sl_log.h"
 #include "sl_neighbours.h"
 #include "sl_stats.h"
 
@@ -53,14 +53,14 @@ static void
 log_notify(void *arg, const char *line)
 {
 	RTE_SET_USED(arg);
-	log_line(LOG_NOTIFY, "%s", line);
+	sl_log(SL_LOG_neighbour, SL_LEVEL_NOTIFY, "%s", line);
 }
 
 static void
 log_drops(void *arg, const char *line)
 {
 	RTE_SET_USED(arg);
-	log_line(LOG_WARN, "%s", line);
+	sl_log(SL_LOG_datapath, SL_LEVEL_WARN, "%s", line);
 }
 
 static void
@@ -86,7 +86,7 @@ on_stats(evutil_socket_t fd, short what, void *arg)
 	rc = sl_stats_write_json(loop->options->stats_file, loop->config, loop->datapath);
 	/* One line when it begins to fail, not one an interval. */
 	if (rc != 0 && !loop->stats_failed)
-		log_line(LOG_ERROR, "--stats-file %s cannot be written: %s",
+		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "--stats-file %s cannot be written: %s",
 			loop->options->stats_file, strerror(-rc));
 	loop->stats_failed = rc != 0;
 }
@@ -115,7 +115,7 @@ on_drain(evutil_socket_t fd, short what, void *arg)
 	if (left != 0 && now_ms() < loop->drain_until_ms)
 		return;
 	if (left != 0)
-		log_line(LOG_WARN,
+		sl_log(SL_LOG_main, SL_LEVEL_WARN,
 			"%" PRIu64
 			" messages could not be delivered within drain_timeout_ms (%u): dropped "
 			"as `shutdown`",
@@ -130,10 +130,10 @@ on_signal(evutil_socket_t signal_number, short what, void *arg)
 
 	RTE_SET_USED(what);
 	if (loop->is_draining) {
-		log_line(LOG_WARN, "second signal: exiting at once");
+		sl_log(SL_LOG_main, SL_LEVEL_WARN, "second signal: exiting at once");
 		_exit(EXIT_FAILURE);
 	}
-	log_line(LOG_NOTIFY, "%s: delivering what is queued, for up to %u ms",
+	sl_log(SL_LOG_main, SL_LEVEL_NOTIFY, "%s: delivering what is queued, for up to %u ms",
 		strsignal((int)signal_number), loop->config->drain_timeout_ms);
 	loop->is_draining = true;
 	loop->drain_until_ms = now_ms() + loop->config->drain_timeout_ms;
@@ -182,7 +182,8 @@ add_events(struct loop *loop)
 static void
 log_ready(const struct sl_config *config)
 {
-	log_line(LOG_NOTIFY, "ready: node %s, %u ports, %u destinations, UDP port %u", config->node,
+	sl_log(SL_LOG_main, SL_LEVEL_NOTIFY,
+		"ready: node %s, %u ports, %u destinations, UDP port %u", config->node,
 		config->nb_ports, config->nb_destinations, config->udp_port);
 }
 
@@ -196,12 +197,12 @@ run(struct loop *loop)
 	loop->neighbours = sl_neighbours_create(
 		loop->config, loop->datapath, log_notify, loop, now_ms());
 	if (loop->base == NULL || loop->neighbours == NULL || add_events(loop) != 0) {
-		log_line(LOG_ERROR, "no memory for the event loop");
+		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "no memory for the event loop");
 		return -ENOMEM;
 	}
 	rc = sl_datapath_start(loop->datapath, error, sizeof(error));
 	if (rc != 0) {
-		log_line(LOG_ERROR, "%s", error);
+		sl_log(SL_LOG_datapath, SL_LEVEL_ERROR, "%s", error);
 		return rc;
 	}
 	sl_neighbours_announce(loop->neighbours);

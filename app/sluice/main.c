@@ -14,11 +14,11 @@
 #include <rte_log.h>
 #include <rte_version.h>
 
-#include "log.h"
 #include "loop.h"
 #include "options.h"
 #include "sl_config.h"
 #include "sl_datapath.h"
+#include "sl_log.h"
 
 /* What would mend it when EAL does not start, by words in what it said itself. */
 static const struct {
@@ -81,7 +81,7 @@ explain_eal_failure(int error, const char *text)
 	hint = hint_for(line);
 	if (hint == NULL && strstr(text, "no mounted hugetlbfs") != NULL)
 		hint = hint_for("no mounted hugetlbfs");
-	log_line(LOG_ERROR, "EAL does not start: %s; %s", line,
+	sl_log(SL_LOG_main, SL_LEVEL_ERROR, "EAL does not start: %s; %s", line,
 		hint != NULL ? hint : "check the EAL arguments, and see tools/doctor");
 	free(copy);
 }
@@ -161,11 +161,13 @@ run(const struct options *options, const struct sl_config *config, char **argv)
 	rc = sl_datapath_create(config, &datapath, error, sizeof(error));
 	if (rc == 0) {
 		for (unsigned int i = 0; sl_datapath_notice(datapath, i) != NULL; i++)
-			log_line(LOG_WARN, "%s", sl_datapath_notice(datapath, i));
+			sl_log(SL_LOG_datapath, SL_LEVEL_WARN, "%s",
+				sl_datapath_notice(datapath, i));
 		rc = loop_run(options, config, datapath);
 		sl_datapath_destroy(datapath);
 	} else {
-		log_line(LOG_ERROR, "%s", error[0] != '\0' ? error : strerror(-rc));
+		sl_log(SL_LOG_datapath, SL_LEVEL_ERROR, "%s",
+			error[0] != '\0' ? error : strerror(-rc));
 	}
 	rte_eal_cleanup();
 	return rc;
@@ -198,7 +200,7 @@ main(int argc, char **argv)
 	}
 	rc = sl_config_load(options.config, &config, error, sizeof(error));
 	if (rc != 0) {
-		log_line(LOG_ERROR, "%s", error);
+		sl_log(SL_LOG_config, SL_LEVEL_ERROR, "%s", error);
 		return EXIT_FAILURE;
 	}
 	if (options.check_config) {

@@ -155,15 +155,16 @@ static const cyaml_config_t cyaml_config = {
 static int
 read_text(struct sl_config_reader *reader)
 {
-	cyaml_data_t *raw = NULL;
+	struct raw_config *raw = NULL;
 	cyaml_err_t err;
+	uint32_t i;
 	int ret;
 
 	ret = sl_config_scan(reader);
 	if (ret < 0)
 		return ret;
 	err = cyaml_load_data((const uint8_t *)reader->text, reader->text_len, &cyaml_config,
-		&sl_config_schema, &raw, NULL);
+		&sl_config_schema, (cyaml_data_t **)&raw, NULL);
 	/* The scan has parsed the same text: only memory can fail the parser now. */
 	if (err == CYAML_ERR_OOM || err == CYAML_ERR_LIBYAML_PARSER_INIT ||
 		err == CYAML_ERR_LIBYAML_PARSER)
@@ -171,6 +172,8 @@ read_text(struct sl_config_reader *reader)
 	if (err != CYAML_OK)
 		return file_fail(reader, "libcyaml refuses it: %s; compare it with the reference",
 			cyaml_strerror(err));
+	for (i = 0; i < reader->nb_unchecked; i++)
+		raw->destinations[reader->unchecked[i]].health->has_no_checks = true;
 	reader->raw = raw;
 	ret = sl_config_resolve(reader);
 	cyaml_free(&cyaml_config, &sl_config_schema, raw, 0);
@@ -206,6 +209,7 @@ sl_config_parse_hashed(const char *path, const char *text, size_t text_len, sl_c
 	}
 	reader.config->storage = reader.storage;
 	ret = read_text(&reader);
+	free(reader.unchecked);
 	if (ret < 0) {
 		sl_config_free(reader.config);
 		return ret;

@@ -12,7 +12,7 @@
  *   scan.c     the YAML events are held against the schema: unknown, missing and doubled keys,
  *              types, list lengths. Says the line of what it finds.
  *   libcyaml   loads the same text into the raw structures below.
- *   resolve.c, destinations.c, names.c
+ *   resolve.c, health.c, services.c, destinations.c, names.c
  *              bounds, defaults, and everything that needs two keys to see. They name what they
  *              find by its path; scan.c finds the line of a path, only when there is an error.
  */
@@ -36,6 +36,8 @@ struct raw_port {
 	char *device;
 	char *address;
 	char *gateway;
+	char *address6;
+	char *gateway6;
 	int64_t *vlan;
 	int64_t *mtu;
 	int64_t *rx_descriptors;
@@ -61,12 +63,43 @@ struct raw_class {
 	int64_t *max_wait_ms;
 };
 
+struct raw_check {
+	int *kind; /* enum sl_config_check_kind */
+	char *address;
+	int64_t *port;
+	char *path;
+	char *host;
+	char *status;
+	char *body;
+	char *send;
+	char *expect;
+	char **argv;
+	uint32_t argv_count;
+};
+
+struct raw_health {
+	int64_t *interval_ms;
+	int64_t *fast_interval_ms;
+	int64_t *down_interval_ms;
+	int64_t *timeout_ms;
+	int64_t *rise;
+	int64_t *fall;
+	int64_t *notify_after;
+	int64_t *slow_start_ms;
+	int64_t *panic_threshold_percent;
+	struct raw_check *checks;
+	uint32_t checks_count;
+	/* "checks: []", which libcyaml does not tell from an absent key; scan.c does. */
+	bool has_no_checks;
+};
+
 struct raw_backend {
 	char *name;
 	char *address;
 	int64_t *port;
 	int64_t *weight;
 	int64_t *rate_msgs_per_s;
+	int *state; /* enum sl_config_admin_state */
 };
 
 enum raw_kind {
@@ -76,16 +109,17 @@ enum raw_kind {
 
 struct raw_destination {
 	char *name;
-	enum raw_kind kind;
+	int *kind; /* enum raw_kind */
 	int64_t *class_boost;
 	char *default_class;
 	int64_t *queue_capacity;
 	int64_t *rate_msgs_per_s;
 	int64_t *burst_msgs;
-	enum sl_config_policy policy;
+	int *policy; /* enum sl_config_policy */
 	int64_t *partitions;
 	struct raw_backend *backends;
 	uint32_t backends_count;
+	struct raw_health *health;
 };
 
 struct raw_rule {
@@ -102,7 +136,7 @@ struct raw_neighbour {
 };
 
 struct raw_idle {
-	enum sl_config_tristate nap;
+	int *nap; /* enum sl_config_tristate */
 	int64_t *nap_us;
 };
 
@@ -115,6 +149,68 @@ struct raw_arp {
 	int64_t *retry_ms;
 	int64_t *retry_max_ms;
 	int64_t *max_tries;
+};
+
+struct raw_log_level {
+	char *module;
+	int *level; /* enum sl_config_level */
+};
+
+struct raw_log {
+	int *target; /* enum sl_config_log_target */
+	char *file;
+	int *format; /* enum raw_log_format */
+	int *level;
+	struct raw_log_level *levels;
+	uint32_t levels_count;
+	int64_t *lines_per_s;
+};
+
+enum raw_log_format {
+	RAW_FORMAT_TEXT,
+	RAW_FORMAT_JSON,
+};
+
+struct raw_exec_hook {
+	char **argv;
+	uint32_t argv_count;
+	int64_t *timeout_ms;
+	int *level;
+};
+
+struct raw_webhook {
+	char *url;
+	int64_t *timeout_ms;
+	int64_t *tries;
+	int *level;
+};
+
+struct raw_events {
+	struct raw_exec_hook *exec;
+	uint32_t exec_count;
+	struct raw_webhook *webhooks;
+	uint32_t webhooks_count;
+	int64_t *queue;
+};
+
+struct raw_control {
+	char *socket;
+	char *group;
+	int64_t *clients_max;
+};
+
+struct raw_http {
+	bool *enabled;
+	char *address;
+	int64_t *port;
+	int64_t *clients_max;
+	int64_t *timeout_ms;
+	int64_t *metrics_destinations;
+};
+
+struct raw_limits {
+	int64_t *shards;
+	int64_t *backends;
 };
 
 struct raw_config {
@@ -139,6 +235,12 @@ struct raw_config {
 	struct raw_idle idle;
 	struct raw_rings rings;
 	struct raw_arp arp;
+	struct raw_health health;
+	struct raw_log log;
+	struct raw_events events;
+	struct raw_control control;
+	struct raw_http http;
+	struct raw_limits limits;
 };
 
 /** The schema of the whole file, for libcyaml and for scan.c. */
@@ -169,6 +271,15 @@ extern const struct sl_config_number sl_config_class_numbers[];
 extern const struct sl_config_number sl_config_destination_numbers[];
 extern const struct sl_config_number sl_config_backend_numbers[];
 extern const struct sl_config_number sl_config_rule_numbers[];
+extern const struct sl_config_number sl_config_health_numbers[];
+extern const struct sl_config_number sl_config_check_numbers[];
+extern const struct sl_config_number sl_config_log_numbers[];
+extern const struct sl_config_number sl_config_exec_numbers[];
+extern const struct sl_config_number sl_config_webhook_numbers[];
+extern const struct sl_config_number sl_config_event_numbers[];
+extern const struct sl_config_number sl_config_control_numbers[];
+extern const struct sl_config_number sl_config_http_numbers[];
+extern const struct sl_config_number sl_config_limit_numbers[];
 
 /** How a name becomes a key; a parameter so that a test can make two names collide. */
 typedef uint64_t (*sl_config_hash_t)(const char *name);
@@ -191,6 +302,8 @@ struct sl_config_reader {
 	char *error;
 	size_t error_len;
 	const struct raw_config *raw;
+	uint32_t *unchecked; /**< Destinations with "checks: []", by index. */
+	uint32_t nb_unchecked;
 	struct sl_config *config;
 	struct sl_config_storage *storage;
 };
@@ -245,16 +358,33 @@ int sl_config_check_name(struct sl_config_reader *reader, const struct sl_config
 int sl_config_take_name(struct sl_config_reader *reader, const struct sl_config_at *at,
 	const char *key, const char *raw, char **name);
 
-/** Read the address of one station: not a multicast, broadcast, loopback or the zero one. */
+/**
+ * Read the address of one station of either family: not a multicast, broadcast, loopback or the
+ * zero one, nor a link-local one of IPv6.
+ */
 int sl_config_take_address(struct sl_config_reader *reader, const struct sl_config_at *at,
 	const char *key, const char *raw, struct sl_ip *address);
+
+/** The same for an address that kernel sockets use: loopback is fine. */
+int sl_config_take_host(struct sl_config_reader *reader, const struct sl_config_at *at,
+	const char *key, const char *raw, struct sl_ip *address);
+
+/** The same for one that a kernel socket listens at: the zero one is fine, too. */
+int sl_config_take_listener(struct sl_config_reader *reader, const struct sl_config_at *at,
+	const char *key, const char *raw, struct sl_ip *address);
+
+/** Read a port's "address" and "gateway", or "address6" and "gateway6"; those that are not NULL. */
+int sl_config_take_subnet(struct sl_config_reader *reader, const struct sl_config_at *at,
+	enum sl_family family, const char *address, const char *gateway,
+	struct sl_config_port *port);
 
 /** Does the port's subnet hold the address? */
 bool sl_config_is_on_subnet(const struct sl_config_port *port, const struct sl_ip *address);
 
 /**
- * An address that is no station's on the port's subnet: the subnet's own or its broadcast.
- * Subnets of fewer than four addresses have neither (RFC 3021).
+ * An address that is no station's on the port's subnet: the subnet's own (of IPv6: that of any of
+ * its routers) or the broadcast address, which IPv6 has not. Subnets of two addresses or one have
+ * neither (RFC 3021, RFC 6164).
  */
 bool sl_config_is_subnet_edge(const struct sl_config_port *port, const struct sl_ip *address);
 
@@ -268,6 +398,38 @@ int sl_config_resolve(struct sl_config_reader *reader);
 /** Destinations, their backends, and rules; ports and classes are resolved already. */
 int sl_config_resolve_destinations(struct sl_config_reader *reader);
 int sl_config_resolve_rules(struct sl_config_reader *reader);
+
+/** What the absent key @p raw of a choice stands for, or what it says. */
+static inline int
+sl_config_choice(const int *raw, int def)
+{
+	return raw != NULL ? *raw : def;
+}
+
+/** Is every byte fit for one line of text: no control characters, no line ends? */
+bool sl_config_is_printable(const char *text);
+
+/** Check that a text has 1 to @p len_max bytes, and copy it; NULL is left NULL. */
+int sl_config_take_text(struct sl_config_reader *reader, const struct sl_config_at *at,
+	const char *key, const char *raw, size_t len_max, char **text);
+
+/** The same, all printable. */
+int sl_config_take_line(struct sl_config_reader *reader, const struct sl_config_at *at,
+	const char *key, const char *raw, size_t len_max, char **text);
+
+/** Copy a command; its first word has to be an absolute path. */
+int sl_config_take_argv(struct sl_config_reader *reader, const struct sl_config_at *at,
+	char *const *raw, uint32_t count, char ***argv, uint32_t *nb_argv);
+
+/** "health" of the destination @p index, or of the file when negative; the file's comes first. */
+int sl_config_resolve_health(
+	struct sl_config_reader *reader, int64_t index, struct sl_config_health *to);
+
+/** log, events, control, http, limits. */
+int sl_config_resolve_services(struct sl_config_reader *reader);
+
+/** Limits that are given have to hold what the file has; destinations are resolved already. */
+int sl_config_check_limits(struct sl_config_reader *reader);
 
 /** Check all names against one another and build the table behind sl_config_name_of(). */
 int sl_config_resolve_names(struct sl_config_reader *reader);

@@ -43,9 +43,9 @@ find_port(struct sl_config_reader *reader, const struct sl_config_at *at,
 	}
 	if (near == NULL && far == NULL)
 		return sl_config_fail(reader, at, "address",
-			"%s is on no port's subnet and no port has a gateway; correct it, or give "
-			"a port a gateway",
-			address);
+			"%s is on no port's subnet and no port has a %s; correct it, or give a "
+			"port one",
+			address, family == SL_IPV4 ? "gateway" : "gateway6");
 	if (near != NULL && sl_config_is_subnet_edge(near, &backend->address))
 		return sl_config_fail(reader, at, "address",
 			"%s is the own or the broadcast address of a port's subnet; give a "
@@ -77,6 +77,8 @@ resolve_backends(struct sl_config_reader *reader, uint32_t index, struct sl_conf
 				reader, &at, "", sl_config_backend_numbers, raw, to);
 		if (ret < 0)
 			return ret;
+		to->state = (enum sl_config_admin_state)sl_config_choice(
+			raw->state, SL_CONFIG_READY);
 	}
 	return 0;
 }
@@ -108,7 +110,7 @@ resolve_destination(struct sl_config_reader *reader, const struct sl_config_at *
 	if (ret < 0)
 		return ret;
 	to->key = reader->hash(to->name);
-	if (from->kind == RAW_KIND_TOPIC)
+	if (sl_config_choice(from->kind, RAW_KIND_QUEUE) == RAW_KIND_TOPIC)
 		return sl_config_fail(
 			reader, at, "kind", "this version does not deliver topics; give queue");
 	ret = sl_config_numbers(reader, at, "", sl_config_destination_numbers, from, to);
@@ -120,11 +122,14 @@ resolve_destination(struct sl_config_reader *reader, const struct sl_config_at *
 			reader, at, "default_class", from->default_class, &to->default_class);
 	if (ret < 0)
 		return ret;
-	to->policy = from->policy;
+	to->policy = (enum sl_config_policy)sl_config_choice(from->policy, SL_CONFIG_ROUND_ROBIN);
 	to->nb_backends = from->backends_count;
 	to->backends = backends;
 	ret = resolve_backends(reader, at->i, backends);
-	if (ret == 0 && to->burst_msgs == 0)
+	if (ret == 0)
+		ret = sl_config_resolve_health(reader, at->i, &to->health);
+	to->is_burst_chosen = to->burst_msgs == 0;
+	if (to->is_burst_chosen)
 		to->burst_msgs = choose_burst(to);
 	return ret;
 }

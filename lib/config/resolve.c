@@ -14,7 +14,9 @@
 
 #include "config_internal.h"
 
-#define MBUFS_MIN 512
+#define MBUFS_MIN    512
+#define WORD_LEN_MAX 4096 /* Of a command. */
+#define IPV6_MTU_MIN 1280 /* RFC 8200, 5 */
 
 static void
 store(void *to, uint8_t size, int64_t value)
@@ -63,8 +65,8 @@ sl_config_numbers(struct sl_config_reader *reader, const struct sl_config_at *at
 }
 
 /* libyaml lets only UTF-8 pass; control characters come in by escapes: C0, DEL and C1. */
-static bool
-is_printable(const char *text)
+bool
+sl_config_is_printable(const char *text)
 {
 	const unsigned char *p = (const unsigned char *)text;
 
@@ -91,7 +93,7 @@ sl_config_check_name(struct sl_config_reader *reader, const struct sl_config_at 
 		return sl_config_fail(reader, at, key,
 			"'%.16s...' has %zu bytes; give 1 to %d bytes", raw, len,
 			SL_CONFIG_NAME_MAX);
-	if (!is_printable(raw))
+	if (!sl_config_is_printable(raw))
 		return sl_config_fail(reader, at, key,
 			"'%s' has control characters in it; use printable ones only", raw);
 	return 0;
@@ -106,54 +108,81 @@ sl_config_take_name(struct sl_config_reader *reader, const struct sl_config_at *
 	return ret < 0 ? ret : sl_config_copy(reader, raw, name);
 }
 
-/* "10.77.0.1/24" */
-static int
-take_port_address(struct sl_config_reader *reader, const struct sl_config_at *at, const char *raw,
-	struct sl_config_port *port)
+int
+sl_config_take_text(struct sl_config_reader *reader, const struct sl_config_at *at, const char *key,
+	const char *raw, size_t len_max, char **text)
 {
-	const char *slash = strchr(raw, '/');
-	const char *digits = slash != NULL ? slash + 1 : "";
-	struct sl_config_subnet *subnet = &port->subnets[SL_IPV4];
-	char address[SL_IP_STRLEN];
-	size_t nb_digits;
+	if (raw == NULL)
+		return 0;
+	if (raw[0] == '\0')
+		return sl_config_fail(
+			reader, at, key, "is empty; give 1 to %zu bytes, or leave it out", len_max);
+	if (strlen(raw) > len_max)
+		return sl_config_fail(
+			reader, at, key, "has %zu bytes; give 1 to %zu", strlen(raw), len_max);
+	return sl_config_copy(reader, raw, text);
+}
+
+int
+sl_config_take_line(struct sl_config_reader *reader, const struct sl_config_at *at, const char *key,
+	const char *raw, size_t len_max, char **text)
+{
+	if (raw != NULL && !sl_config_is_printable(raw))
+		return sl_config_fail(reader, at, key,
+			"'%.80s' has control characters in it; use printable ones only", raw);
+	return sl_config_take_text(reader, at, key, raw, len_max, text);
+}
+
+int
+sl_config_take_argv(struct sl_config_reader *reader, const struct sl_config_at *at,
+	char *const *raw, uint32_t count, char ***argv, uint32_t *nb_argv)
+{
+	uint32_t i;
 	int ret;
 
-	nb_digits = strspn(digits, "0123456789");
-	if (nb_digits == 0 || nb_digits > 2 || digits[nb_digits] != '\0' || atoi(digits) > 32 ||
-		(size_t)(slash - raw) >= sizeof(address))
-		return sl_config_fail(reader, at, "address",
-			"'%.80s' is not an address with its prefix length; write it like "
-			"10.77.0.1/24",
-			raw);
-	memcpy(address, raw, (size_t)(slash - raw));
-	address[slash - raw] = '\0';
-	ret = sl_config_take_address(reader, at, "address", address, &subnet->address);
-	if (ret < 0)
-		return ret;
-	subnet->prefix_len = (uint8_t)atoi(digits);
-	if (sl_config_is_subnet_edge(port, &subnet->address))
-		return sl_config_fail(reader, at, "address",
-			"%s is the subnet's own or its broadcast address; give one between them",
-			raw);
+	if (count == 0)
+		return 0;
+	if (raw[0][0] != '/')
+		return sl_config_fail(reader, at, "argv",
+			"'%.80s' is not an absolute path; give the command's, no shell looks it up",
+			raw[0]);
+	*argv = sl_config_alloc(reader, (count + 1) * sizeof(**argv));
+	if (*argv == NULL)
+		return sl_config_no_memory(reader);
+	for (i = 0; i < count; i++) {
+		if (strlen(raw[i]) > WORD_LEN_MAX)
+			return sl_config_fail(reader, at, "argv",
+				"word %" PRIu32 " has %zu bytes; give at most %d", i + 1,
+				strlen(raw[i]), WORD_LEN_MAX);
+		ret = sl_config_copy(reader, raw[i], &(*argv)[i]);
+		if (ret < 0)
+			return ret;
+	}
+	*nb_argv = count;
 	return 0;
 }
 
+/* Against another port, in one family. */
 static int
-take_gateway(struct sl_config_reader *reader, const struct sl_config_at *at, const char *raw,
-	struct sl_config_port *port)
+check_subnet_is_apart(struct sl_config_reader *reader, const struct sl_config_at *at,
+	enum sl_family family, uint32_t other_index)
 {
-	struct sl_config_subnet *subnet = &port->subnets[SL_IPV4];
-	int ret = sl_config_take_address(reader, at, "gateway", raw, &subnet->gateway);
+	const struct sl_config_port *other = &reader->config->ports[other_index];
+	const struct sl_config_subnet *theirs = &other->subnets[family];
+	const struct sl_config_subnet *own = &reader->config->ports[at->i].subnets[family];
+	const char *key = family == SL_IPV4 ? "address" : "address6";
 
-	if (ret < 0)
-		return ret;
-	if (sl_ip_equal(&subnet->gateway, &subnet->address))
-		return sl_config_fail(reader, at, "gateway",
-			"%s is the port's own address; give the router's", raw);
-	if (!sl_config_is_on_subnet(port, &subnet->gateway) ||
-		sl_config_is_subnet_edge(port, &subnet->gateway))
-		return sl_config_fail(reader, at, "gateway",
-			"%s is no station's address on the port's subnet; give one that is", raw);
+	if (sl_ip_is_unset(&own->address))
+		return 0;
+	if (sl_ip_equal(&theirs->address, &own->address))
+		return sl_config_fail(reader, at, key,
+			"is ports[%" PRIu32 "]'s, too; give each port its own address",
+			other_index);
+	if (theirs->prefix_len == own->prefix_len && sl_config_is_on_subnet(other, &own->address))
+		return sl_config_fail(reader, at, key,
+			"lies on the same subnet as ports[%" PRIu32 "]; give each port a subnet of "
+			"its own, or prefixes of different length",
+			other_index);
 	return 0;
 }
 
@@ -162,25 +191,41 @@ static int
 check_port_is_apart(struct sl_config_reader *reader, const struct sl_config_at *at)
 {
 	const struct sl_config_port *port = &reader->config->ports[at->i];
-	const struct sl_config_port *other;
+	int ret = 0;
 	uint32_t i;
 
-	for (i = 0; i < at->i; i++) {
-		other = &reader->config->ports[i];
-		if (strcmp(other->device, port->device) == 0)
+	for (i = 0; i < at->i && ret == 0; i++) {
+		if (strcmp(reader->config->ports[i].device, port->device) == 0)
 			return sl_config_fail(reader, at, "device",
 				"%s is ports[%" PRIu32 "]'s, too; give each port its own device",
 				port->device, i);
-		if (sl_ip_equal(&other->subnets[SL_IPV4].address, &port->subnets[SL_IPV4].address))
-			return sl_config_fail(reader, at, "address",
-				"is ports[%" PRIu32 "]'s, too; give each port its own address", i);
-		if (other->subnets[SL_IPV4].prefix_len == port->subnets[SL_IPV4].prefix_len &&
-			sl_config_is_on_subnet(other, &port->subnets[SL_IPV4].address))
-			return sl_config_fail(reader, at, "address",
-				"lies on the same subnet as ports[%" PRIu32 "]; give each port a "
-				"subnet of its own, or prefixes of different length",
-				i);
+		ret = check_subnet_is_apart(reader, at, SL_IPV4, i);
+		if (ret == 0)
+			ret = check_subnet_is_apart(reader, at, SL_IPV6, i);
 	}
+	return ret;
+}
+
+static int
+take_subnets(struct sl_config_reader *reader, const struct sl_config_at *at,
+	const struct raw_port *from, struct sl_config_port *port)
+{
+	int ret;
+
+	if (from->address == NULL && from->address6 == NULL)
+		return sl_config_fail(reader, at, "address",
+			"is missing, and so is address6; a port needs at least one of them");
+	ret = sl_config_take_subnet(reader, at, SL_IPV4, from->address, from->gateway, port);
+	if (ret == 0)
+		ret = sl_config_take_subnet(
+			reader, at, SL_IPV6, from->address6, from->gateway6, port);
+	if (ret < 0)
+		return ret;
+	if (from->address6 != NULL && port->mtu < IPV6_MTU_MIN)
+		return sl_config_fail(reader, at, "mtu",
+			"%" PRIu16 " is too small for IPv6; give at least %d, or leave out "
+			"address6",
+			port->mtu, IPV6_MTU_MIN);
 	return 0;
 }
 
@@ -206,12 +251,10 @@ resolve_ports(struct sl_config_reader *reader)
 			ret = sl_config_take_name(
 				reader, &at, "device", from->device, &port->device);
 		if (ret == 0)
-			ret = take_port_address(reader, &at, from->address, port);
-		if (ret == 0 && from->gateway != NULL)
-			ret = take_gateway(reader, &at, from->gateway, port);
-		if (ret == 0)
 			ret = sl_config_numbers(
 				reader, &at, "", sl_config_port_numbers, from, port);
+		if (ret == 0)
+			ret = take_subnets(reader, &at, from, port);
 		if (ret == 0)
 			ret = check_port_is_apart(reader, &at);
 		if (ret < 0)
@@ -427,11 +470,12 @@ check_neighbour_is_near(struct sl_config_reader *reader, const struct sl_config_
 {
 	const struct sl_config *config = reader->config;
 	const struct sl_ip *address = &config->neighbours[at->i].address;
+	enum sl_family family = sl_ip_is_v4(address) ? SL_IPV4 : SL_IPV6;
 	bool is_near = false;
 	uint32_t i;
 
 	for (i = 0; i < config->nb_ports; i++) {
-		if (sl_ip_equal(address, &config->ports[i].subnets[SL_IPV4].address))
+		if (sl_ip_equal(address, &config->ports[i].subnets[family].address))
 			return sl_config_fail(reader, at, "address",
 				"is ports[%" PRIu32 "]'s own address; give the neighbour's", i);
 		is_near = is_near || sl_config_is_on_subnet(&config->ports[i], address);
@@ -500,7 +544,7 @@ resolve_settings(struct sl_config_reader *reader)
 			reader, NULL, "arp.", sl_config_arp_numbers, &raw->arp, config);
 	if (ret < 0)
 		return ret;
-	config->nap = raw->idle.nap;
+	config->nap = (enum sl_config_tristate)sl_config_choice(raw->idle.nap, SL_CONFIG_AUTO);
 	if (config->nb_mbufs > 0 && config->nb_mbufs < MBUFS_MIN)
 		return sl_config_fail(reader, NULL, "mbufs",
 			"%" PRIu32 " are too few; give at least %d, or 0 to have it chosen",
@@ -531,7 +575,13 @@ sl_config_resolve(struct sl_config_reader *reader)
 	if (ret == 0)
 		ret = resolve_neighbours(reader);
 	if (ret == 0)
+		ret = sl_config_resolve_services(reader);
+	if (ret == 0)
+		ret = sl_config_resolve_health(reader, -1, &reader->config->health);
+	if (ret == 0)
 		ret = sl_config_resolve_destinations(reader);
+	if (ret == 0)
+		ret = sl_config_check_limits(reader);
 	if (ret == 0)
 		ret = sl_config_resolve_rules(reader);
 	if (ret == 0)

@@ -19,7 +19,7 @@
 
 #include "config_internal.h"
 
-/* The schema's deepest place is destinations[].backends[].weight: six levels. */
+/* The schema's deepest place is destinations[].health.checks[].argv[]: seven levels. */
 #define DEPTH_MAX 8
 #define PATH_LEN  256
 
@@ -366,6 +366,27 @@ scan_mapping_end(struct scan *scan)
 	return 0;
 }
 
+/* "checks: []" of a destination is not the same as no "checks"; libcyaml cannot tell them apart. */
+static int
+note_no_checks(struct scan *scan)
+{
+	struct sl_config_reader *reader = scan->reader;
+	const struct frame *frames = scan->frames;
+	uint32_t *bigger, n = reader->nb_unchecked;
+
+	if (scan->target != NULL || scan->depth != 4 || strcmp(frames[3].field->key, "checks") != 0)
+		return 0;
+	/* A power of two is full. */
+	if ((n & (n - 1)) == 0) {
+		bigger = realloc(reader->unchecked, (n == 0 ? 1 : 2 * (size_t)n) * sizeof(*bigger));
+		if (bigger == NULL)
+			return sl_config_no_memory(reader);
+		reader->unchecked = bigger;
+	}
+	reader->unchecked[reader->nb_unchecked++] = frames[1].count - 1;
+	return 0;
+}
+
 /* The end of a mapping or a list. */
 static int
 scan_end(struct scan *scan)
@@ -373,9 +394,10 @@ scan_end(struct scan *scan)
 	const struct frame *frame = &scan->frames[scan->depth - 1];
 	uint32_t count = frame->count, min = 0;
 	unsigned int line = frame->line;
+	bool is_list = frame->schema->type != CYAML_MAPPING;
 	int ret;
 
-	if (frame->schema->type == CYAML_MAPPING) {
+	if (!is_list) {
 		ret = scan_mapping_end(scan);
 		if (ret < 0)
 			return ret;
@@ -385,6 +407,9 @@ scan_end(struct scan *scan)
 	scan->depth--;
 	if (count < min)
 		return scan_fail(scan, line, "is an empty list; give at least one entry");
+	ret = is_list && count == 0 ? note_no_checks(scan) : 0;
+	if (ret < 0)
+		return ret;
 	if (scan->depth > 0)
 		scan->frames[scan->depth - 1].field = NULL;
 	return 0;

@@ -23,9 +23,13 @@
 	CYAML_FIELD_INT_PTR(key, CYAML_FLAG_POINTER | (flags), struct type, member)
 #define SWITCH(key, type, member)                                                                  \
 	CYAML_FIELD_BOOL_PTR(key, CYAML_FLAG_POINTER | OPTIONAL, struct type, member)
-#define CHOICE(key, type, member, strings)                                                         \
-	CYAML_FIELD_ENUM(                                                                          \
-		key, OPTIONAL | CYAML_FLAG_STRICT, struct type, member, strings, RTE_DIM(strings))
+#define CHOICE_OF(key, flags, type, member, strings)                                               \
+	CYAML_FIELD_ENUM_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_STRICT | (flags), struct type,   \
+		member, strings, RTE_DIM(strings))
+#define CHOICE(key, type, member, strings) CHOICE_OF(key, OPTIONAL, type, member, strings)
+#define COMMAND(flags, type)                                                                       \
+	CYAML_FIELD_SEQUENCE("argv", CYAML_FLAG_POINTER | (flags), struct type, argv,              \
+		&word_schema, 1, SL_CONFIG_ARGS_MAX)
 
 static const cyaml_strval_t roles[] = {
 	{"rx", SL_ROLE_RX},
@@ -48,11 +52,51 @@ static const cyaml_strval_t naps[] = {
 	{"off", SL_CONFIG_OFF},
 };
 
+static const cyaml_strval_t states[] = {
+	{"ready", SL_CONFIG_READY},
+	{"drain", SL_CONFIG_DRAIN},
+	{"maintenance", SL_CONFIG_MAINTENANCE},
+};
+
+static const cyaml_strval_t check_kinds[] = {
+	{"probe", SL_CHECK_PROBE},
+	{"icmp", SL_CHECK_ICMP},
+	{"udp", SL_CHECK_UDP},
+	{"tcp", SL_CHECK_TCP},
+	{"http", SL_CHECK_HTTP},
+	{"exec", SL_CHECK_EXEC},
+};
+
+static const cyaml_strval_t levels[] = {
+	{"error", SL_LEVEL_ERROR},
+	{"warn", SL_LEVEL_WARN},
+	{"notify", SL_LEVEL_NOTIFY},
+	{"info", SL_LEVEL_INFO},
+	{"debug", SL_LEVEL_DEBUG},
+};
+
+static const cyaml_strval_t log_targets[] = {
+	{"stderr", SL_LOG_STDERR},
+	{"file", SL_LOG_FILE},
+	{"journald", SL_LOG_JOURNALD},
+};
+
+static const cyaml_strval_t log_formats[] = {
+	{"text", RAW_FORMAT_TEXT},
+	{"json", RAW_FORMAT_JSON},
+};
+
+static const cyaml_schema_value_t word_schema = {
+	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 0, CYAML_UNLIMITED),
+};
+
 static const cyaml_schema_field_t port_fields[] = {
 	TEXT("name", REQUIRED, raw_port, name),
 	TEXT("device", REQUIRED, raw_port, device),
-	TEXT("address", REQUIRED, raw_port, address),
+	TEXT("address", OPTIONAL, raw_port, address),
 	TEXT("gateway", OPTIONAL, raw_port, gateway),
+	TEXT("address6", OPTIONAL, raw_port, address6),
+	TEXT("gateway6", OPTIONAL, raw_port, gateway6),
 	INTEGER("vlan", OPTIONAL, raw_port, vlan),
 	INTEGER("mtu", OPTIONAL, raw_port, mtu),
 	INTEGER("rx_descriptors", OPTIONAL, raw_port, rx_descriptors),
@@ -95,12 +139,46 @@ static const cyaml_schema_value_t class_schema = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_class, class_fields),
 };
 
+static const cyaml_schema_field_t check_fields[] = {
+	CHOICE_OF("kind", REQUIRED, raw_check, kind, check_kinds),
+	TEXT("address", OPTIONAL, raw_check, address),
+	INTEGER("port", OPTIONAL, raw_check, port),
+	TEXT("path", OPTIONAL, raw_check, path),
+	TEXT("host", OPTIONAL, raw_check, host),
+	TEXT("status", OPTIONAL, raw_check, status),
+	TEXT("body", OPTIONAL, raw_check, body),
+	TEXT("send", OPTIONAL, raw_check, send),
+	TEXT("expect", OPTIONAL, raw_check, expect),
+	COMMAND(OPTIONAL, raw_check),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t check_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_check, check_fields),
+};
+
+static const cyaml_schema_field_t health_fields[] = {
+	INTEGER("interval_ms", OPTIONAL, raw_health, interval_ms),
+	INTEGER("fast_interval_ms", OPTIONAL, raw_health, fast_interval_ms),
+	INTEGER("down_interval_ms", OPTIONAL, raw_health, down_interval_ms),
+	INTEGER("timeout_ms", OPTIONAL, raw_health, timeout_ms),
+	INTEGER("rise", OPTIONAL, raw_health, rise),
+	INTEGER("fall", OPTIONAL, raw_health, fall),
+	INTEGER("notify_after", OPTIONAL, raw_health, notify_after),
+	INTEGER("slow_start_ms", OPTIONAL, raw_health, slow_start_ms),
+	INTEGER("panic_threshold_percent", OPTIONAL, raw_health, panic_threshold_percent),
+	CYAML_FIELD_SEQUENCE(
+		"checks", LIST, struct raw_health, checks, &check_schema, 0, SL_CONFIG_CHECKS_MAX),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t backend_fields[] = {
 	TEXT("name", REQUIRED, raw_backend, name),
 	TEXT("address", REQUIRED, raw_backend, address),
 	INTEGER("port", REQUIRED, raw_backend, port),
 	INTEGER("weight", OPTIONAL, raw_backend, weight),
 	INTEGER("rate_msgs_per_s", OPTIONAL, raw_backend, rate_msgs_per_s),
+	CHOICE("state", raw_backend, state, states),
 	CYAML_FIELD_END,
 };
 
@@ -118,8 +196,10 @@ static const cyaml_schema_field_t destination_fields[] = {
 	INTEGER("burst_msgs", OPTIONAL, raw_destination, burst_msgs),
 	CHOICE("policy", raw_destination, policy, policies),
 	INTEGER("partitions", OPTIONAL, raw_destination, partitions),
-	CYAML_FIELD_SEQUENCE("backends", CYAML_FLAG_POINTER, struct raw_destination, backends,
-		&backend_schema, 1, SL_CONFIG_BACKENDS_MAX),
+	CYAML_FIELD_SEQUENCE("backends", LIST, struct raw_destination, backends, &backend_schema, 0,
+		SL_CONFIG_BACKENDS_MAX),
+	CYAML_FIELD_MAPPING_PTR("health", CYAML_FLAG_POINTER | OPTIONAL, struct raw_destination,
+		health, health_fields),
 	CYAML_FIELD_END,
 };
 
@@ -169,6 +249,82 @@ static const cyaml_schema_field_t arp_fields[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t log_level_fields[] = {
+	TEXT("module", REQUIRED, raw_log_level, module),
+	CHOICE_OF("level", REQUIRED, raw_log_level, level, levels),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t log_level_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_log_level, log_level_fields),
+};
+
+static const cyaml_schema_field_t log_fields[] = {
+	CHOICE("target", raw_log, target, log_targets),
+	TEXT("file", OPTIONAL, raw_log, file),
+	CHOICE("format", raw_log, format, log_formats),
+	CHOICE("level", raw_log, level, levels),
+	CYAML_FIELD_SEQUENCE("levels", LIST, struct raw_log, levels, &log_level_schema, 0,
+		SL_CONFIG_LOG_LEVELS_MAX),
+	INTEGER("lines_per_s", OPTIONAL, raw_log, lines_per_s),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t exec_fields[] = {
+	COMMAND(REQUIRED, raw_exec_hook),
+	INTEGER("timeout_ms", OPTIONAL, raw_exec_hook, timeout_ms),
+	CHOICE("level", raw_exec_hook, level, levels),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t exec_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_exec_hook, exec_fields),
+};
+
+static const cyaml_schema_field_t webhook_fields[] = {
+	TEXT("url", REQUIRED, raw_webhook, url),
+	INTEGER("timeout_ms", OPTIONAL, raw_webhook, timeout_ms),
+	INTEGER("tries", OPTIONAL, raw_webhook, tries),
+	CHOICE("level", raw_webhook, level, levels),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t webhook_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_webhook, webhook_fields),
+};
+
+static const cyaml_schema_field_t event_fields[] = {
+	CYAML_FIELD_SEQUENCE(
+		"exec", LIST, struct raw_events, exec, &exec_schema, 0, SL_CONFIG_HOOKS_MAX),
+	CYAML_FIELD_SEQUENCE("webhooks", LIST, struct raw_events, webhooks, &webhook_schema, 0,
+		SL_CONFIG_HOOKS_MAX),
+	INTEGER("queue", OPTIONAL, raw_events, queue),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t control_fields[] = {
+	TEXT("socket", OPTIONAL, raw_control, socket),
+	TEXT("group", OPTIONAL, raw_control, group),
+	INTEGER("clients_max", OPTIONAL, raw_control, clients_max),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t http_fields[] = {
+	SWITCH("enabled", raw_http, enabled),
+	TEXT("address", OPTIONAL, raw_http, address),
+	INTEGER("port", OPTIONAL, raw_http, port),
+	INTEGER("clients_max", OPTIONAL, raw_http, clients_max),
+	INTEGER("timeout_ms", OPTIONAL, raw_http, timeout_ms),
+	INTEGER("metrics_destinations", OPTIONAL, raw_http, metrics_destinations),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t limit_fields[] = {
+	INTEGER("shards", OPTIONAL, raw_limits, shards),
+	INTEGER("backends", OPTIONAL, raw_limits, backends),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t top_fields[] = {
 	TEXT("node", OPTIONAL, raw_config, node),
 	INTEGER("udp_port", OPTIONAL, raw_config, udp_port),
@@ -191,6 +347,12 @@ static const cyaml_schema_field_t top_fields[] = {
 	CYAML_FIELD_MAPPING("idle", OPTIONAL, struct raw_config, idle, idle_fields),
 	CYAML_FIELD_MAPPING("rings", OPTIONAL, struct raw_config, rings, ring_fields),
 	CYAML_FIELD_MAPPING("arp", OPTIONAL, struct raw_config, arp, arp_fields),
+	CYAML_FIELD_MAPPING("health", OPTIONAL, struct raw_config, health, health_fields),
+	CYAML_FIELD_MAPPING("log", OPTIONAL, struct raw_config, log, log_fields),
+	CYAML_FIELD_MAPPING("events", OPTIONAL, struct raw_config, events, event_fields),
+	CYAML_FIELD_MAPPING("control", OPTIONAL, struct raw_config, control, control_fields),
+	CYAML_FIELD_MAPPING("http", OPTIONAL, struct raw_config, http, http_fields),
+	CYAML_FIELD_MAPPING("limits", OPTIONAL, struct raw_config, limits, limit_fields),
 	CYAML_FIELD_END,
 };
 
@@ -278,5 +440,66 @@ const struct sl_config_number sl_config_backend_numbers[] = {
 
 const struct sl_config_number sl_config_rule_numbers[] = {
 	NUMBER(raw_rule, priority, sl_config_rule, priority, 1, SL_CONFIG_CLASSES_MAX, 0),
+	{NULL},
+};
+
+/* Intervals of 0 are replaced once interval_ms is known. */
+const struct sl_config_number sl_config_health_numbers[] = {
+	NUMBER(raw_health, interval_ms, sl_config_health, interval_ms, 10, 3600000, 2000),
+	NUMBER(raw_health, fast_interval_ms, sl_config_health, fast_interval_ms, 10, 3600000, 0),
+	NUMBER(raw_health, down_interval_ms, sl_config_health, down_interval_ms, 10, 3600000, 0),
+	NUMBER(raw_health, timeout_ms, sl_config_health, timeout_ms, 10, 600000, 3000),
+	NUMBER(raw_health, rise, sl_config_health, rise, 1, 100, 2),
+	NUMBER(raw_health, fall, sl_config_health, fall, 1, 100, 3),
+	NUMBER(raw_health, notify_after, sl_config_health, notify_after, 1, 1000, 5),
+	NUMBER(raw_health, slow_start_ms, sl_config_health, slow_start_ms, 0, 3600000, 0),
+	NUMBER(raw_health, panic_threshold_percent, sl_config_health, panic_threshold_percent, 0,
+		100, 0),
+	{NULL},
+};
+
+const struct sl_config_number sl_config_check_numbers[] = {
+	NUMBER(raw_check, port, sl_config_check, port, 1, UINT16_MAX, 0),
+	{NULL},
+};
+
+const struct sl_config_number sl_config_log_numbers[] = {
+	NUMBER(raw_log, lines_per_s, sl_config_log, lines_per_s, 1, 1000000, 200),
+	{NULL},
+};
+
+const struct sl_config_number sl_config_exec_numbers[] = {
+	NUMBER(raw_exec_hook, timeout_ms, sl_config_exec_hook, timeout_ms, 100, 600000, 10000),
+	{NULL},
+};
+
+const struct sl_config_number sl_config_webhook_numbers[] = {
+	NUMBER(raw_webhook, timeout_ms, sl_config_webhook, timeout_ms, 100, 600000, 5000),
+	NUMBER(raw_webhook, tries, sl_config_webhook, tries, 1, 100, 5),
+	{NULL},
+};
+
+const struct sl_config_number sl_config_event_numbers[] = {
+	NUMBER(raw_events, queue, sl_config_events, queue, 16, 65536, 1024),
+	{NULL},
+};
+
+const struct sl_config_number sl_config_control_numbers[] = {
+	NUMBER(raw_control, clients_max, sl_config_control, clients_max, 1, 65536, 1024),
+	{NULL},
+};
+
+const struct sl_config_number sl_config_http_numbers[] = {
+	NUMBER(raw_http, port, sl_config_http, port, 1, UINT16_MAX, 8090),
+	NUMBER(raw_http, clients_max, sl_config_http, clients_max, 1, 65536, 256),
+	NUMBER(raw_http, timeout_ms, sl_config_http, timeout_ms, 100, 600000, 10000),
+	NUMBER(raw_http, metrics_destinations, sl_config_http, metrics_destinations, 0,
+		SL_CONFIG_DESTINATIONS_MAX, 1000),
+	{NULL},
+};
+
+const struct sl_config_number sl_config_limit_numbers[] = {
+	NUMBER(raw_limits, shards, sl_config_limits, shards, 0, 1 << 26, 0),
+	NUMBER(raw_limits, backends, sl_config_limits, backends, 0, 1 << 28, 0),
 	{NULL},
 };

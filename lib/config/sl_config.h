@@ -36,6 +36,7 @@
 #define SL_CONFIG_CHECKS_MAX	   8  /**< Health checks of one destination's backends. */
 #define SL_CONFIG_HOOKS_MAX	   16 /**< Of each kind. */
 #define SL_CONFIG_ARGS_MAX	   64 /**< Words of a command. */
+#define SL_CONFIG_LOG_LEVELS_MAX   32
 
 /** Roles of an lcore, as bits. */
 #define SL_ROLE_RX     0x1
@@ -242,7 +243,7 @@ struct sl_config_control {
 /** "http": metrics, API and page. */
 struct sl_config_http {
 	bool is_enabled;      /**< "enabled": true */
-	struct sl_ip address; /**< 127.0.0.1 */
+	struct sl_ip address; /**< 127.0.0.1; all zero is "::" here, any address. */
 	uint16_t port;	      /**< 8090 */
 	uint32_t clients_max; /**< 1..65536, 256 */
 	uint32_t timeout_ms;  /**< For a request and its answer; 100..600000, 10000 */

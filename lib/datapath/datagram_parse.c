@@ -13,7 +13,7 @@
  * way out, and keeps the whole frame in memory for as long as it waits.
  */
 
-enum { ROUTE = 0, NO_SESSION, FIRST_ERROR, NB_EDGES = FIRST_ERROR + 7 };
+enum { ROUTE = 0, PROBE_INPUT, NO_SESSION, FIRST_ERROR, NB_EDGES = FIRST_ERROR + 7 };
 
 /*
  * Messages of split datagrams in one turn: with those that need no splitting and those of other
@@ -35,6 +35,7 @@ fill(struct rte_mbuf *m, const uint8_t *data, struct sl_wire_span span)
 	m->pkt_len = m->data_len;
 	msg->message_offset = (uint8_t)(p - begin);
 	msg->is_sum_known = false;
+	msg->trace = 0;
 }
 
 /* Give each message of a datagram a buffer of its own. The datagram stays the caller's. */
@@ -92,7 +93,8 @@ parse_slow(struct rte_graph *graph, struct rte_node *node, struct rte_mbuf *m)
 		return;
 	}
 	if (d.nb_messages == 0) {
-		rte_node_enqueue_x1(graph, node, NO_SESSION, m);
+		rte_node_enqueue_x1(
+			graph, node, d.extras & SL_WIRE_HAS_PROBE ? PROBE_INPUT : NO_SESSION, m);
 		return;
 	}
 	split(graph, node, lcore->rewrite_buf, &d);
@@ -138,6 +140,7 @@ static struct rte_node_register datagram_parse_node = {
 	.next_nodes =
 		{
 			[ROUTE] = "route",
+			[PROBE_INPUT] = "probe_input",
 			[NO_SESSION] = DP_DROP(no_session),
 			/* In the order of enum sl_wire_error. */
 			[FIRST_ERROR] = DP_DROP(bad_magic),

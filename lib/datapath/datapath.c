@@ -35,10 +35,11 @@ create_control_rings(struct sl_datapath *dp, char *error, size_t error_len)
 {
 	/* Any rx lcore puts in; the control thread takes out. */
 	dp->punt_ring = rte_ring_create("punt", DP_PUNT_RING, SOCKET_ID_ANY, RING_F_SC_DEQ);
+	dp->probe_ring = rte_ring_create("probe", DP_PROBE_RING, SOCKET_ID_ANY, RING_F_SC_DEQ);
 	/* The control thread puts in; the first worker takes out. */
 	dp->control_ring = rte_ring_create(
 		"control", DP_CONTROL_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
-	if (dp->punt_ring != NULL && dp->control_ring != NULL)
+	if (dp->punt_ring != NULL && dp->probe_ring != NULL && dp->control_ring != NULL)
 		return 0;
 	snprintf(error, error_len, "no memory for the control thread's rings; give EAL more (-m)");
 	return -ENOMEM;
@@ -80,6 +81,8 @@ sl_datapath_create(const struct sl_config *config, struct sl_datapath **datapath
 		rc = create_control_rings(dp, error, error_len);
 	if (rc == 0)
 		rc = dp_graphs_create(dp, error, error_len);
+	if (rc == 0)
+		rc = dp_trace_create(dp, error, error_len);
 	if (rc != 0) {
 		sl_datapath_destroy(dp);
 		return rc;
@@ -96,6 +99,8 @@ sl_datapath_start(struct sl_datapath *dp, char *error, size_t error_len)
 
 	if (rc != 0)
 		return rc;
+	atomic_store(&dp->must_stop, false);
+	atomic_store(&dp->is_draining, false);
 	dp->is_running = true;
 	for (uint32_t i = 0; i < dp->nb_lcores; i++) {
 		rc = rte_eal_remote_launch(dp_main_loop, dp->lcores[i], dp->lcores[i]->id);
@@ -168,9 +173,11 @@ sl_datapath_destroy(struct sl_datapath *dp)
 {
 	sl_datapath_stop(dp);
 	dp_workers_destroy(dp);
+	dp_trace_destroy(dp);
 	dp_lcores_destroy(dp);
 	dp_tables_destroy(dp);
 	rte_ring_free(dp->punt_ring);
+	rte_ring_free(dp->probe_ring);
 	rte_ring_free(dp->control_ring);
 	/* The pool stays: devices may still hold its mbufs until EAL closes them. */
 	free(dp->ports);

@@ -40,6 +40,7 @@
 #define DP_RX_MESSAGES	 256u  /* Messages a turn is meant to take in. */
 #define DP_STREAM	 4096u /* Objects a node has room for, from the start. */
 #define DP_PUNT_RING	 1024
+#define DP_PROBE_RING	 1024
 #define DP_CONTROL_RING	 256
 #define DP_MBUF_CACHE	 512
 #define DP_ARENA_BYTES	 (512 * 1024)
@@ -53,12 +54,19 @@ struct dp_msg {
 	bool is_sum_known; /* payload_sum is the ones' complement sum of the datagram. */
 	uint16_t payload_sum;
 	uint16_t eth_len; /* Of frames: length of the Ethernet header that was taken off. */
+	uint16_t trace;	  /* Whether it is followed (trace.c). */
 };
 
 static inline struct dp_msg *
 dp_msg(struct rte_mbuf *m)
 {
 	return rte_mbuf_to_priv(m);
+}
+
+static inline const struct dp_msg *
+dp_msg_const(const struct rte_mbuf *m)
+{
+	return RTE_PTR_ADD(m, sizeof(*m));
 }
 
 static inline struct rte_mbuf *
@@ -203,6 +211,10 @@ struct dp_lcore {
 	struct dp_worker_counters worker __rte_cache_aligned;
 	struct sl_hist latency[SL_CONFIG_CLASSES_MAX]; /* In cycles; read at any time. */
 
+	struct dp_trace_lcore *trace;
+	uint32_t trace_generation;
+	_Atomic uint32_t trace_seen;
+
 	struct dp_snapshot snapshot __rte_cache_aligned;
 	_Atomic uint64_t busy_cycles;
 	_Atomic uint64_t idle_cycles;
@@ -227,9 +239,12 @@ struct sl_datapath {
 	_Atomic uint64_t *next_hop_words;
 	struct rte_mempool *pool;
 	struct rte_ring *punt_ring;
+	struct rte_ring *probe_ring;
 	struct rte_ring *control_ring;
 	struct rte_graph_cluster_stats *cluster;
 	uint64_t frames_dropped[SL_FRAME_DROPS]; /* By the control thread. */
+	struct dp_trace *trace;
+	_Atomic uint32_t trace_generation;
 	uint64_t tsc_start;
 	uint64_t tsc_hz;
 	uint32_t queue_capacity; /* Messages that may wait, a worker. */
@@ -303,6 +318,23 @@ int dp_main_loop(void *lcore);
 void dp_answer(struct dp_lcore *lcore);
 void dp_copy_part(struct dp_lcore *lcore, enum dp_part part);
 
+/* Tracing: on an lcore, between two turns; and of a message that is dropped outside of a node. */
+void dp_trace_switch(struct dp_lcore *lcore, uint32_t generation);
+void
+dp_trace_dropped(struct dp_lcore *lcore, const struct rte_mbuf *m, enum sl_message_drop reason);
+
+static inline void
+dp_trace_poll(struct dp_lcore *lcore)
+{
+	uint32_t generation = atomic_load_explicit(
+		&lcore->dp->trace_generation, memory_order_acquire);
+
+	if (likely(generation == lcore->trace_generation))
+		return;
+	dp_trace_switch(lcore, generation);
+	atomic_store_explicit(&lcore->trace_seen, generation, memory_order_release);
+}
+
 /* Parts of sl_datapath_create(); each returns 0 or -errno with one line in `error`. */
 int dp_ports_create(struct sl_datapath *dp, char *error, size_t error_len);
 int dp_ports_start(struct sl_datapath *dp, char *error, size_t error_len);
@@ -312,6 +344,8 @@ int dp_lcores_create(struct sl_datapath *dp, char *error, size_t error_len);
 int dp_tables_create(struct sl_datapath *dp, char *error, size_t error_len);
 int dp_graphs_create(struct sl_datapath *dp, char *error, size_t error_len);
 int dp_cluster_create(struct sl_datapath *dp, char *error, size_t error_len);
+int dp_trace_create(struct sl_datapath *dp, char *error, size_t error_len);
+void dp_trace_destroy(struct sl_datapath *dp);
 void dp_lcores_destroy(struct sl_datapath *dp);
 int dp_workers_create(struct sl_datapath *dp, char *error, size_t error_len);
 void dp_tables_destroy(struct sl_datapath *dp);

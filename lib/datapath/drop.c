@@ -80,6 +80,7 @@ drop_messages(struct rte_node *node, void **objs, uint16_t nb_objs, enum sl_mess
 void
 dp_drop_message(struct dp_lcore *lcore, struct rte_mbuf *m, enum sl_message_drop reason)
 {
+	dp_trace_dropped(lcore, m, reason);
 	count_message(lcore, m, reason);
 	rte_pktmbuf_free(m);
 }

@@ -37,6 +37,7 @@ eth_input_process(struct rte_graph *graph, struct rte_node *node, void **objs, u
 		}
 		dp_msg(m)->eth_len = eth.len;
 		dp_msg(m)->sched.time = lcore->now;
+		dp_msg(m)->trace = 0;
 		if (unlikely(eth.type == RTE_ETHER_TYPE_ARP)) {
 			rte_node_enqueue_x1(graph, node, PUNT, m);
 			continue;

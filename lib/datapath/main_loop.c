@@ -40,6 +40,7 @@ dp_main_loop(void *arg)
 		lcore->moved = 0;
 		rte_graph_walk(lcore->graph);
 		dp_answer(lcore);
+		dp_trace_poll(lcore);
 		end = rte_rdtsc();
 		if (lcore->moved > 0) {
 			busy += end - lcore->now;

@@ -67,7 +67,7 @@ static uint32_t
 nb_reserved_mbufs(const struct sl_datapath *dp)
 {
 	const struct sl_config *config = dp->config;
-	uint32_t n = IN_FLIGHT_MBUFS + DP_PUNT_RING + DP_CONTROL_RING;
+	uint32_t n = IN_FLIGHT_MBUFS + DP_PUNT_RING + DP_PROBE_RING + DP_CONTROL_RING;
 
 	for (uint32_t i = 0; i < config->nb_ports; i++) {
 		n += (uint32_t)dp->ports[i].nb_rxqs * config->ports[i].rx_descriptors;

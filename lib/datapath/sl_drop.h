@@ -41,6 +41,7 @@
 	X(arp_not_for_us)                                                                          \
 	X(icmp_not_echo)                                                                           \
 	X(punt_ring_full)                                                                          \
+	X(probe_ring_full)                                                                         \
 	X(control_ring_full)                                                                       \
 	X(control_port_full)
 

@@ -11,11 +11,15 @@
  *
  * Before sl_log_configure() lines of level info and more serious ones go to standard error as text.
  *
+ * A line is one write() that does not wait: what a pipe, a terminal or journald does not take is
+ * counted as lost and told of later. The program has to ignore SIGPIPE.
+ *
  * Threads: any; not for workers, which count instead.
  */
 
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "sl_config.h"
 
@@ -70,7 +74,13 @@ void sl_log(enum sl_log_module module, enum sl_config_level level, const char *f
 /** Lines not written because of the bound, since the start. */
 unsigned long sl_log_suppressed(void);
 
-/** Write what is buffered and close the target; lines go to standard error from then on. */
+/** Lines that the target did not take at once: a full disk, a pipe that nobody reads. */
+unsigned long sl_log_lost(void);
+
+/**
+ * Tell what was suppressed and close the target; lines go to standard error from then on. Nothing
+ * is buffered: a line is written when sl_log() returns, or lost.
+ */
 void sl_log_close(void);
 
 #endif /* SL_LOG_H */

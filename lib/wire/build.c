@@ -81,3 +81,24 @@ sl_wire_put_message(uint8_t *p, const struct sl_wire_message *m)
 	}
 	return p;
 }
+
+size_t
+sl_wire_put_probe(uint8_t *buf, uint32_t epoch, const struct sl_wire_probe *probe)
+{
+	uint8_t *p = sl_wire_put_header(buf, epoch, 0);
+
+	*p++ = 0x32; /* Datagram.probe, length-delimited */
+	*p++ = SL_WIRE_PROBE_MAX - SL_WIRE_HEADER_LEN - 2;
+	*p++ = 0x09; /* nonce, fixed64 */
+	sl_wire_put64(p, probe->nonce);
+	p += sizeof(uint64_t);
+	*p++ = 0x10; /* reply, varint */
+	*p++ = probe->is_reply;
+	*p++ = 0x1d; /* in_flight, fixed32 */
+	sl_wire_put32(p, probe->in_flight);
+	p += sizeof(uint32_t);
+	*p++ = 0x21; /* latency_ns, fixed64 */
+	sl_wire_put64(p, probe->latency_ns);
+	p += sizeof(uint64_t);
+	return (size_t)(p - buf);
+}

@@ -223,6 +223,28 @@ uint8_t *sl_wire_put_message(uint8_t *p, const struct sl_wire_message *message);
 /** Where the payload of a template message is. @return NULL when it has none. */
 const uint8_t *sl_wire_message_payload(const uint8_t *message, size_t len, uint32_t *payload_len);
 
+/** A Probe: "do you work, and how much have you to do?" */
+struct sl_wire_probe {
+	uint64_t nonce; /**< The answer has that of the question. */
+	bool is_reply;
+	uint32_t in_flight;  /**< Of who answers: messages not done yet. */
+	uint64_t latency_ns; /**< Of who answers: what a message takes. */
+};
+
+/** The longest datagram sl_wire_put_probe() writes. */
+#define SL_WIRE_PROBE_MAX (SL_WIRE_HEADER_LEN + 2 + 9 + 2 + 5 + 9)
+
+/**
+ * Read the probe in a datagram that sl_wire_parse_slow() has found one in.
+ * @param arena, arena_len  as there
+ * @return false when there is none
+ */
+bool sl_wire_parse_probe(const uint8_t *data, size_t len, void *arena, size_t arena_len,
+	struct sl_wire_probe *probe);
+
+/** Write a datagram with a probe and nothing else. @return its length */
+size_t sl_wire_put_probe(uint8_t *buf, uint32_t epoch, const struct sl_wire_probe *probe);
+
 /** The key of a name: 64-bit FNV-1a of its bytes (Fowler, Noll, Vo; draft-eastlake-fnv). */
 uint64_t sl_wire_name_key(const char *name);
 

@@ -98,6 +98,28 @@ rewrite(Sluice__V1__Datagram *d, uint8_t *buf, size_t buf_len, struct sl_wire_da
 	return SL_WIRE_OK;
 }
 
+bool
+sl_wire_parse_probe(
+	const uint8_t *data, size_t len, void *arena, size_t arena_len, struct sl_wire_probe *probe)
+{
+	struct arena a = {.base = arena, .len = arena_len};
+	ProtobufCAllocator allocator = {
+		.alloc = arena_alloc,
+		.free = arena_free,
+		.allocator_data = &a,
+	};
+	Sluice__V1__Datagram *d;
+
+	d = sluice__v1__datagram__unpack(&allocator, len, data);
+	if (d == NULL || d->probe == NULL)
+		return false;
+	probe->nonce = d->probe->nonce;
+	probe->is_reply = d->probe->reply;
+	probe->in_flight = d->probe->in_flight;
+	probe->latency_ns = d->probe->latency_ns;
+	return true;
+}
+
 enum sl_wire_error
 sl_wire_parse_slow(const uint8_t *data, size_t len, void *arena, size_t arena_len, uint8_t *buf,
 	size_t buf_len, struct sl_wire_datagram *out, size_t *written)

@@ -481,94 +481,6 @@ test_reference_shows_the_defaults(void **state)
 	sl_config_free(plain);
 }
 
-/* The documentation's table of one mapping, from its heading to the next. */
-static char *
-read_section(const char *text, const char *heading)
-{
-	char line[64];
-	const char *from, *to;
-
-	snprintf(line, sizeof(line), "\n## %s\n", heading);
-	from = strstr(text, line);
-	if (from == NULL)
-		fail_msg("docs/configuration.md has no section '%s'", heading);
-	to = strstr(from + 4, "\n## ");
-	return to != NULL ? strndup(from, (size_t)(to - from)) : strdup(from);
-}
-
-/* Every key has a row, and every number's row has its default and bounds. */
-static void
-check_section(const char *text, const char *heading, const cyaml_schema_value_t *schema,
-	const struct sl_config_number *numbers)
-{
-	char *section = read_section(text, heading), row[64], bounds[64], *found, *end;
-	const cyaml_schema_field_t *field;
-
-	for (field = schema->mapping.fields; field->key != NULL; field++) {
-		snprintf(row, sizeof(row), "\n| `%s` |", field->key);
-		if (strstr(section, row) == NULL)
-			fail_msg("section '%s' has no row for %s", heading, field->key);
-	}
-	for (; numbers->key != NULL; numbers++) {
-		snprintf(row, sizeof(row), "\n| `%s` |", numbers->key);
-		found = strstr(section, row);
-		assert_non_null(found);
-		end = strchr(found + 1, '\n');
-		snprintf(bounds, sizeof(bounds), "| %" PRId64 " to %" PRId64 " |", numbers->min,
-			numbers->max);
-		if (memmem(found, (size_t)(end - found), bounds, strlen(bounds)) == NULL)
-			fail_msg("section '%s' does not say '%s' of %s", heading, bounds,
-				numbers->key);
-		snprintf(bounds, sizeof(bounds), "| %" PRId64 " | %" PRId64 " to", numbers->def,
-			numbers->min);
-		if (numbers->def >= numbers->min &&
-			memmem(found, (size_t)(end - found), bounds, strlen(bounds)) == NULL)
-			fail_msg("section '%s' has another default of %s than %" PRId64, heading,
-				numbers->key, numbers->def);
-	}
-	free(section);
-}
-
-/* The schema of a key of a mapping, or of the entries of the list that it is. */
-static const cyaml_schema_value_t *
-schema_of(const cyaml_schema_value_t *schema, const char *key)
-{
-	const cyaml_schema_field_t *field = schema->mapping.fields;
-
-	while (strcmp(field->key, key) != 0)
-		field++;
-	return field->value.type == CYAML_SEQUENCE ? field->value.sequence.entry : &field->value;
-}
-
-static void
-test_documentation_has_every_key(void **state)
-{
-	static const struct sl_config_number none = {NULL};
-	const cyaml_schema_value_t *top = &sl_config_schema;
-	const cyaml_schema_value_t *destinations = schema_of(top, "destinations");
-	FILE *file = fopen(SL_DOCS "/configuration.md", "r");
-	static char text[64 << 10];
-	size_t len;
-
-	assert_non_null(file);
-	len = fread(text, 1, sizeof(text) - 1, file);
-	fclose(file);
-	text[len] = '\0';
-	check_section(text, "The top level", top, sl_config_top_numbers);
-	check_section(text, "ports", schema_of(top, "ports"), sl_config_port_numbers);
-	check_section(text, "lcores", schema_of(top, "lcores"), sl_config_lcore_numbers);
-	check_section(text, "dedup", schema_of(top, "dedup"), sl_config_dedup_numbers);
-	check_section(text, "classes", schema_of(top, "classes"), sl_config_class_numbers);
-	check_section(text, "destinations", destinations, sl_config_destination_numbers);
-	check_section(text, "destinations[].backends", schema_of(destinations, "backends"),
-		sl_config_backend_numbers);
-	check_section(text, "rules", schema_of(top, "rules"), sl_config_rule_numbers);
-	check_section(text, "neighbours", schema_of(top, "neighbours"), &none);
-	check_section(text, "idle", schema_of(top, "idle"), sl_config_idle_numbers);
-	check_section(text, "rings", schema_of(top, "rings"), sl_config_ring_numbers);
-	check_section(text, "arp", schema_of(top, "arp"), sl_config_arp_numbers);
-}
-
 int
 main(void)
 {
@@ -591,7 +503,6 @@ main(void)
 		cmocka_unit_test(test_free_takes_null),
 		cmocka_unit_test(test_examples_load),
 		cmocka_unit_test(test_reference_shows_the_defaults),
-		cmocka_unit_test(test_documentation_has_every_key),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

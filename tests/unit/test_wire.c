@@ -607,6 +607,47 @@ test_growth_beyond_a_span(void **state)
 		SL_WIRE_NO_MEMORY);
 }
 
+/* What is written is what protobuf's own serializer writes, and is read back, whole or not at all.
+ */
+static void
+test_probes(void **state)
+{
+	const struct sl_wire_probe probe = {
+		.nonce = UINT64_C(0x1122334455667788),
+		.is_reply = true,
+		.in_flight = 17,
+		.latency_ns = UINT64_C(9000000001),
+	};
+	Sluice__V1__Datagram d = SLUICE__V1__DATAGRAM__INIT;
+	Sluice__V1__Probe p = SLUICE__V1__PROBE__INIT;
+	uint8_t written[SL_WIRE_PROBE_MAX], packed[256];
+	struct sl_wire_probe got;
+	size_t len;
+
+	(void)state;
+	d.has_magic = d.has_epoch = d.has_session = 1;
+	d.magic = SL_WIRE_MAGIC;
+	d.epoch = 7;
+	d.probe = &p;
+	p.has_nonce = p.has_reply = p.has_in_flight = p.has_latency_ns = 1;
+	p.nonce = probe.nonce;
+	p.reply = 1;
+	p.in_flight = probe.in_flight;
+	p.latency_ns = probe.latency_ns;
+	len = sl_wire_put_probe(written, 7, &probe);
+	assert_int_equal(len, sluice__v1__datagram__pack(&d, packed));
+	assert_memory_equal(written, packed, len);
+
+	assert_true(sl_wire_parse_probe(written, len, arena, sizeof(arena), &got));
+	assert_int_equal(got.nonce, probe.nonce);
+	assert_true(got.is_reply);
+	assert_int_equal(got.in_flight, probe.in_flight);
+	assert_int_equal(got.latency_ns, probe.latency_ns);
+	for (size_t cut = 0; cut < len; cut++)
+		assert_false(sl_wire_parse_probe(written, cut, arena, sizeof(arena), &got));
+	assert_false(sl_wire_parse_probe(written, len, arena, 16, &got));
+}
+
 static void
 test_thousands_of_messages(void **state)
 {
@@ -649,6 +690,7 @@ main(void)
 		cmocka_unit_test(test_too_little_memory),
 		cmocka_unit_test(test_growth_beyond_a_span),
 		cmocka_unit_test(test_thousands_of_messages),
+		cmocka_unit_test(test_probes),
 	};
 
 	return cmocka_run_group_tests_name("wire", tests, NULL, NULL);
