@@ -34,7 +34,7 @@ control_fail(int rc, char *error, size_t error_len, const char *format, ...)
 uint32_t
 find_destination(const struct sl_config *config, const char *name)
 {
-	uint64_t key = sl_wire_name_key(name, strlen(name));
+	uint64_t key = sl_wire_name_key(name);
 
 	/* No two names have one key: the configuration has seen to it. */
 	for (uint32_t i = 0; i < config->nb_destinations; i++) {
@@ -75,9 +75,8 @@ sl_control_create(const struct sl_control_params *params, struct sl_control **co
 		return control_fail(-ENOMEM, error, error_len, "no memory for the control API");
 	c->params = *params;
 	c->started_ms = control_now_ms();
-	TAILQ_INIT(&c->stopping);
 	c->marks = marks_create(params->config);
-	if (c->marks == NULL || path_create(c) != 0) {
+	if (c->marks == NULL || path_create(c) != 0 || trace_create(c) != 0) {
 		sl_control_destroy(c);
 		return control_fail(-ENOMEM, error, error_len, "no memory for the control API");
 	}
@@ -91,6 +90,7 @@ sl_control_destroy(struct sl_control *c)
 {
 	if (c == NULL)
 		return;
+	trace_destroy(c);
 	path_destroy(c);
 	marks_free(c->marks);
 	sl_config_free(c->config);
@@ -109,8 +109,8 @@ sl_control_is_ready(struct sl_control *c, char *reason, size_t reason_len)
 	struct sl_port_info info;
 
 	if (!sl_control_is_running(c)) {
-		snprintf(reason, reason_len, c->is_draining ? "the path is stopping"
-							    : "the path is stopped");
+		snprintf(reason, reason_len,
+			c->is_draining ? "the path is stopping" : "the path is stopped");
 		return false;
 	}
 	for (uint32_t i = 0; i < c->config->nb_ports; i++) {

@@ -32,10 +32,26 @@ struct sl_control {
 	bool is_draining;
 	bool is_quitting;
 	struct request_list stopping; /* Requests that are answered when the path has stopped. */
+
+	/* Tracing: one at a time. */
+	struct event *trace_timer;
+	bool is_tracing;
+	uint64_t trace_until_ms;
+	struct request_list tracing; /* The one that is answered with it. */
 };
 
 /* CLOCK_MONOTONIC. */
 uint64_t control_now_ms(void);
+
+/* Parts of sl_control_create(). */
+int path_create(struct sl_control *control);
+void path_destroy(struct sl_control *control);
+int trace_create(struct sl_control *control);
+void trace_destroy(struct sl_control *control);
+
+/* Begin a trace; the request in `tracing` is answered at its end. Returns 0 or -errno. */
+int trace_begin(struct sl_control *control, const struct sl_trace_filter *filter,
+	uint32_t timeout_ms, char *error, size_t error_len);
 
 /* Begin to stop the path; nothing when it is stopped or stopping already. */
 void path_stop(struct sl_control *control);
@@ -71,6 +87,10 @@ json_t *view_nodes(struct sl_control *control, struct view_call *call);
 json_t *view_destinations(struct sl_control *control, struct view_call *call);
 json_t *view_destination(struct sl_control *control, struct view_call *call);
 json_t *view_backends(struct sl_control *control, struct view_call *call);
+json_t *view_ports(struct sl_control *control, struct view_call *call);
+json_t *view_port(struct sl_control *control, struct view_call *call);
+json_t *view_lcores(struct sl_control *control, struct view_call *call);
+json_t *view_graph(struct sl_control *control, struct view_call *call);
 
 /* Counters less what was cleared, on the heap, to free(); NULL with the reason in `call`. */
 struct sl_datapath_stats *view_get_stats(struct sl_control *control, struct view_call *call);

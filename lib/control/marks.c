@@ -106,8 +106,7 @@ follow_backends(struct marks *to, const struct sl_config_destination *after, uin
 }
 
 struct marks *
-marks_follow(
-	const struct marks *m, const struct sl_config *before, const struct sl_config *after)
+marks_follow(const struct marks *m, const struct sl_config *before, const struct sl_config *after)
 {
 	struct place *places = calloc((size_t)before->nb_destinations + 1, sizeof(*places));
 	struct marks *n = marks_create(after);
@@ -125,8 +124,8 @@ marks_follow(
 	for (uint32_t i = 0; i < after->nb_destinations; i++) {
 		const struct place wanted = {.key = after->destinations[i].key};
 
-		found = bsearch(&wanted, places, before->nb_destinations, sizeof(*places),
-			compare_places);
+		found = bsearch(
+			&wanted, places, before->nb_destinations, sizeof(*places), compare_places);
 		if (found == NULL)
 			continue;
 		n->destinations[i] = m->destinations[found->index];

@@ -25,16 +25,16 @@ void marks_free(struct marks *marks);
  * Marks for another configuration: what keeps its name keeps its mark. Ports come along with
  * marks_replace(). NULL when memory is short.
  */
-struct marks *marks_follow(const struct marks *marks, const struct sl_config *before,
-	const struct sl_config *after);
+struct marks *marks_follow(
+	const struct marks *marks, const struct sl_config *before, const struct sl_config *after);
 
 /* Put `followed` in the place of what it follows. */
 void marks_replace(struct marks **marks, struct marks *followed);
 
 /* Counters stand at these values now. */
 void marks_set_stats(struct marks *marks, const struct sl_datapath_stats *stats);
-void marks_set_destination(struct marks *marks, uint32_t destination,
-	const struct sl_destination_stats *stats);
+void marks_set_destination(
+	struct marks *marks, uint32_t destination, const struct sl_destination_stats *stats);
 void
 marks_set_backend(struct marks *marks, uint32_t destination, uint32_t backend, uint64_t delivered);
 void marks_set_port(struct marks *marks, uint32_t port, const struct rte_eth_stats *stats);
@@ -51,8 +51,7 @@ void marks_subtract_destination(
 	const struct marks *marks, uint32_t destination, struct sl_destination_stats *stats);
 uint64_t marks_subtract_backend(
 	const struct marks *marks, uint32_t destination, uint32_t backend, uint64_t delivered);
-void
-marks_subtract_port(const struct marks *marks, uint32_t port, struct rte_eth_stats *stats);
+void marks_subtract_port(const struct marks *marks, uint32_t port, struct rte_eth_stats *stats);
 uint64_t
 marks_subtract_xstat(const struct marks *marks, uint32_t port, uint32_t index, uint64_t value);
 

@@ -6,6 +6,7 @@
 
 #include "control_internal.h"
 #include "request.h"
+#include "sl_log.h"
 #include "sl_neighbours.h"
 
 /* How often a draining path is asked whether it is empty. */
@@ -36,7 +37,7 @@ on_drain(evutil_socket_t fd, short what, void *arg)
 	if (left != 0 && control_now_ms() < c->drain_until_ms)
 		return;
 	if (left != 0)
-		c->params.log(c->params.log_arg, SL_LEVEL_WARN,
+		sl_log(SL_LOG_main, SL_LEVEL_WARN,
 			"%" PRIu64
 			" messages could not be delivered within drain_timeout_ms (%u): dropped "
 			"as `shutdown`",
@@ -44,3 +45,68 @@ on_drain(evutil_socket_t fd, short what, void *arg)
 	end_drain(c);
 }
 
+int
+path_create(struct sl_control *c)
+{
+	TAILQ_INIT(&c->stopping);
+	c->drain_timer = event_new(c->params.base, -1, EV_PERSIST, on_drain, c);
+	return c->drain_timer == NULL ? -ENOMEM : 0;
+}
+
+void
+path_destroy(struct sl_control *c)
+{
+	if (c->drain_timer != NULL)
+		event_free(c->drain_timer);
+}
+
+void
+path_stop(struct sl_control *c)
+{
+	const struct timeval interval = {.tv_usec = DRAIN_POLL_US};
+
+	if (c->is_draining || !sl_datapath_is_running(c->params.datapath))
+		return;
+	sl_log(SL_LOG_main, SL_LEVEL_NOTIFY, "delivering what is queued, for up to %u ms",
+		c->config->drain_timeout_ms);
+	c->is_draining = true;
+	c->drain_until_ms = control_now_ms() + c->config->drain_timeout_ms;
+	sl_datapath_drain(c->params.datapath);
+	event_add(c->drain_timer, &interval);
+}
+
+bool
+sl_control_quit(struct sl_control *c)
+{
+	if (c->is_quitting)
+		return false;
+	c->is_quitting = true;
+	path_stop(c);
+	if (!c->is_draining)
+		c->params.quit(c->params.quit_arg);
+	return true;
+}
+
+int
+sl_control_start(struct sl_control *c, char *error, size_t error_len)
+{
+	int rc;
+
+	if (c->is_draining || c->is_quitting)
+		return control_fail(-EBUSY, error, error_len,
+			"the path is stopping: start it when it has stopped");
+	if (sl_datapath_is_running(c->params.datapath))
+		return 0;
+	rc = sl_datapath_start(c->params.datapath, error, error_len);
+	if (rc != 0)
+		return rc;
+	if (c->params.neighbours != NULL)
+		sl_neighbours_announce(c->params.neighbours);
+	return 0;
+}
+
+bool
+sl_control_is_running(const struct sl_control *c)
+{
+	return !c->is_draining && sl_datapath_is_running(c->params.datapath);
+}

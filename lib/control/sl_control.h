@@ -114,8 +114,7 @@ int sl_control_change(struct sl_control *control, const struct sl_config_edit *e
  * Write what runs to a file: whole or not at all, in place of one that is there. The file is left
  * with mode 0640, or that of the one it replaces.
  */
-int
-sl_control_save(struct sl_control *control, const char *path, char *error, size_t error_len);
+int sl_control_save(struct sl_control *control, const char *path, char *error, size_t error_len);
 
 /** What counters begin at 0 in views, from now on. */
 enum sl_clear { SL_CLEAR_ALL, SL_CLEAR_PORT, SL_CLEAR_DESTINATION };
