@@ -223,7 +223,7 @@ create_control(struct loop *loop, char *error, size_t error_len)
 		.neighbours = loop->neighbours,
 		.version = SLUICE_VERSION,
 		.quit = on_quit,
-		.quit_arg = loop,
+		.arg = loop,
 	};
 	int rc = sl_control_create(&params, &loop->control, error, error_len);
 

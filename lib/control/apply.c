@@ -62,7 +62,7 @@ take_neighbours(struct sl_control *c, const struct sl_config *config,
 	RTE_SET_USED(error_len);
 	if (c->params.neighbours == NULL)
 		return 0;
-	return sl_neighbours_apply(c->params.neighbours, config, control_now_ms());
+	return sl_neighbours_update(c->params.neighbours, config, control_now_ms());
 }
 
 static int
@@ -119,7 +119,7 @@ swap(struct sl_control *c, struct sl_config *config, struct marks *marks)
 	c->config = config;
 	sl_config_free(before);
 	if (c->params.applied != NULL)
-		c->params.applied(c->params.applied_arg);
+		c->params.applied(c->params.arg);
 }
 
 int
