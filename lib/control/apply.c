@@ -54,8 +54,8 @@ take_path(struct sl_control *c, const struct sl_config *config, const struct cha
 }
 
 static int
-take_neighbours(struct sl_control *c, const struct sl_config *config,
-	const struct changes *changes, char *error, size_t error_len)
+take_neighbours(struct sl_control *c, const struct sl_config *config, const struct changes *changes,
+	char *error, size_t error_len)
 {
 	RTE_SET_USED(changes);
 	RTE_SET_USED(error);
@@ -155,7 +155,7 @@ control_apply(struct sl_control *c, struct sl_config *config, bool check_only,
 	if (c->params.notify != NULL)
 		sl_notify(c->params.notify, SL_LEVEL_NOTIFY, "reload",
 			json_pack("{s:I}", "changes", (json_int_t)changes->nb_changes),
-			"configuration changed: %u changes", changes->nb_changes);
+			"%u changes of the configuration taken over", changes->nb_changes);
 	return 0;
 }
 
@@ -181,8 +181,8 @@ control_load(struct sl_control *c, const char *path, bool check_only, struct cha
 	if (path == NULL || path[0] == '\0')
 		path = c->config->path;
 	else if (path[0] != '/')
-		return control_fail(-EINVAL, error, error_len, "%.128s: give an absolute path",
-			path);
+		return control_fail(
+			-EINVAL, error, error_len, "%.128s: give an absolute path", path);
 	rc = sl_config_load(path, &config, error, error_len);
 	if (rc != 0)
 		return rc;
