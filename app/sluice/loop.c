@@ -20,6 +20,7 @@
 #include "sl_neighbours.h"
 #include "sl_notify.h"
 #include "sl_stats.h"
+#include "sl_telemetry.h"
 #include "supervisor.h"
 
 /* ARP and ICMP wait no longer than this for the control thread. */
@@ -342,6 +343,8 @@ create(struct loop *loop, char *error, size_t error_len)
 	if (rc == 0)
 		rc = listen_for_clients(loop, error, error_len);
 	if (rc == 0)
+		rc = sl_telemetry_open(loop->control, loop->base, error, error_len);
+	if (rc == 0)
 		rc = sl_control_start(loop->control, error, error_len);
 	return rc;
 }
@@ -349,6 +352,7 @@ create(struct loop *loop, char *error, size_t error_len)
 static void
 destroy(struct loop *loop)
 {
+	sl_telemetry_close();
 	sl_api_server_destroy(loop->api);
 	for (unsigned int i = 0; i < loop->nb_events; i++)
 		event_free(loop->events[i]);
