@@ -4,31 +4,34 @@
 #include <rte_common.h>
 
 #include "checks.h"
-#include "sl_log.h"
 
 static void
 set_share(void *arg, uint32_t destination, uint32_t backend, uint32_t share)
 {
+	struct checks_context *context = arg;
+
 	RTE_BUILD_BUG_ON(SL_HEALTH_SHARE_ONE != SL_DATAPATH_SHARE_ONE);
-	sl_datapath_set_share(arg, destination, backend, share);
+	/* A path that drains or stands hears no answers; all are told again when it has started. */
+	if (context->control != NULL && !sl_control_is_running(context->control))
+		return;
+	sl_datapath_set_share(context->datapath, destination, backend, share);
 }
 
 static void
-log_event(void *arg, enum sl_config_level level, const char *kind, json_t *fields, const char *text)
+on_event(void *arg, enum sl_config_level level, const char *kind, json_t *fields, const char *text)
 {
-	RTE_SET_USED(arg);
-	RTE_SET_USED(kind);
-	sl_log(SL_LOG_health, level, "%s", text);
-	json_decref(fields);
+	struct checks_context *context = arg;
+
+	sl_notify(context->notify, level, kind, fields, "%s", text);
 }
 
 int
-checks_start(struct event_base *base, const struct sl_config *config, struct sl_datapath *datapath,
-	struct sl_checks **checks)
+checks_start(struct event_base *base, const struct sl_config *config,
+	struct checks_context *context, struct sl_checks **checks)
 {
 	const struct sl_checks_params params = {
 		.base = base,
-		.hooks = {.arg = datapath, .set_share = set_share, .event = log_event},
+		.hooks = {.arg = context, .set_share = set_share, .event = on_event},
 		.node = config->node,
 	};
 

@@ -6,6 +6,7 @@ from .appliance import (BUILD, HUGE_PAGES, NO_HUGE_PAGES, SLUICE, Appliance, Sta
                         memory_arguments, reserve_huge_pages)
 from .config import (ADDRESS, ADDRESS6, backend, destination, kitchen6, make_config, port, port6,
                      table, table6)
+from .control import ControlClient, ControlError, control_pb2
 from .gen import MemifLab, Report, VethLab, sink_backend
 from .lab import (APPLIANCE_MAC, PEER_MAC, SENDER, SENDER6, Lab, appliance_mac, frame, frame6,
                   is_udp_from_appliance, peer_mac)
