@@ -168,7 +168,7 @@ markdown_values(void *arg, const struct sl_cli_arg *value)
 {
 	char text[256];
 
-	if (value->type == SL_CLI_CHOICE)
+	if (value->type == SL_CLI_CHOICE && strlen(value->text) < SL_CLI_CHOICE_SHORT)
 		return;
 	sl_cli_value_expected(value, text, sizeof(text));
 	fprintf(arg, "- `%s`: %s\n", value->name, text);
