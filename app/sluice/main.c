@@ -149,7 +149,7 @@ init_eal(int argc, char **argv)
 }
 
 static int
-run(const struct options *options, const struct sl_config *config, char **argv)
+run(const struct options *options, struct sl_config **config, char **argv)
 {
 	struct sl_datapath *datapath;
 	char error[512] = "";
@@ -158,7 +158,7 @@ run(const struct options *options, const struct sl_config *config, char **argv)
 	rc = init_eal(options->nb_eal_args, argv);
 	if (rc != 0)
 		return rc;
-	rc = sl_datapath_create(config, &datapath, error, sizeof(error));
+	rc = sl_datapath_create(*config, &datapath, error, sizeof(error));
 	if (rc == 0) {
 		for (unsigned int i = 0; sl_datapath_notice(datapath, i) != NULL; i++)
 			sl_log(SL_LOG_datapath, SL_LEVEL_WARN, "%s",
@@ -173,6 +173,19 @@ run(const struct options *options, const struct sl_config *config, char **argv)
 	return rc;
 }
 
+/* One that is closed would be a device's or a socket's next, and log lines would go there. */
+static void
+hold_standard_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -184,6 +197,9 @@ main(int argc, char **argv)
 
 	/* A log or statistics reader that goes away does not take the appliance along. */
 	signal(SIGPIPE, SIG_IGN);
+	/* Or the exit codes of commands would be lost. */
+	signal(SIGCHLD, SIG_DFL);
+	hold_standard_descriptors();
 	/* EAL and getopt may reorder what they are given. */
 	if (eal_argv == NULL)
 		return EXIT_FAILURE;
@@ -198,6 +214,8 @@ main(int argc, char **argv)
 		printf("sluice %s (%s)\n", SLUICE_VERSION, rte_version());
 		return EXIT_SUCCESS;
 	}
+	if (options.config_reference)
+		return sl_config_write_reference(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 	rc = sl_config_load(options.config, &config, error, sizeof(error));
 	if (rc != 0) {
 		sl_log(SL_LOG_config, SL_LEVEL_ERROR, "%s", error);
@@ -209,7 +227,7 @@ main(int argc, char **argv)
 			config->nb_rules);
 		rc = 0;
 	} else {
-		rc = run(&options, config, eal_argv);
+		rc = run(&options, &config, eal_argv);
 	}
 	sl_config_free(config);
 	free(eal_argv);
