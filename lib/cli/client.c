@@ -100,12 +100,14 @@ wait_for(const struct sl_cli_client *client, int fd, short events, uint64_t unti
 		n = poll(fds, 3, until_ms - now > INT32_MAX ? INT32_MAX : (int)(until_ms - now));
 		if (n < 0 && errno != EINTR)
 			return -errno;
-		if (n > 0 && fds[1].revents != 0 && client->interrupt(client->interrupt_arg))
-			return -EINTR;
-		if (n > 0 && fds[2].revents != 0)
-			return -EINTR;
-		if (n > 0 && fds[0].revents != 0)
+		if (n <= 0)
+			continue;
+		if (fds[0].revents != 0)
 			return 0;
+		if (fds[2].revents != 0)
+			return -EINTR;
+		if (fds[1].revents != 0 && client->interrupt(client->interrupt_arg))
+			return -EINTR;
 	}
 }
 

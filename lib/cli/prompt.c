@@ -8,6 +8,7 @@
  */
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -23,6 +24,32 @@ struct sl_cli_prompt {
 	int stop_fd;
 };
 
+/* Standard input, which ends when the appliance does. */
+static ssize_t
+read_stdin(void *arg, char *data, size_t size)
+{
+	const struct sl_cli_prompt *prompt = arg;
+	struct pollfd fds[2] = {
+		{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = prompt->stop_fd, .events = POLLIN}};
+
+	while (poll(fds, 2, -1) < 0) {
+		if (errno != EINTR)
+			return -1;
+	}
+	return fds[1].revents != 0 ? 0 : read(STDIN_FILENO, data, size);
+}
+
+static void
+run_lines(struct sl_cli_prompt *prompt)
+{
+	FILE *in = fopencookie(prompt, "r", (cookie_io_functions_t){.read = read_stdin});
+
+	if (in == NULL)
+		return;
+	sl_cli_run_file(prompt->cli, in, "stdin", false);
+	fclose(in);
+}
+
 static void *
 run_prompt(void *arg)
 {
@@ -32,11 +59,10 @@ run_prompt(void *arg)
 	/* Signals are the control thread's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, NULL);
-	if (!isatty(STDIN_FILENO)) {
-		sl_cli_run_file(prompt->cli, stdin, "stdin", false);
-		return NULL;
-	}
-	sl_cli_run_interactive(prompt->cli, STDIN_FILENO, prompt->stop_fd);
+	if (isatty(STDIN_FILENO))
+		sl_cli_run_interactive(prompt->cli, STDIN_FILENO, prompt->stop_fd);
+	else
+		run_lines(prompt);
 	return NULL;
 }
 

@@ -46,23 +46,66 @@ all_are_numbers(json_t *object)
 	return true;
 }
 
+/* Tables of which most rows tell nothing, and what has to be more than 0 for a row to be shown. */
+static const struct {
+	const char *view;
+	const char *counter;
+} sparse[] = {{"drops", "count"}, {"nodes", "calls"}, {"by_node", "calls"}};
+
+static json_t *
+without_zeros(const json_t *all, const char *counter)
+{
+	json_t *rows = json_array(), *row;
+	size_t i;
+
+	json_array_foreach(all, i, row)
+	{
+		if (json_number_value(json_object_get(row, counter)) != 0)
+			json_array_append(rows, row);
+	}
+	return rows;
+}
+
+static void
+render_rows(FILE *out, const char *view, json_t *all, unsigned int indent)
+{
+	const char *counter = NULL;
+	json_t *rows;
+	size_t left;
+
+	for (size_t i = 0; view != NULL && i < sizeof(sparse) / sizeof(sparse[0]); i++) {
+		if (strcmp(sparse[i].view, view) == 0)
+			counter = sparse[i].counter;
+	}
+	if (counter == NULL) {
+		sl_cli_render_table(out, view, all, indent);
+		return;
+	}
+	rows = without_zeros(all, counter);
+	left = json_array_size(all) - json_array_size(rows);
+	if (json_array_size(rows) > 0)
+		sl_cli_render_table(out, view, rows, indent);
+	if (left > 0)
+		fprintf(out, "%*s(of %s%zu the %s is 0)\n", (int)indent, "",
+			json_array_size(rows) == 0 ? "all " : "", left, counter);
+	json_decref(rows);
+}
+
 /* {"1": {...}, "2": {...}} as rows with their keys in front. */
 static void
 render_keyed(FILE *out, const char *name, json_t *object, unsigned int indent)
 {
+	const char *title = strncmp(name, "by_", 3) == 0 ? name + 3 : name, *key;
 	json_t *rows = json_array(), *row, *value;
-	const char *key;
 
-	if (strncmp(name, "by_", 3) == 0)
-		name += 3;
 	json_object_foreach(object, key, value)
 	{
 		row = json_object();
-		json_object_set_new(row, name, json_string(key));
+		json_object_set_new(row, title, json_string(key));
 		json_object_update(row, value);
 		json_array_append_new(rows, row);
 	}
-	sl_cli_render_table(out, NULL, rows, indent);
+	render_rows(out, name, rows, indent);
 	json_decref(rows);
 }
 
@@ -148,34 +191,13 @@ has_long_rows(const json_t *rows)
 	return false;
 }
 
-static json_t *
-without_zeros(const json_t *drops)
-{
-	json_t *rows = json_array(), *row;
-	size_t i;
-
-	json_array_foreach(drops, i, row)
-	{
-		if (json_number_value(json_object_get(row, "count")) != 0)
-			json_array_append(rows, row);
-	}
-	return rows;
-}
-
 static void
 render_array(FILE *out, const char *view, const json_t *rows, unsigned int indent)
 {
-	json_t *row, *some;
+	json_t *row;
 	size_t i;
 
-	if (view != NULL && strcmp(view, "drops") == 0) {
-		some = without_zeros(rows);
-		if (json_array_size(some) > 0)
-			sl_cli_render_table(out, view, some, indent);
-		else
-			fprintf(out, "%*snothing was dropped\n", (int)indent, "");
-		json_decref(some);
-	} else if ((view != NULL && strcmp(view, "port info") == 0) || has_long_rows(rows)) {
+	if ((view != NULL && strcmp(view, "port info") == 0) || has_long_rows(rows)) {
 		json_array_foreach(rows, i, row)
 		{
 			if (i > 0)
@@ -183,7 +205,7 @@ render_array(FILE *out, const char *view, const json_t *rows, unsigned int inden
 			render_object(out, row, indent);
 		}
 	} else {
-		sl_cli_render_table(out, view, rows, indent);
+		render_rows(out, view, (json_t *)(uintptr_t)rows, indent);
 	}
 }
 

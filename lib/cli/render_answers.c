@@ -9,32 +9,52 @@
 
 #include "render.h"
 
+static const char *
+text_of(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key));
+}
+
+/* Of what comes or goes as a whole there is no value to tell. */
+static json_t *
+readable_change(json_t *change, bool needs_restart)
+{
+	const char *before = text_of(change, "before"), *after = text_of(change, "after");
+	json_t *row = json_copy(change);
+
+	if (before == NULL && after != NULL && after[0] == '\0')
+		json_object_set_new(row, "after", json_string("(added)"));
+	if (after == NULL && before != NULL && before[0] == '\0')
+		json_object_set_new(row, "after", json_string("(removed)"));
+	if (!needs_restart)
+		json_object_del(row, "needs_restart");
+	return row;
+}
+
 void
 sl_cli_render_changes(FILE *out, const json_t *json)
 {
 	const json_t *changes = json_object_get(json, "changes");
 	bool needs_restart = false;
-	json_t *change;
+	json_t *change, *rows;
 	size_t i;
 
 	json_array_foreach(changes, i, change)
 		needs_restart |= json_is_true(json_object_get(change, "needs_restart"));
-	if (json_array_size(changes) == 0)
+	rows = json_array();
+	json_array_foreach(changes, i, change)
+		json_array_append_new(rows, readable_change(change, needs_restart));
+	if (json_array_size(rows) == 0)
 		fprintf(out, "nothing changes\n");
 	else
-		sl_cli_render_table(out, "changes", changes, 0);
+		sl_cli_render_table(out, "changes", rows, 0);
+	json_decref(rows);
 	if (json_is_true(json_object_get(json, "applied")))
 		fprintf(out, "applied\n");
 	else if (needs_restart)
 		fprintf(out, "not applied: what has yes under restart takes one\n");
 	else
 		fprintf(out, "not applied\n");
-}
-
-static const char *
-text_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
 }
 
 void

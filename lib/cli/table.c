@@ -22,6 +22,10 @@ static const struct {
 		"level name delivered dropped queued latency_us.mean=mean_us latency_us.p50=p50_us "
 		"latency_us.p90=p90_us latency_us.p99=p99_us latency_us.p999=p99.9_us "
 		"latency_us.max=max_us min_share_percent=share_% max_wait_ms"},
+	{"by_class",
+		"class delivered dropped queued latency_us.mean=mean_us latency_us.p50=p50_us "
+		"latency_us.p90=p90_us latency_us.p99=p99_us latency_us.p999=p99.9_us "
+		"latency_us.max=max_us"},
 	{"destinations",
 		"name policy backends backends_up=up delivered duplicates dropped queued "
 		"queue_capacity=capacity rate_msgs_per_s=rate class_boost=boost "
