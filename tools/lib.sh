@@ -14,7 +14,7 @@ SL_BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config libdpdk-dev libpro
 	libcurl4-openssl-dev libsystemd-dev libxxhash-dev libcmocka-dev)
 SL_RUN_PACKAGES=(procps iproute2 ethtool iputils-ping protobuf-compiler python3 python3-protobuf
 	python3-yaml python3-scapy)
-SL_TEST_PACKAGES=(python3-pytest)
+SL_TEST_PACKAGES=(man-db python3-pexpect python3-pytest)
 SL_FUZZ_PACKAGES=(clang-14 libclang-rt-14-dev)
 
 sl_say() {

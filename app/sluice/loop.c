@@ -14,6 +14,7 @@
 #include "checks.h"
 #include "loop.h"
 #include "sl_api_server.h"
+#include "sl_cli.h"
 #include "sl_control.h"
 #include "sl_drop_watch.h"
 #include "sl_log.h"
@@ -50,6 +51,7 @@ struct loop {
 	struct sl_checks *checks;
 	struct sl_control *control;
 	struct sl_api_server *api;
+	struct sl_cli_prompt *prompt;
 	struct sl_drop_watch watch;
 	struct event_base *base;
 	struct event *events[16];
@@ -273,15 +275,26 @@ create_base(void)
 	return base;
 }
 
+/* The socket the clients find us at; NULL: none. */
+static const char *
+control_socket(const struct loop *loop)
+{
+	const char *path = loop->options->control_socket != NULL
+		? loop->options->control_socket
+		: sl_control_config(loop->control)->control.socket;
+
+	return strcmp(path, "none") == 0 ? NULL : path;
+}
+
 static int
 listen_for_clients(struct loop *loop, char *error, size_t error_len)
 {
 	struct sl_config_control config = sl_control_config(loop->control)->control;
+	const char *path = control_socket(loop);
 
-	if (loop->options->control_socket != NULL)
-		config.socket = (char *)(uintptr_t)loop->options->control_socket;
-	if (strcmp(config.socket, "none") == 0)
+	if (path == NULL)
 		return 0;
+	config.socket = (char *)(uintptr_t)path;
 	return sl_api_server_create(
 		loop->control, loop->base, &config, &loop->api, error, error_len);
 }
@@ -385,6 +398,30 @@ destroy(struct loop *loop)
 		event_base_free(loop->base);
 }
 
+static void
+start_prompt(struct loop *loop)
+{
+	const char *path = control_socket(loop);
+	int rc = path == NULL ? -ENOTSOCK : sl_cli_prompt_start(path, &loop->prompt);
+
+	if (rc == -ENOTSOCK)
+		sl_log(SL_LOG_main, SL_LEVEL_WARN,
+			"--interactive: there is no prompt without a control socket; give one with "
+			"--control-socket PATH");
+	else if (rc != 0)
+		sl_log(SL_LOG_main, SL_LEVEL_WARN, "--interactive: no prompt: %s", strerror(-rc));
+}
+
+/* The server first, so that the prompt has the answer to its "quit". */
+static void
+stop_clients(struct loop *loop)
+{
+	sl_api_server_destroy(loop->api);
+	loop->api = NULL;
+	sl_cli_prompt_stop(loop->prompt);
+	loop->prompt = NULL;
+}
+
 static int
 run(struct loop *loop)
 {
@@ -394,7 +431,10 @@ run(struct loop *loop)
 		on_stats(-1, 0, loop);
 	log_ready(sl_control_config(loop->control));
 	supervisor_ready("running");
+	if (loop->options->is_interactive)
+		start_prompt(loop);
 	event_base_dispatch(loop->base);
+	stop_clients(loop);
 
 	/* From here on nobody looks at libevent's flags: a second signal has to end it by itself.
 	 */
