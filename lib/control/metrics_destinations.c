@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "metrics.h"
+
+/* A destination, or in the last place all those without series of their own. */
+struct row {
+	struct metrics_labels labels;
+	struct sl_destination_stats stats;
+	uint64_t capacity;
+};
+
+static void
+read_rows(const struct metrics_source *source, struct row *rows, uint32_t nb_rows)
+{
+	const struct sl_config *config = source->config;
+	struct sl_destination_stats stats;
+
+	for (uint32_t i = 0; i < config->nb_destinations; i++) {
+		struct row *row = &rows[i < nb_rows ? i : nb_rows];
+
+		sl_datapath_get_destination_stats(source->datapath, i, &stats);
+		row->stats.delivered += stats.delivered;
+		row->stats.duplicates += stats.duplicates;
+		row->stats.dropped += stats.dropped;
+		row->stats.queued += stats.queued;
+		row->capacity += config->destinations[i].queue_capacity;
+		if (row->labels.len == 0)
+			metrics_label(&row->labels, "destination",
+				i < nb_rows ? config->destinations[i].name : "");
+	}
+}
+
+#define COLUMN(member, name, type, help)                                                           \
+	do {                                                                                       \
+		metrics_family(text, name, type, help);                                            \
+		for (uint32_t i = 0; i < n; i++)                                                   \
+			metrics_u64(text, &rows[i].labels, rows[i].member);                        \
+	} while (0)
+
+static void
+put_rows(struct metrics_text *text, const struct row *rows, uint32_t n)
+{
+	COLUMN(stats.delivered, "sluice_destination_messages_delivered", METRICS_COUNTER,
+		"Messages a port has taken for a destination.");
+	COLUMN(stats.duplicates, "sluice_destination_messages_duplicates", METRICS_COUNTER,
+		"Messages to it filtered because they were seen before.");
+	COLUMN(stats.dropped, "sluice_destination_messages_dropped", METRICS_COUNTER,
+		"Messages to it that were dropped.");
+	COLUMN(stats.queued, "sluice_destination_messages_queued", METRICS_GAUGE,
+		"Messages that wait in its queue.");
+	COLUMN(capacity, "sluice_destination_queue_capacity", METRICS_GAUGE,
+		"Messages its queue has room for.");
+}
+
+int
+metrics_destinations(struct metrics_text *text, const struct metrics_source *source)
+{
+	const struct sl_config *config = source->config;
+	uint32_t n = config->nb_destinations;
+	struct row *rows;
+
+	if (n > config->http.metrics_destinations)
+		n = config->http.metrics_destinations;
+	rows = calloc((size_t)n + 1, sizeof(*rows));
+	if (rows == NULL)
+		return -ENOMEM;
+	read_rows(source, rows, n);
+	metrics_family(text, "sluice_destinations", METRICS_GAUGE, "Destinations configured.");
+	metrics_u64(text, NULL, config->nb_destinations);
+	put_rows(text, rows, n + (n < config->nb_destinations));
+	free(rows);
+	return 0;
+}
