@@ -173,6 +173,19 @@ run(const struct options *options, const struct sl_config *config, char **argv)
 	return rc;
 }
 
+/* One that is closed would be a device's or a socket's next, and log lines would go there. */
+static void
+hold_standard_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -184,6 +197,9 @@ main(int argc, char **argv)
 
 	/* A log or statistics reader that goes away does not take the appliance along. */
 	signal(SIGPIPE, SIG_IGN);
+	/* Or the exit codes of commands would be lost. */
+	signal(SIGCHLD, SIG_DFL);
+	hold_standard_descriptors();
 	/* EAL and getopt may reorder what they are given. */
 	if (eal_argv == NULL)
 		return EXIT_FAILURE;
