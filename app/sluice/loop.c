@@ -11,7 +11,10 @@
 
 #include <event2/event.h>
 
+#include "http.h"
 #include "loop.h"
+#include "sl_api_server.h"
+#include "sl_control.h"
 #include "sl_drop_watch.h"
 #include "sl_log.h"
 #include "sl_neighbours.h"
@@ -23,21 +26,26 @@
 /* How often a drop that goes on is worth a line. */
 #define WATCH_S 10
 
-/* How often a draining path is asked whether it is empty. */
-#define DRAIN_POLL_MS 5
+/* Sockets of clients are served after the path's own timers; so many of their events at a time. */
+#define CLIENT_EVENTS 1
+
+enum { PRIORITY_PATH, PRIORITY_CLIENTS, PRIORITIES };
 
 struct loop {
 	const struct options *options;
-	const struct sl_config *config;
+	struct sl_config *config; /* Until the control has it. */
 	struct sl_datapath *datapath;
 	struct sl_neighbours *neighbours;
+	struct sl_control *control;
+	struct sl_api_server *api;
+	struct http_view http_view;
+	struct sl_http *http;
 	struct sl_drop_watch watch;
 	struct event_base *base;
 	struct event *events[8];
 	unsigned int nb_events;
-	bool is_draining;
+	bool was_signalled;
 	bool stats_failed;
-	uint64_t drain_until_ms;
 };
 
 static uint64_t
@@ -70,8 +78,8 @@ on_poll(evutil_socket_t fd, short what, void *arg)
 
 	RTE_SET_USED(fd);
 	RTE_SET_USED(what);
-	/* A draining path hears no answers: nobody is to be asked, and nobody given up. */
-	if (!loop->is_draining)
+	/* A path that drains or stands hears no answers: nobody is asked, and nobody given up. */
+	if (sl_control_is_running(loop->control))
 		sl_neighbours_poll(loop->neighbours, now_ms());
 }
 
@@ -83,7 +91,8 @@ on_stats(evutil_socket_t fd, short what, void *arg)
 
 	RTE_SET_USED(fd);
 	RTE_SET_USED(what);
-	rc = sl_stats_write_json(loop->options->stats_file, loop->config, loop->datapath);
+	rc = sl_stats_write_json(
+		loop->options->stats_file, sl_control_config(loop->control), loop->datapath);
 	/* One line when it begins to fail, not one an interval. */
 	if (rc != 0 && !loop->stats_failed)
 		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "--stats-file %s cannot be written: %s",
@@ -102,49 +111,38 @@ on_watch(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-on_drain(evutil_socket_t fd, short what, void *arg)
-{
-	struct loop *loop = arg;
-	uint64_t left;
-
-	RTE_SET_USED(fd);
-	RTE_SET_USED(what);
-	if (!loop->is_draining)
-		return;
-	left = sl_datapath_in_flight(loop->datapath);
-	if (left != 0 && now_ms() < loop->drain_until_ms)
-		return;
-	if (left != 0)
-		sl_log(SL_LOG_main, SL_LEVEL_WARN,
-			"%" PRIu64
-			" messages could not be delivered within drain_timeout_ms (%u): dropped "
-			"as `shutdown`",
-			left, loop->config->drain_timeout_ms);
-	event_base_loopbreak(loop->base);
-}
-
-static void
 on_signal(evutil_socket_t signal_number, short what, void *arg)
 {
 	struct loop *loop = arg;
 
 	RTE_SET_USED(what);
-	if (loop->is_draining) {
+	if (loop->was_signalled) {
 		sl_log(SL_LOG_main, SL_LEVEL_WARN, "second signal: exiting at once");
 		_exit(EXIT_FAILURE);
 	}
-	sl_log(SL_LOG_main, SL_LEVEL_NOTIFY, "%s: delivering what is queued, for up to %u ms",
-		strsignal((int)signal_number), loop->config->drain_timeout_ms);
-	loop->is_draining = true;
-	loop->drain_until_ms = now_ms() + loop->config->drain_timeout_ms;
-	sl_datapath_drain(loop->datapath);
+	loop->was_signalled = true;
+	sl_log(SL_LOG_main, SL_LEVEL_NOTIFY, "%s", strsignal((int)signal_number));
+	sl_control_quit(loop->control);
+}
+
+static void
+on_quit(void *arg)
+{
+	struct loop *loop = arg;
+
+	event_base_loopbreak(loop->base);
 }
 
 static int
 add_event(struct loop *loop, struct event *event, const struct timeval *interval)
 {
-	if (event == NULL || event_add(event, interval) != 0)
+	if (event == NULL)
 		return -ENOMEM;
+	event_priority_set(event, PRIORITY_PATH);
+	if (event_add(event, interval) != 0) {
+		event_free(event);
+		return -ENOMEM;
+	}
 	loop->events[loop->nb_events++] = event;
 	return 0;
 }
@@ -171,8 +169,6 @@ add_events(struct loop *loop)
 	if (rc == 0)
 		rc = add_timer(loop, on_poll, POLL_MS / 1e3);
 	if (rc == 0)
-		rc = add_timer(loop, on_drain, DRAIN_POLL_MS / 1e3);
-	if (rc == 0)
 		rc = add_timer(loop, on_watch, WATCH_S);
 	if (rc == 0 && loop->options->stats_file != NULL)
 		rc = add_timer(loop, on_stats, loop->options->stats_interval_s);
@@ -187,52 +183,157 @@ log_ready(const struct sl_config *config)
 		config->nb_ports, config->nb_destinations, config->udp_port);
 }
 
+/* An event base on which clients do not delay the path's timers. */
+static struct event_base *
+create_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (config == NULL)
+		return NULL;
+	if (event_config_set_max_dispatch_interval(config, NULL, CLIENT_EVENTS, PRIORITY_CLIENTS) ==
+		0)
+		base = event_base_new_with_config(config);
+	event_config_free(config);
+	if (base != NULL && event_base_priority_init(base, PRIORITIES) != 0) {
+		event_base_free(base);
+		return NULL;
+	}
+	return base;
+}
+
+static int
+listen_for_http(struct loop *loop, char *error, size_t error_len)
+{
+	struct sl_config_http config = sl_control_config(loop->control)->http;
+
+	if (loop->options->has_http) {
+		config.is_enabled = !loop->options->is_http_off;
+		config.address = loop->options->http_address;
+		config.port = loop->options->http_port;
+	}
+	loop->http_view.control = loop->control;
+	return http_listen(&loop->http_view, loop->base, &config, &loop->http, error, error_len);
+}
+
+static int
+listen_for_clients(struct loop *loop, char *error, size_t error_len)
+{
+	struct sl_config_control config = sl_control_config(loop->control)->control;
+	int rc = 0;
+
+	if (loop->options->control_socket != NULL)
+		config.socket = (char *)(uintptr_t)loop->options->control_socket;
+	if (strcmp(config.socket, "none") != 0)
+		rc = sl_api_server_create(
+			loop->control, loop->base, &config, &loop->api, error, error_len);
+	if (rc != 0)
+		return rc;
+	return listen_for_http(loop, error, error_len);
+}
+
+static int
+create_control(struct loop *loop, char *error, size_t error_len)
+{
+	const struct sl_control_params params = {
+		.base = loop->base,
+		.datapath = loop->datapath,
+		.config = loop->config,
+		.neighbours = loop->neighbours,
+		.version = SLUICE_VERSION,
+		.quit = on_quit,
+		.quit_arg = loop,
+	};
+	int rc = sl_control_create(&params, &loop->control, error, error_len);
+
+	if (rc == 0)
+		loop->config = NULL;
+	return rc;
+}
+
+static int
+create_neighbours(struct loop *loop, char *error, size_t error_len)
+{
+	loop->neighbours = sl_neighbours_create(
+		loop->config, loop->datapath, log_notify, loop, now_ms());
+	if (loop->neighbours != NULL)
+		return 0;
+	snprintf(error, error_len, "no memory for the neighbours");
+	return -ENOMEM;
+}
+
+/* All there is, in the order in which one needs the other; destroy() undoes as much as was done. */
+static int
+create(struct loop *loop, char *error, size_t error_len)
+{
+	int rc;
+
+	snprintf(error, error_len, "no memory for the event loop");
+	loop->base = create_base();
+	if (loop->base == NULL)
+		return -ENOMEM;
+	rc = sl_datapath_create(loop->config, &loop->datapath, error, error_len);
+	if (rc == 0)
+		rc = create_neighbours(loop, error, error_len);
+	if (rc == 0)
+		rc = create_control(loop, error, error_len);
+	if (rc == 0)
+		rc = add_events(loop);
+	if (rc == 0)
+		rc = listen_for_clients(loop, error, error_len);
+	if (rc == 0)
+		rc = sl_control_start(loop->control, error, error_len);
+	return rc;
+}
+
+static void
+destroy(struct loop *loop)
+{
+	sl_http_destroy(loop->http);
+	sl_api_server_destroy(loop->api);
+	for (unsigned int i = 0; i < loop->nb_events; i++)
+		event_free(loop->events[i]);
+	sl_neighbours_destroy(loop->neighbours);
+	if (loop->datapath != NULL)
+		sl_datapath_destroy(loop->datapath);
+	sl_control_destroy(loop->control);
+	sl_config_free(loop->config);
+	if (loop->base != NULL)
+		event_base_free(loop->base);
+}
+
 static int
 run(struct loop *loop)
 {
-	char error[512] = "";
-	int rc;
-
-	loop->base = event_base_new();
-	loop->neighbours = sl_neighbours_create(
-		loop->config, loop->datapath, log_notify, loop, now_ms());
-	if (loop->base == NULL || loop->neighbours == NULL || add_events(loop) != 0) {
-		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "no memory for the event loop");
-		return -ENOMEM;
-	}
-	rc = sl_datapath_start(loop->datapath, error, sizeof(error));
-	if (rc != 0) {
-		sl_log(SL_LOG_datapath, SL_LEVEL_ERROR, "%s", error);
-		return rc;
-	}
-	sl_neighbours_announce(loop->neighbours);
+	for (unsigned int i = 0; sl_datapath_notice(loop->datapath, i) != NULL; i++)
+		sl_log(SL_LOG_datapath, SL_LEVEL_WARN, "%s", sl_datapath_notice(loop->datapath, i));
 	if (loop->options->stats_file != NULL)
 		on_stats(-1, 0, loop);
-	log_ready(loop->config);
+	log_ready(sl_control_config(loop->control));
 	event_base_dispatch(loop->base);
 
 	/* From here on nobody looks at libevent's flags: a second signal has to end it by itself.
 	 */
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGINT, SIG_DFL);
-	sl_datapath_stop(loop->datapath);
 	if (loop->options->stats_file != NULL)
 		on_stats(-1, 0, loop);
-	sl_stats_print(stdout, loop->config, loop->datapath);
+	sl_stats_print(stdout, sl_control_config(loop->control), loop->datapath);
 	return loop->stats_failed ? -EIO : 0;
 }
 
 int
-loop_run(
-	const struct options *options, const struct sl_config *config, struct sl_datapath *datapath)
+loop_run(const struct options *options, struct sl_config *config)
 {
-	struct loop loop = {.options = options, .config = config, .datapath = datapath};
-	int rc = run(&loop);
+	struct loop loop = {.options = options, .config = config};
+	char error[512] = "";
+	int rc = create(&loop, error, sizeof(error));
 
-	for (unsigned int i = 0; i < loop.nb_events; i++)
-		event_free(loop.events[i]);
-	sl_neighbours_destroy(loop.neighbours);
-	if (loop.base != NULL)
-		event_base_free(loop.base);
+	if (rc == 0)
+		rc = run(&loop);
+	else
+		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "%s", error[0] != '\0' ? error : strerror(-rc));
+	destroy(&loop);
 	return rc;
 }

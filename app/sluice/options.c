@@ -12,13 +12,24 @@
 #define INTERVAL_MIN_S 0.05
 #define INTERVAL_MAX_S 3600.0
 
-enum { OPT_CONFIG = 256, OPT_CHECK, OPT_STATS_FILE, OPT_STATS_INTERVAL, OPT_VERSION, OPT_HELP };
+enum {
+	OPT_CONFIG = 256,
+	OPT_CHECK,
+	OPT_STATS_FILE,
+	OPT_STATS_INTERVAL,
+	OPT_CONTROL_SOCKET,
+	OPT_HTTP,
+	OPT_VERSION,
+	OPT_HELP
+};
 
 static const struct option long_options[] = {
 	{"config", required_argument, NULL, OPT_CONFIG},
 	{"check-config", no_argument, NULL, OPT_CHECK},
 	{"stats-file", required_argument, NULL, OPT_STATS_FILE},
 	{"stats-interval", required_argument, NULL, OPT_STATS_INTERVAL},
+	{"control-socket", required_argument, NULL, OPT_CONTROL_SOCKET},
+	{"http", required_argument, NULL, OPT_HTTP},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{"help", no_argument, NULL, OPT_HELP},
 	{0},
@@ -36,6 +47,8 @@ options_usage(void)
 	       "  --check-config            check it and exit; needs no EAL arguments\n"
 	       "  --stats-file FILE         rewrite FILE with the statistics, as JSON\n"
 	       "  --stats-interval SECONDS  how often (default 1)\n"
+	       "  --control-socket PATH     instead of control.socket; \"none\": there is none\n"
+	       "  --http ADDRESS:PORT       instead of http.address and http.port; \"none\"\n"
 	       "  --version                 print the version and exit\n"
 	       "  --help                    print this and exit\n"
 	       "\n"
@@ -61,6 +74,51 @@ parse_interval(const char *text, double *seconds)
 }
 
 static int
+parse_socket(const char *text, const char **path)
+{
+	*path = text;
+	if (strcmp(text, "none") == 0 || text[0] == '/')
+		return 0;
+	fprintf(stderr,
+		"sluice: --control-socket %s: give an absolute path, for example "
+		"/run/sluice/control.sock, or none\n",
+		text);
+	return -1;
+}
+
+/* 127.0.0.1:8090, [::1]:8090, none */
+static int
+parse_http(const char *text, struct options *options)
+{
+	const char *colon = strrchr(text, ':'), *begin = text, *end = colon;
+	char address[SL_IP_STRLEN], *rest;
+	unsigned long port;
+
+	options->has_http = true;
+	options->is_http_off = strcmp(text, "none") == 0;
+	if (options->is_http_off)
+		return 0;
+	if (colon != NULL && text[0] == '[' && colon[-1] == ']') {
+		begin++;
+		end--;
+	}
+	if (colon != NULL && end > begin && (size_t)(end - begin) < sizeof(address)) {
+		memcpy(address, begin, (size_t)(end - begin));
+		address[end - begin] = '\0';
+		port = strtoul(colon + 1, &rest, 10);
+		options->http_port = (uint16_t)port;
+		if (colon[1] >= '0' && colon[1] <= '9' && *rest == '\0' && port > 0 &&
+			port <= UINT16_MAX && sl_ip_parse(address, &options->http_address))
+			return 0;
+	}
+	fprintf(stderr,
+		"sluice: --http %s: give ADDRESS:PORT, for example 127.0.0.1:8090 or [::1]:8090, "
+		"or none\n",
+		text);
+	return -1;
+}
+
+static int
 parse_one(int opt, char *arg, struct options *options)
 {
 	switch (opt) {
@@ -75,6 +133,10 @@ parse_one(int opt, char *arg, struct options *options)
 		return 0;
 	case OPT_STATS_INTERVAL:
 		return parse_interval(arg, &options->stats_interval_s);
+	case OPT_CONTROL_SOCKET:
+		return parse_socket(arg, &options->control_socket);
+	case OPT_HTTP:
+		return parse_http(arg, options);
 	case OPT_VERSION:
 		options->version = true;
 		return 0;

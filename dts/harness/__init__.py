@@ -5,6 +5,7 @@
 from .appliance import (BUILD, HUGE_PAGES, NO_HUGE_PAGES, SLUICE, Appliance, Stats, eal_lcores,
                         memory_arguments, reserve_huge_pages)
 from .config import ADDRESS, backend, destination, make_config, port, table
+from .control import ControlClient, ControlError, control_pb2
 from .gen import MemifLab, Report, VethLab, sink_backend
 from .lab import (APPLIANCE_MAC, PEER_MAC, SENDER, Lab, appliance_mac, frame,
                   is_udp_from_appliance, peer_mac)

@@ -7,6 +7,7 @@
 
 #include <rte_version.h>
 
+#include "control_internal.h"
 #include "metrics.h"
 #include "sl_log.h"
 
@@ -127,25 +128,30 @@ metrics_path(struct metrics_text *text, const struct metrics_source *source,
 }
 
 int
-metrics_write(
-	const struct metrics_source *source, bool is_openmetrics, char **text, size_t *text_len)
+sl_control_metrics(struct sl_control *control, bool is_openmetrics, char **text, size_t *text_len)
 {
+	const struct metrics_source source = {
+		.config = control->config,
+		.datapath = control->params.datapath,
+		.version = control->params.version,
+		.uptime_ms = control_now_ms() - control->started_ms,
+	};
 	struct sl_datapath_stats *stats = calloc(1, sizeof(*stats));
 	struct metrics_text out;
 	int rc;
 
 	if (stats == NULL)
 		return -ENOMEM;
-	if (sl_datapath_get_stats(source->datapath, stats) != 0) {
+	if (sl_datapath_get_stats(source.datapath, stats) != 0) {
 		free(stats);
 		return -EAGAIN;
 	}
 	metrics_begin(&out, is_openmetrics);
-	of_build(&out, source);
-	metrics_path(&out, source, stats);
-	metrics_machine(&out, source, stats);
+	of_build(&out, &source);
+	metrics_path(&out, &source, stats);
+	metrics_machine(&out, &source, stats);
 	free(stats);
-	rc = metrics_destinations(&out, source);
+	rc = metrics_destinations(&out, &source);
 	if (rc != 0) {
 		free(out.data);
 		return rc;

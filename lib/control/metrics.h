@@ -21,11 +21,7 @@ struct metrics_source {
 	uint64_t uptime_ms;
 };
 
-/* All of it. 0, -EAGAIN or -ENOMEM; the text is the caller's to free(). */
-int metrics_write(
-	const struct metrics_source *source, bool is_openmetrics, char **text, size_t *text_len);
-
-/* The parts, in their files. */
+/* The parts of sl_control_metrics(), in their files. */
 void metrics_path(struct metrics_text *text, const struct metrics_source *source,
 	const struct sl_datapath_stats *stats);
 void metrics_machine(struct metrics_text *text, const struct metrics_source *source,

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "control_internal.h"
+
+/* Views of destinations and their backends. */
+
+static const char *const policies[] = {
+	[SL_CONFIG_ROUND_ROBIN] = "round-robin",
+	[SL_CONFIG_WEIGHTED_ROUND_ROBIN] = "weighted-round-robin",
+};
+
+static const char *const admin_states[] = {
+	[SL_CONFIG_READY] = "ready",
+	[SL_CONFIG_DRAIN] = "drain",
+	[SL_CONFIG_MAINTENANCE] = "maintenance",
+};
+
+static json_t *
+backend_of(struct sl_control *c, uint32_t destination, uint32_t index)
+{
+	const struct sl_config_destination *d = &c->config->destinations[destination];
+	const struct sl_config_backend *b = &d->backends[index];
+	char address[SL_IP_STRLEN], next_hop[SL_IP_STRLEN];
+
+	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s}", "destination", d->name,
+		"name", b->name, "address", sl_ip_format(&b->address, address), "port",
+		(json_int_t)b->port, "weight", (json_int_t)b->weight, "rate_msgs_per_s",
+		(json_int_t)b->rate_msgs_per_s, "admin_state", admin_states[b->state], "port_name",
+		c->config->ports[b->port_index].name, "next_hop",
+		sl_ip_format(&b->next_hop, next_hop));
+}
+
+static json_t *
+destination_of(struct sl_control *c, uint32_t index)
+{
+	const struct sl_config_destination *d = &c->config->destinations[index];
+	struct sl_destination_stats stats;
+	char key[17];
+
+	sl_datapath_get_destination_stats(c->params.datapath, index, &stats);
+	marks_subtract_destination(c->marks, index, &stats);
+	snprintf(key, sizeof(key), "%016" PRIx64, d->key);
+	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"name", d->name, "key", key, "policy", policies[d->policy], "rate_msgs_per_s",
+		(json_int_t)d->rate_msgs_per_s, "class_boost", (json_int_t)d->class_boost,
+		"default_class", (json_int_t)d->default_class, "partitions",
+		(json_int_t)d->partitions, "backends", (json_int_t)d->nb_backends, "delivered",
+		(json_int_t)stats.delivered, "duplicates", (json_int_t)stats.duplicates, "dropped",
+		(json_int_t)stats.dropped, "queued", (json_int_t)stats.queued, "queue_capacity",
+		(json_int_t)d->queue_capacity);
+}
+
+json_t *
+view_destinations(struct sl_control *c, struct view_call *call)
+{
+	json_t *list = json_array();
+
+	RTE_SET_USED(call);
+	for (uint32_t i = 0; i < c->config->nb_destinations; i++)
+		json_array_append_new(list, destination_of(c, i));
+	return list;
+}
+
+/* The destination the call names first; UINT32_MAX when there is none, and the call says so. */
+static uint32_t
+named_destination(struct sl_control *c, struct view_call *call)
+{
+	uint32_t index = find_destination(c->config, call->arguments[0]);
+
+	if (index == UINT32_MAX)
+		call->rc = control_fail(-ENOENT, call->error, call->error_len,
+			"there is no destination %.64s: see destinations", call->arguments[0]);
+	return index;
+}
+
+static void
+append_backends(struct sl_control *c, uint32_t destination, json_t *list)
+{
+	for (uint32_t i = 0; i < c->config->destinations[destination].nb_backends; i++)
+		json_array_append_new(list, backend_of(c, destination, i));
+}
+
+json_t *
+view_destination(struct sl_control *c, struct view_call *call)
+{
+	uint32_t index = named_destination(c, call);
+	json_t *destination, *backends;
+
+	if (index == UINT32_MAX)
+		return NULL;
+	destination = destination_of(c, index);
+	backends = json_array();
+	append_backends(c, index, backends);
+	json_object_set_new(destination, "backends", backends);
+	return destination;
+}
+
+json_t *
+view_backends(struct sl_control *c, struct view_call *call)
+{
+	json_t *list;
+	uint32_t first = 0, end = c->config->nb_destinations;
+
+	if (call->nb_arguments > 0) {
+		first = named_destination(c, call);
+		if (first == UINT32_MAX)
+			return NULL;
+		end = first + 1;
+	}
+	list = json_array();
+	for (uint32_t i = first; i < end; i++)
+		append_backends(c, i, list);
+	return list;
+}
