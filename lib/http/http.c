@@ -78,8 +78,7 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 
 	RTE_SET_USED(fd);
 	RTE_SET_USED(what);
-	TAILQ_FOREACH(client, &http->clients, next)
-	{
+	TAILQ_FOREACH (client, &http->clients, next) {
 		if (now - client->since_ms < http->params.timeout_ms)
 			break;
 		if (client->is_closing)
@@ -98,8 +97,7 @@ evict_one(struct sl_http *http)
 	uint64_t now = now_ms();
 	struct client *client;
 
-	TAILQ_FOREACH(client, &http->clients, next)
-	{
+	TAILQ_FOREACH (client, &http->clients, next) {
 		if (now - client->since_ms < IDLE_MIN_MS)
 			return;
 		if (client->is_closing)
