@@ -7,6 +7,7 @@ from .appliance import (BUILD, HUGE_PAGES, NO_HUGE_PAGES, SLUICE, Appliance, Sta
 from .config import ADDRESS, backend, destination, make_config, port, table
 from .control import ControlClient, ControlError, control_pb2
 from .gen import MemifLab, Report, VethLab, sink_backend
+from .http import HttpClient, Metrics, Relay, listen_args
 from .lab import (APPLIANCE_MAC, PEER_MAC, SENDER, Lab, appliance_mac, frame,
                   is_udp_from_appliance, peer_mac)
 from .netns import Namespace, remove_leftovers

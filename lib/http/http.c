@@ -16,7 +16,8 @@
 /* For the request with its headers, and for the headers of the answer. */
 #define CONNECTION_MEMORY 16384
 
-#define BACKLOG 128
+/* Those that wait for a place; the kernel may hold fewer (net.core.somaxconn). */
+#define BACKLOG 4096
 
 /* A client is not taken its place as long as it may be about to ask. */
 #define IDLE_MIN_MS 500
@@ -69,6 +70,28 @@ hang_up(struct client *client)
 	shutdown(client->fd, SHUT_RDWR);
 }
 
+/*
+ * When all places are taken, others may wait for one before the door: those that have been idle for
+ * a moment give theirs up, at most half of them at once.
+ */
+static void
+make_room(struct sl_http *http)
+{
+	uint32_t left = http->params.clients_max / 2 + 1;
+	uint64_t now = now_ms();
+	struct client *client;
+
+	TAILQ_FOREACH (client, &http->clients, next) {
+		if (now - client->since_ms < IDLE_MIN_MS || left == 0)
+			return;
+		left--;
+		if (client->is_closing)
+			continue;
+		hang_up(client);
+		http->evicted++;
+	}
+}
+
 static void
 on_sweep(evutil_socket_t fd, short what, void *arg)
 {
@@ -86,26 +109,10 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 		hang_up(client);
 		http->timeouts++;
 	}
+	if (http->nb_clients >= http->params.clients_max)
+		make_room(http);
 	http_kept_sweep(http, http_now_us());
 	http_run(http);
-}
-
-/* Make room for the next who comes. */
-static void
-evict_one(struct sl_http *http)
-{
-	uint64_t now = now_ms();
-	struct client *client;
-
-	TAILQ_FOREACH (client, &http->clients, next) {
-		if (now - client->since_ms < IDLE_MIN_MS)
-			return;
-		if (client->is_closing)
-			continue;
-		hang_up(client);
-		http->evicted++;
-		return;
-	}
 }
 
 static void
@@ -135,8 +142,7 @@ on_connection(void *arg, struct MHD_Connection *connection, void **context,
 	client->since_ms = now_ms();
 	TAILQ_INSERT_TAIL(&http->clients, client, next);
 	*context = client;
-	if (++http->nb_clients >= http->params.clients_max)
-		evict_one(http);
+	http->nb_clients++;
 }
 
 static void
