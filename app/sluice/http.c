@@ -24,44 +24,28 @@ static int
 show(void *arg, const char *name, const char *const *arguments, uint32_t nb_arguments,
 	json_t **json, char *error, size_t error_len)
 {
-	struct http_view *view = arg;
-
-	return sl_control_show(
-		view->control, name, arguments, nb_arguments, json, error, error_len);
-}
-
-static json_t *
-events(void *arg, uint64_t after)
-{
-	struct http_view *view = arg;
-
-	return view->notify == NULL ? json_array() : sl_notify_recent(view->notify, after);
+	return sl_control_show(arg, name, arguments, nb_arguments, json, error, error_len);
 }
 
 static int
 metrics(void *arg, bool is_openmetrics, char **text, size_t *text_len)
 {
-	struct http_view *view = arg;
-
-	return sl_control_metrics(view->control, is_openmetrics, text, text_len);
+	return sl_control_metrics(arg, is_openmetrics, text, text_len);
 }
 
 static bool
 is_ready(void *arg, char *reason, size_t reason_len)
 {
-	struct http_view *view = arg;
-
-	return sl_control_is_ready(view->control, reason, reason_len);
+	return sl_control_is_ready(arg, reason, reason_len);
 }
 
 int
-http_listen(struct http_view *view, struct event_base *base, const struct sl_config_http *config,
-	struct sl_http **http, char *error, size_t error_len)
+http_listen(struct sl_control *control, struct event_base *base,
+	const struct sl_config_http *config, struct sl_http **http, char *error, size_t error_len)
 {
 	static const struct sl_http_ops ops = {
 		.views = views,
 		.show = show,
-		.events = events,
 		.metrics = metrics,
 		.is_ready = is_ready,
 	};
@@ -72,7 +56,7 @@ http_listen(struct http_view *view, struct event_base *base, const struct sl_con
 		.clients_max = config->clients_max,
 		.timeout_ms = config->timeout_ms,
 		.ops = &ops,
-		.arg = view,
+		.arg = control,
 	};
 	char address[SL_IP_STRLEN];
 	bool is_v4;

@@ -38,7 +38,6 @@ struct loop {
 	struct sl_neighbours *neighbours;
 	struct sl_control *control;
 	struct sl_api_server *api;
-	struct http_view http_view;
 	struct sl_http *http;
 	struct sl_drop_watch watch;
 	struct event_base *base;
@@ -213,8 +212,7 @@ listen_for_http(struct loop *loop, char *error, size_t error_len)
 		config.address = loop->options->http_address;
 		config.port = loop->options->http_port;
 	}
-	loop->http_view.control = loop->control;
-	return http_listen(&loop->http_view, loop->base, &config, &loop->http, error, error_len);
+	return http_listen(loop->control, loop->base, &config, &loop->http, error, error_len);
 }
 
 static int
@@ -243,7 +241,7 @@ create_control(struct loop *loop, char *error, size_t error_len)
 		.neighbours = loop->neighbours,
 		.version = SLUICE_VERSION,
 		.quit = on_quit,
-		.quit_arg = loop,
+		.arg = loop,
 	};
 	int rc = sl_control_create(&params, &loop->control, error, error_len);
 

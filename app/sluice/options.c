@@ -15,6 +15,7 @@
 enum {
 	OPT_CONFIG = 256,
 	OPT_CHECK,
+	OPT_REFERENCE,
 	OPT_STATS_FILE,
 	OPT_STATS_INTERVAL,
 	OPT_CONTROL_SOCKET,
@@ -26,6 +27,7 @@ enum {
 static const struct option long_options[] = {
 	{"config", required_argument, NULL, OPT_CONFIG},
 	{"check-config", no_argument, NULL, OPT_CHECK},
+	{"config-reference", no_argument, NULL, OPT_REFERENCE},
 	{"stats-file", required_argument, NULL, OPT_STATS_FILE},
 	{"stats-interval", required_argument, NULL, OPT_STATS_INTERVAL},
 	{"control-socket", required_argument, NULL, OPT_CONTROL_SOCKET},
@@ -45,6 +47,7 @@ options_usage(void)
 	       "\n"
 	       "  --config FILE             the configuration (docs/configuration.md)\n"
 	       "  --check-config            check it and exit; needs no EAL arguments\n"
+	       "  --config-reference        print all its keys as Markdown and exit\n"
 	       "  --stats-file FILE         rewrite FILE with the statistics, as JSON\n"
 	       "  --stats-interval SECONDS  how often (default 1)\n"
 	       "  --control-socket PATH     instead of control.socket; \"none\": there is none\n"
@@ -128,6 +131,9 @@ parse_one(int opt, char *arg, struct options *options)
 	case OPT_CHECK:
 		options->check_config = true;
 		return 0;
+	case OPT_REFERENCE:
+		options->config_reference = true;
+		return 0;
 	case OPT_STATS_FILE:
 		options->stats_file = arg;
 		return 0;
@@ -184,7 +190,8 @@ options_parse(int argc, char **argv, struct options *options)
 			argv[optind]);
 		return -1;
 	}
-	if (options->config == NULL && !options->version && !options->help) {
+	if (options->config == NULL && !options->config_reference && !options->version &&
+		!options->help) {
 		fprintf(stderr,
 			"sluice: no configuration: give one with --config FILE (there are examples "
 			"in examples/)\n");

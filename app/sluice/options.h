@@ -24,6 +24,7 @@ struct options {
 	struct sl_ip http_address;
 	uint16_t http_port;
 	bool check_config;
+	bool config_reference;
 	bool version;
 	bool help;
 	int nb_eal_args; /* argv[0 .. nb_eal_args) are EAL's, the program's name included. */

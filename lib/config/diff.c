@@ -19,8 +19,9 @@ struct diff {
 	struct sl_config_arena arena; /* Of the two files. */
 	struct sl_config_arena pair;  /* Of the two destinations that are compared. */
 	struct sl_config_arena *scratch;
-	char path[512]; /* "destinations.table1.backends" */
-	char keys[128]; /* "destinations.backends" */
+	const struct sl_config_maker *makers; /* Before, after. */
+	char path[512];			      /* "destinations.table1.backends" */
+	char keys[128];			      /* "destinations.backends" */
 	int count;
 	bool is_out_of_memory;
 };
@@ -306,6 +307,8 @@ id_of(struct diff *diff, const cyaml_schema_field_t *fields, const void *entry, 
 static void diff_mappings(struct diff *diff, const cyaml_schema_field_t *fields, const void *before,
 	const void *after);
 
+static void diff_destinations(struct diff *diff);
+
 static void
 diff_lists(struct diff *diff, const cyaml_schema_field_t *field, const void *before_raw,
 	const void *after_raw)
@@ -339,35 +342,37 @@ diff_lists(struct diff *diff, const cyaml_schema_field_t *field, const void *bef
 	tell_removed(diff, &match);
 }
 
-static void
-diff_fields(
-	struct diff *diff, const cyaml_schema_field_t *field, const void *before, const void *after)
+/* Not a mapping and not a list of them. */
+static bool
+is_leaf(const cyaml_schema_value_t *schema)
 {
-	const cyaml_schema_value_t *schema = &field->value;
-	const char *old_text, *new_text;
-
-	if (schema->type == CYAML_MAPPING) {
-		diff_mappings(diff, schema->mapping.fields, value_of(field, before),
-			value_of(field, after));
-	} else if (schema->type == CYAML_SEQUENCE &&
-		schema->sequence.entry->type == CYAML_MAPPING) {
-		diff_lists(diff, field, before, after);
-	} else if (!is_equal(field, before, after)) {
-		old_text = text_of(diff, field, before);
-		new_text = text_of(diff, field, after);
-		tell(diff, old_text, new_text);
-	}
+	return schema->type != CYAML_MAPPING &&
+		(schema->type != CYAML_SEQUENCE || schema->sequence.entry->type != CYAML_MAPPING);
 }
 
 static void
 diff_mappings(struct diff *diff, const cyaml_schema_field_t *fields, const void *before,
 	const void *after)
 {
+	const char *old_text, *new_text;
 	struct mark mark;
 
 	for (; fields->key != NULL; fields++) {
+		if (is_leaf(&fields->value) && is_equal(fields, before, after))
+			continue;
 		mark = go_into(diff, fields->key, NULL);
-		diff_fields(diff, fields, before, after);
+		if (fields->value.type == CYAML_MAPPING) {
+			diff_mappings(diff, fields->value.mapping.fields, value_of(fields, before),
+				value_of(fields, after));
+		} else if (strcmp(diff->path, "destinations") == 0) {
+			diff_destinations(diff);
+		} else if (!is_leaf(&fields->value)) {
+			diff_lists(diff, fields, before, after);
+		} else {
+			old_text = text_of(diff, fields, before);
+			new_text = text_of(diff, fields, after);
+			tell(diff, old_text, new_text);
+		}
 		go_back(diff, mark);
 	}
 }
@@ -400,11 +405,11 @@ drop_inherited(const struct sl_config_maker *makers, const struct sl_config_dest
 }
 
 static void
-diff_destination(struct diff *diff, const struct sl_config_maker *tops,
-	const struct sl_config_destination *before, const struct sl_config_destination *after)
+diff_destination(struct diff *diff, const struct sl_config_destination *before,
+	const struct sl_config_destination *after)
 {
 	const struct sl_config_destination *const of[] = {before, after};
-	struct sl_config_maker makers[] = {tops[0], tops[1]};
+	struct sl_config_maker makers[] = {diff->makers[0], diff->makers[1]};
 	const cyaml_schema_field_t *fields = sl_config_section_of("destinations")->fields;
 	struct raw_destination raw[2];
 	unsigned int i;
@@ -426,9 +431,10 @@ diff_destination(struct diff *diff, const struct sl_config_maker *tops,
 
 /* Pair by pair, because there may be a million of them. */
 static void
-diff_destinations(struct diff *diff, const struct sl_config_maker *makers)
+diff_destinations(struct diff *diff)
 {
-	const struct sl_config *before = makers[0].config, *after = makers[1].config;
+	const struct sl_config *before = diff->makers[0].config;
+	const struct sl_config *after = diff->makers[1].config;
 	struct match match;
 	struct mark mark;
 	uint32_t i;
@@ -446,45 +452,28 @@ diff_destinations(struct diff *diff, const struct sl_config_maker *makers)
 		if (match.from[i] == SL_CONFIG_NOT_FOUND)
 			tell(diff, NULL, "");
 		else
-			diff_destination(diff, makers, &before->destinations[match.from[i]],
+			diff_destination(diff, &before->destinations[match.from[i]],
 				&after->destinations[i]);
 		go_back(diff, mark);
 	}
 	tell_removed(diff, &match);
 }
 
-static void
-diff_files(struct diff *diff, const struct sl_config_maker *makers, const struct raw_config *raw)
-{
-	const cyaml_schema_field_t *field = sl_config_schema.mapping.fields;
-	struct mark mark;
-
-	for (; field->key != NULL && !diff->is_out_of_memory; field++) {
-		mark = go_into(diff, field->key, NULL);
-		if (strcmp(field->key, "destinations") == 0)
-			diff_destinations(diff, makers);
-		else
-			diff_fields(diff, field, &raw[0], &raw[1]);
-		go_back(diff, mark);
-	}
-}
-
 int
 sl_config_diff(const struct sl_config *before, const struct sl_config *after,
 	sl_config_change_t change, void *arg)
 {
-	struct diff diff = {.change = change, .arg = arg, .scratch = &diff.arena};
-	struct sl_config_maker makers[] = {
-		{.config = before, .arena = &diff.arena, .is_full = true},
-		{.config = after, .arena = &diff.arena, .is_full = true},
-	};
+	struct sl_config_maker makers[2];
+	struct diff diff = {.change = change, .arg = arg, .scratch = &diff.arena, .makers = makers};
 	struct raw_config raw[2];
 
+	makers[0] = (struct sl_config_maker){before, &diff.arena, true, false};
+	makers[1] = (struct sl_config_maker){after, &diff.arena, true, false};
 	if (sl_config_make_raw_top(&makers[0], &raw[0]) < 0 ||
 		sl_config_make_raw_top(&makers[1], &raw[1]) < 0)
 		diff.is_out_of_memory = true;
 	else
-		diff_files(&diff, makers, raw);
+		diff_mappings(&diff, sl_config_schema.mapping.fields, &raw[0], &raw[1]);
 	sl_config_arena_free(&diff.pair);
 	sl_config_arena_free(&diff.arena);
 	return diff.is_out_of_memory ? -ENOMEM : diff.count;

@@ -46,9 +46,14 @@ static void
 clear_destination(struct sl_control *c, uint32_t destination)
 {
 	struct sl_destination_stats stats;
+	struct sl_backend_stats backend;
 
 	sl_datapath_get_destination_stats(c->params.datapath, destination, &stats);
 	marks_set_destination(c->marks, destination, &stats);
+	for (uint32_t i = 0; i < c->config->destinations[destination].nb_backends; i++) {
+		sl_datapath_get_backend_stats(c->params.datapath, destination, i, &backend);
+		marks_set_backend(c->marks, destination, i, backend.delivered);
+	}
 }
 
 static int

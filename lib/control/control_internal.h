@@ -13,6 +13,7 @@
 
 #include <event2/event.h>
 
+#include "changes.h"
 #include "marks.h"
 #include "sl_control.h"
 
@@ -25,6 +26,8 @@ struct sl_control {
 	struct sl_config *config;
 	struct marks *marks;
 	uint64_t started_ms;
+	uint64_t nb_applied; /* Configurations taken over since, */
+	uint64_t nb_refused; /* and files that were not. */
 
 	/* Stopping: while the path drains. */
 	struct event *drain_timer;
@@ -55,6 +58,14 @@ int trace_begin(struct sl_control *control, const struct sl_trace_filter *filter
 
 /* Begin to stop the path; nothing when it is stopped or stopping already. */
 void path_stop(struct sl_control *control);
+
+/* sl_control_apply() and its kin, with all there is to tell of the changes: `list` may be NULL. */
+int control_apply(struct sl_control *control, struct sl_config *config, bool check_only,
+	struct changes *changes, char *error, size_t error_len);
+int control_load(struct sl_control *control, const char *path, bool check_only,
+	struct changes *changes, char *error, size_t error_len);
+int control_change(struct sl_control *control, const struct sl_config_edit *edits,
+	uint32_t nb_edits, struct changes *changes, char *error, size_t error_len);
 
 /* Write one line to `error`. Returns `rc`, so that it can be returned at once. */
 int control_fail(int rc, char *error, size_t error_len, const char *format, ...)
@@ -91,6 +102,10 @@ json_t *view_backends(struct sl_control *control, struct view_call *call);
 json_t *view_ports(struct sl_control *control, struct view_call *call);
 json_t *view_port(struct sl_control *control, struct view_call *call);
 json_t *view_lcores(struct sl_control *control, struct view_call *call);
+json_t *view_queues(struct sl_control *control, struct view_call *call);
+json_t *view_health(struct sl_control *control, struct view_call *call);
+json_t *view_config(struct sl_control *control, struct view_call *call);
+json_t *view_events(struct sl_control *control, struct view_call *call);
 json_t *view_graph(struct sl_control *control, struct view_call *call);
 
 /* Counters less what was cleared, on the heap, to free(); NULL with the reason in `call`. */

@@ -10,6 +10,7 @@
 #include "control_internal.h"
 #include "metrics.h"
 #include "sl_log.h"
+#include "sl_notify.h"
 
 static void
 counter(struct metrics_text *text, const char *name, uint64_t value, const char *help)
@@ -44,6 +45,44 @@ of_build(struct metrics_text *text, const struct metrics_source *source)
 		"Log lines beyond the bound of their module.");
 	counter(text, "sluice_log_lines_lost", sl_log_lost(),
 		"Log lines that the log's target did not take.");
+}
+
+static void
+of_result(struct metrics_text *text, const char *result, uint64_t value)
+{
+	struct metrics_labels labels = {.len = 0};
+
+	metrics_label(&labels, "result", result);
+	metrics_u64(text, &labels, value);
+}
+
+static void
+of_control(struct metrics_text *text, const struct sl_control *control)
+{
+	struct sl_notify_stats stats = {0};
+	struct sl_checks_stats checks = {0};
+
+	if (control->params.notify != NULL)
+		sl_notify_get_stats(control->params.notify, &stats);
+	if (control->params.checks != NULL)
+		sl_checks_get_stats(control->params.checks, &checks);
+	metrics_family(text, "sluice_config_changes", METRICS_COUNTER,
+		"Configurations taken over, and files that were refused.");
+	of_result(text, "applied", control->nb_applied);
+	of_result(text, "refused", control->nb_refused);
+	counter(text, "sluice_events", stats.events, "Events that have happened.");
+	metrics_family(text, "sluice_event_hooks", METRICS_COUNTER,
+		"Events handed to commands and webhooks, by how that ended.");
+	of_result(text, "ok", stats.hooks_ok);
+	of_result(text, "failed", stats.hooks_failed);
+	of_result(text, "dropped", stats.hooks_dropped);
+	gauge(text, "sluice_events_queued", stats.queued,
+		"Events that wait for commands and webhooks.");
+	counter(text, "sluice_checks_started", checks.started, "Health checks begun.");
+	counter(text, "sluice_checks_not_made", checks.not_made,
+		"Health checks that this machine could not make.");
+	gauge(text, "sluice_checks_outstanding", checks.outstanding,
+		"Health checks that wait for their answer.");
 }
 
 static void
@@ -133,6 +172,7 @@ sl_control_metrics(struct sl_control *control, bool is_openmetrics, char **text,
 	const struct metrics_source source = {
 		.config = control->config,
 		.datapath = control->params.datapath,
+		.checks = control->params.checks,
 		.version = control->params.version,
 		.uptime_ms = control_now_ms() - control->started_ms,
 	};
@@ -148,10 +188,13 @@ sl_control_metrics(struct sl_control *control, bool is_openmetrics, char **text,
 	}
 	metrics_begin(&out, is_openmetrics);
 	of_build(&out, &source);
+	of_control(&out, control);
 	metrics_path(&out, &source, stats);
 	metrics_machine(&out, &source, stats);
 	free(stats);
 	rc = metrics_destinations(&out, &source);
+	if (rc == 0)
+		rc = metrics_backends(&out, &source);
 	if (rc != 0) {
 		free(out.data);
 		return rc;

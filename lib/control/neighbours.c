@@ -2,6 +2,7 @@
  * Copyright (c) 2026 The Sluice authors
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,11 +26,12 @@ struct sl_neighbours {
 	struct sl_neigh_params params;
 	sl_neighbours_notify_t notify;
 	void *notify_arg;
-	uint32_t nb_hops;
-	uint32_t next_tick;
-	const struct sl_datapath_next_hop *hops;
-	struct sl_neigh *neighs; /* One a next hop. */
-	uint32_t *by_ip;	 /* Numbers of next hops, sorted by address and port. */
+	uint32_t nb_hops;		   /* Numbers in use and not. */
+	uint32_t nb_used;		   /* In use. */
+	uint32_t next_tick;		   /* Into by_ip. */
+	struct sl_datapath_next_hop *hops; /* A copy: the datapath's own change. */
+	struct sl_neigh *neighs;	   /* One a next hop. */
+	uint32_t *by_ip;		   /* Numbers in use, sorted by address and port. */
 	uint64_t conflict_ms;	 /* When a conflict was reported last. */
 };
 
@@ -48,11 +50,11 @@ compare_hops(const void *a, const void *b, void *hops)
 	return (x->port_index > y->port_index) - (x->port_index < y->port_index);
 }
 
-/* Place in `by_ip` of the first next hop of this address; nb_hops when there is none. */
+/* Place in `by_ip` of the first next hop of this address; nb_used when there is none. */
 static uint32_t
 find_ip(const struct sl_neighbours *n, const struct sl_ip *ip)
 {
-	uint32_t low = 0, high = n->nb_hops, middle;
+	uint32_t low = 0, high = n->nb_used, middle;
 
 	while (low < high) {
 		middle = low + (high - low) / 2;
@@ -61,17 +63,65 @@ find_ip(const struct sl_neighbours *n, const struct sl_ip *ip)
 		else
 			high = middle;
 	}
-	return low < n->nb_hops && sl_ip_equal(&n->hops[n->by_ip[low]].ip, ip) ? low : n->nb_hops;
+	return low < n->nb_used && sl_ip_equal(&n->hops[n->by_ip[low]].ip, ip) ? low : n->nb_used;
 }
 
 static void
 set_static(struct sl_neighbours *n, const struct sl_config_neighbour *fixed)
 {
 	for (uint32_t at = find_ip(n, &fixed->address);
-		at < n->nb_hops && sl_ip_equal(&n->hops[n->by_ip[at]].ip, &fixed->address); at++) {
+		at < n->nb_used && sl_ip_equal(&n->hops[n->by_ip[at]].ip, &fixed->address); at++) {
 		sl_neigh_init_static(&n->neighs[n->by_ip[at]], &fixed->mac);
 		sl_datapath_set_next_hop(n->datapath, n->by_ip[at], &fixed->mac);
 	}
+}
+
+/* What is known of a next hop that was there before, at the same number. */
+static bool
+is_known(const struct sl_neighbours *n, const struct sl_datapath_next_hop *hops, uint32_t index)
+{
+	return index < n->nb_hops && n->hops[index].port_index == hops[index].port_index &&
+		sl_ip_equal(&n->hops[index].ip, &hops[index].ip);
+}
+
+int
+sl_neighbours_update(struct sl_neighbours *n, const struct sl_config *config, uint64_t now_ms)
+{
+	const struct sl_datapath_next_hop *now_there;
+	uint32_t nb = sl_datapath_next_hops(n->datapath, &now_there), nb_used = 0;
+	struct sl_datapath_next_hop *hops = calloc(nb + 1, sizeof(*hops));
+	struct sl_neigh *neighs = calloc(nb + 1, sizeof(*neighs));
+	uint32_t *by_ip = calloc(nb + 1, sizeof(*by_ip));
+
+	if (hops == NULL || neighs == NULL || by_ip == NULL) {
+		free(hops);
+		free(neighs);
+		free(by_ip);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < nb; i++) {
+		hops[i] = now_there[i];
+		if (hops[i].port_index == UINT32_MAX)
+			continue;
+		by_ip[nb_used++] = i;
+		if (is_known(n, hops, i))
+			neighs[i] = n->neighs[i];
+		else
+			sl_neigh_init(&neighs[i], now_ms);
+	}
+	qsort_r(by_ip, nb_used, sizeof(*by_ip), compare_hops, hops);
+	free(n->hops);
+	free(n->neighs);
+	free(n->by_ip);
+	n->hops = hops;
+	n->neighs = neighs;
+	n->by_ip = by_ip;
+	n->nb_hops = nb;
+	n->nb_used = nb_used;
+	n->config = config;
+	for (uint32_t i = 0; i < config->nb_neighbours; i++)
+		set_static(n, &config->neighbours[i]);
+	return 0;
 }
 
 struct sl_neighbours *
@@ -82,7 +132,6 @@ sl_neighbours_create(const struct sl_config *config, struct sl_datapath *datapat
 
 	if (n == NULL)
 		return NULL;
-	n->config = config;
 	n->datapath = datapath;
 	n->notify = notify;
 	n->notify_arg = notify_arg;
@@ -90,21 +139,10 @@ sl_neighbours_create(const struct sl_config *config, struct sl_datapath *datapat
 	n->params.retry_ms = config->arp_retry_ms;
 	n->params.retry_max_ms = config->arp_retry_max_ms;
 	n->params.max_tries = config->arp_max_tries;
-	n->nb_hops = sl_datapath_next_hops(datapath, &n->hops);
-	n->neighs = calloc(n->nb_hops, sizeof(*n->neighs));
-	n->by_ip = calloc(n->nb_hops, sizeof(*n->by_ip));
-	if (n->neighs == NULL || n->by_ip == NULL) {
-		sl_neighbours_destroy(n);
-		return NULL;
-	}
-	for (uint32_t i = 0; i < n->nb_hops; i++) {
-		n->by_ip[i] = i;
-		sl_neigh_init(&n->neighs[i], now_ms);
-	}
-	qsort_r(n->by_ip, n->nb_hops, sizeof(*n->by_ip), compare_hops, (void *)(uintptr_t)n->hops);
-	for (uint32_t i = 0; i < config->nb_neighbours; i++)
-		set_static(n, &config->neighbours[i]);
-	return n;
+	if (sl_neighbours_update(n, config, now_ms) == 0)
+		return n;
+	sl_neighbours_destroy(n);
+	return NULL;
 }
 
 void
@@ -112,6 +150,7 @@ sl_neighbours_destroy(struct sl_neighbours *n)
 {
 	if (n == NULL)
 		return;
+	free(n->hops);
 	free(n->neighs);
 	free(n->by_ip);
 	free(n);
@@ -208,10 +247,10 @@ learn(struct sl_neighbours *n, uint32_t port_index, const struct sl_arp *arp, ui
 	struct sl_ip ip = sl_ip_from_v4(arp->sender_ip);
 	uint32_t at = find_ip(n, &ip), hop;
 
-	while (at < n->nb_hops && sl_ip_equal(&n->hops[n->by_ip[at]].ip, &ip) &&
+	while (at < n->nb_used && sl_ip_equal(&n->hops[n->by_ip[at]].ip, &ip) &&
 		n->hops[n->by_ip[at]].port_index != port_index)
 		at++;
-	if (at == n->nb_hops || !sl_ip_equal(&n->hops[n->by_ip[at]].ip, &ip))
+	if (at == n->nb_used || !sl_ip_equal(&n->hops[n->by_ip[at]].ip, &ip))
 		return;
 	hop = n->by_ip[at];
 	if (!sl_neigh_confirm(&n->neighs[hop], &n->params, &arp->sender_mac, now_ms))
@@ -298,9 +337,9 @@ sl_neighbours_poll(struct sl_neighbours *n, uint64_t now_ms)
 		else
 			handle_icmp(n, &punts[i]);
 	}
-	for (uint32_t i = 0; i < TICK_BURST && i < n->nb_hops; i++) {
-		if (n->next_tick >= n->nb_hops)
+	for (uint32_t i = 0; i < TICK_BURST && i < n->nb_used; i++) {
+		if (n->next_tick >= n->nb_used)
 			n->next_tick = 0;
-		tick(n, n->next_tick++, now_ms);
+		tick(n, n->by_ip[n->next_tick++], now_ms);
 	}
 }

@@ -23,7 +23,7 @@ end_drain(struct sl_control *c)
 	while ((request = TAILQ_FIRST(&c->stopping)) != NULL)
 		request_done(request, 0, NULL, json_pack("{s:b}", "running", 0));
 	if (c->is_quitting)
-		c->params.quit(c->params.quit_arg);
+		c->params.quit(c->params.arg);
 }
 
 static void
@@ -83,7 +83,7 @@ sl_control_quit(struct sl_control *c)
 	c->is_quitting = true;
 	path_stop(c);
 	if (!c->is_draining)
-		c->params.quit(c->params.quit_arg);
+		c->params.quit(c->params.arg);
 	return true;
 }
 

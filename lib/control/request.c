@@ -128,6 +128,123 @@ handle_path(struct sl_control *c, const struct request_peer *peer,
 	return 0;
 }
 
+static json_t *
+describe(struct changes *changes, bool is_applied)
+{
+	return json_pack("{s:o, s:I, s:b}", "changes", changes->list, "nb_changes",
+		(json_int_t)changes->nb_changes, "applied", is_applied);
+}
+
+static int
+handle_load(struct sl_control *c, const struct request_peer *peer,
+	const Sluice__Control__V1__Request *request, struct outcome *outcome)
+{
+	const Sluice__Control__V1__Load *load = request->load;
+	struct changes changes;
+	int rc = control_load(c, load->file, load->check_only, &changes, outcome->error,
+		sizeof(outcome->error));
+
+	sl_log(SL_LOG_control, SL_LEVEL_INFO, "%s %s asked for by uid %u, pid %d: %s",
+		load->check_only ? "check" : "reload", load->file, peer->uid, peer->pid,
+		rc == 0 ? "done" : outcome->error);
+	if (changes.list != NULL)
+		outcome->json = describe(&changes, rc == 0 && !load->check_only);
+	return rc;
+}
+
+/* An edit as lib/config has it; refers to the request. `settings` has room for all of them. */
+static int
+take_edit(const Sluice__Control__V1__Edit *from, struct sl_config_edit *to,
+	struct sl_config_setting *settings)
+{
+	static const enum sl_config_op ops[] = {SL_CONFIG_ADD, SL_CONFIG_SET, SL_CONFIG_DEL};
+	static const enum sl_config_object objects[] = {
+		SL_CONFIG_DESTINATION, SL_CONFIG_BACKEND, SL_CONFIG_CLASS, SL_CONFIG_RULE};
+
+	if ((unsigned int)from->operation >= RTE_DIM(ops) ||
+		(unsigned int)from->object >= RTE_DIM(objects))
+		return -EINVAL;
+	to->op = ops[from->operation];
+	to->object = objects[from->object];
+	to->destination = from->destination;
+	to->backend = from->backend;
+	to->number = from->number;
+	to->nb_settings = (uint32_t)from->n_settings;
+	to->settings = settings;
+	for (size_t i = 0; i < from->n_settings; i++) {
+		settings[i].key = from->settings[i]->key;
+		settings[i].value = from->settings[i]->value;
+	}
+	return 0;
+}
+
+static void
+log_edits(const Sluice__Control__V1__Change *change, const struct request_peer *peer, int rc)
+{
+	static const char *const ops[] = {"add", "set", "del"};
+	static const char *const objects[] = {"destination", "backend", "class", "rule"};
+	const Sluice__Control__V1__Edit *edit;
+
+	if (change->n_edits == 0)
+		return;
+	edit = change->edits[0];
+	sl_log(SL_LOG_control, SL_LEVEL_INFO,
+		"%s %s %s %s %u (%zu edits) asked for by uid %u, pid %d: %s", ops[edit->operation],
+		objects[edit->object], edit->destination, edit->backend, edit->number,
+		change->n_edits, peer->uid, peer->pid, rc == 0 ? "done" : strerror(-rc));
+}
+
+static int
+handle_change(struct sl_control *c, const struct request_peer *peer,
+	const Sluice__Control__V1__Request *request, struct outcome *outcome)
+{
+	const Sluice__Control__V1__Change *change = request->change;
+	struct sl_config_edit *edits = calloc(change->n_edits + 1, sizeof(*edits));
+	struct sl_config_setting *settings;
+	struct changes changes = {0};
+	size_t nb_settings = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < change->n_edits; i++)
+		nb_settings += change->edits[i]->n_settings;
+	settings = calloc(nb_settings + 1, sizeof(*settings));
+	if (edits == NULL || settings == NULL) {
+		free(edits);
+		free(settings);
+		return -ENOMEM;
+	}
+	nb_settings = 0;
+	for (size_t i = 0; i < change->n_edits && rc == 0; i++) {
+		rc = take_edit(change->edits[i], &edits[i], &settings[nb_settings]);
+		nb_settings += change->edits[i]->n_settings;
+	}
+	if (rc != 0) {
+		control_fail(rc, outcome->error, sizeof(outcome->error),
+			"an edit adds, sets or deletes a destination, backend, class or rule");
+	} else {
+		rc = control_change(c, edits, (uint32_t)change->n_edits, &changes, outcome->error,
+			sizeof(outcome->error));
+		log_edits(change, peer, rc);
+	}
+	if (changes.list != NULL)
+		outcome->json = describe(&changes, rc == 0);
+	free(edits);
+	free(settings);
+	return rc;
+}
+
+static int
+handle_save(struct sl_control *c, const struct request_peer *peer,
+	const Sluice__Control__V1__Request *request, struct outcome *outcome)
+{
+	int rc = sl_control_save(
+		c, request->save->file, outcome->error, sizeof(outcome->error));
+
+	sl_log(SL_LOG_control, SL_LEVEL_INFO, "save %s asked for by uid %u, pid %d: %s",
+		request->save->file, peer->uid, peer->pid, rc == 0 ? "done" : outcome->error);
+	return rc;
+}
+
 /* 32 hexadecimal digits. */
 static bool
 parse_id(const char *text, uint64_t *high, uint64_t *low)
@@ -240,6 +357,12 @@ handler_of(Sluice__Control__V1__Request__CommandCase command)
 	switch (command) {
 	case SLUICE__CONTROL__V1__REQUEST__COMMAND_SHOW:
 		return handle_show;
+	case SLUICE__CONTROL__V1__REQUEST__COMMAND_CHANGE:
+		return handle_change;
+	case SLUICE__CONTROL__V1__REQUEST__COMMAND_LOAD:
+		return handle_load;
+	case SLUICE__CONTROL__V1__REQUEST__COMMAND_SAVE:
+		return handle_save;
 	case SLUICE__CONTROL__V1__REQUEST__COMMAND_PATH:
 		return handle_path;
 	case SLUICE__CONTROL__V1__REQUEST__COMMAND_TRACE:

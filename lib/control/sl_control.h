@@ -35,13 +35,15 @@ struct sl_control_params {
 	struct event_base *base;
 	struct sl_datapath *datapath;
 	struct sl_config *config; /**< What runs; taken over, and freed when it is replaced. */
-	struct sl_neighbours *neighbours;
-	struct sl_checks *checks;
-	struct sl_notify *notify;
+	struct sl_neighbours *neighbours; /**< NULL: nobody asks for next hops. */
+	struct sl_checks *checks;	  /**< NULL: all backends count as up. */
+	struct sl_notify *notify;	  /**< NULL: nobody is told of events. */
 	const char *version; /**< Of Sluice. */
 	/** The path has stopped for good; the process is to end. */
 	void (*quit)(void *arg);
-	void *quit_arg;
+	/** Another configuration runs: sl_control_config(). NULL: nobody wants to know. */
+	void (*applied)(void *arg);
+	void *arg; /**< Of both. */
 };
 
 /** @return 0 or -errno, with one line in @p error */

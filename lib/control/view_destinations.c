@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "control_internal.h"
+#include "sl_checks.h"
 
 /* Views of destinations and their backends. */
 
@@ -26,19 +27,37 @@ backend_of(struct sl_control *c, uint32_t destination, uint32_t index)
 	const struct sl_config_destination *d = &c->config->destinations[destination];
 	const struct sl_config_backend *b = &d->backends[index];
 	char address[SL_IP_STRLEN], next_hop[SL_IP_STRLEN];
+	struct sl_check_status status;
+	struct sl_backend_stats stats;
+	json_t *json;
 
-	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s}", "destination", d->name,
-		"name", b->name, "address", sl_ip_format(&b->address, address), "port",
+	sl_datapath_get_backend_stats(c->params.datapath, destination, index, &stats);
+	json = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:f, s:I, s:s, s:s}", "destination",
+		d->name, "name", b->name, "address", sl_ip_format(&b->address, address), "port",
 		(json_int_t)b->port, "weight", (json_int_t)b->weight, "rate_msgs_per_s",
-		(json_int_t)b->rate_msgs_per_s, "admin_state", admin_states[b->state], "port_name",
-		c->config->ports[b->port_index].name, "next_hop",
+		(json_int_t)b->rate_msgs_per_s, "admin_state", admin_states[b->state],
+		"share_percent", 100.0 * stats.share / SL_DATAPATH_SHARE_ONE, "delivered",
+		(json_int_t)marks_subtract_backend(c->marks, destination, index, stats.delivered),
+		"port_name", c->config->ports[b->port_index].name, "next_hop",
 		sl_ip_format(&b->next_hop, next_hop));
+	if (c->params.checks == NULL ||
+		!sl_checks_get(c->params.checks, destination, index, &status))
+		return json;
+	json_object_set_new(json, "state", json_string(status.state_name));
+	json_object_set_new(json, "since_s", integer(status.age_ms / 1000));
+	json_object_set_new(json, "check_failures_in_row", integer(status.failures_in_row));
+	json_object_set_new(json, "check_latency_us",
+		status.has_latency ? json_real((double)status.last_latency_ns / 1e3)
+				   : json_null());
+	json_object_set_new(json, "reason", json_string(status.reason));
+	return json;
 }
 
 static json_t *
 destination_of(struct sl_control *c, uint32_t index)
 {
 	const struct sl_config_destination *d = &c->config->destinations[index];
+	struct sl_checks_destination checked = {.nb_up = d->nb_backends};
 	struct sl_destination_stats stats;
 	char key[17];
 
@@ -49,7 +68,8 @@ destination_of(struct sl_control *c, uint32_t index)
 		"name", d->name, "key", key, "policy", policies[d->policy], "rate_msgs_per_s",
 		(json_int_t)d->rate_msgs_per_s, "class_boost", (json_int_t)d->class_boost,
 		"default_class", (json_int_t)d->default_class, "partitions",
-		(json_int_t)d->partitions, "backends", (json_int_t)d->nb_backends, "delivered",
+		(json_int_t)d->partitions, "backends", (json_int_t)d->nb_backends, "backends_up",
+		(json_int_t)checked.nb_up, "is_panic", checked.is_panic, "delivered",
 		(json_int_t)stats.delivered, "duplicates", (json_int_t)stats.duplicates, "dropped",
 		(json_int_t)stats.dropped, "queued", (json_int_t)stats.queued, "queue_capacity",
 		(json_int_t)d->queue_capacity);
@@ -116,4 +136,49 @@ view_backends(struct sl_control *c, struct view_call *call)
 	for (uint32_t i = first; i < end; i++)
 		append_backends(c, i, list);
 	return list;
+}
+
+json_t *
+view_queues(struct sl_control *c, struct view_call *call)
+{
+	json_t *list = json_array(), *by_class;
+	struct sl_queue_stats stats;
+	char level[16];
+
+	RTE_SET_USED(call);
+	for (uint32_t i = 0; i < c->config->nb_destinations; i++) {
+		sl_datapath_get_queue(c->params.datapath, i, &stats);
+		by_class = json_object();
+		for (uint32_t k = 0; k < c->config->nb_classes; k++) {
+			snprintf(level, sizeof(level), "%u", c->config->classes[k].level);
+			json_object_set_new(by_class, level, integer(stats.queued[k]));
+		}
+		json_array_append_new(list,
+			json_pack("{s:s, s:I, s:I, s:o}", "destination",
+				c->config->destinations[i].name, "queued", (json_int_t)stats.total,
+				"capacity", (json_int_t)stats.capacity, "by_class", by_class));
+	}
+	return list;
+}
+
+json_t *
+view_health(struct sl_control *c, struct view_call *call)
+{
+	uint32_t destination = named_destination(c, call), backend;
+
+	if (destination == UINT32_MAX)
+		return NULL;
+	backend = find_backend(&c->config->destinations[destination], call->arguments[1]);
+	if (backend == UINT32_MAX) {
+		call->rc = control_fail(-ENOENT, call->error, call->error_len,
+			"%.64s has no backend %.64s: see backends", call->arguments[0],
+			call->arguments[1]);
+		return NULL;
+	}
+	if (c->params.checks == NULL) {
+		call->rc = control_fail(
+			-ENOENT, call->error, call->error_len, "nothing is checked here");
+		return NULL;
+	}
+	return sl_checks_history(c->params.checks, destination, backend);
 }

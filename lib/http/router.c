@@ -2,7 +2,6 @@
  * Copyright (c) 2026 The Sluice authors
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,23 +171,6 @@ json_answer(const char *url, json_t *json)
 }
 
 static struct answer
-events_answer(struct sl_http *http, struct MHD_Connection *connection, const char *url)
-{
-	const char *text = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "after");
-	uint64_t after = 0;
-	char *end;
-
-	if (text != NULL) {
-		errno = 0;
-		after = strtoull(text, &end, 10);
-		if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0)
-			return error_answer(url, MHD_HTTP_BAD_REQUEST,
-				"after: the id of an event, a number from 0");
-	}
-	return json_answer(url, http->params.ops->events(http->params.arg, after));
-}
-
-static struct answer
 api_answer(struct sl_http *http, struct MHD_Connection *connection, const char *url)
 {
 	const struct sl_http_ops *ops = http->params.ops;
@@ -205,8 +187,12 @@ api_answer(struct sl_http *http, struct MHD_Connection *connection, const char *
 		return error_answer(url, MHD_HTTP_NOT_FOUND, "the API is below /api/v1/");
 	if (n == 2)
 		return json_answer(url, json_pack("{s:o}", "views", ops->views(http->params.arg)));
-	if (n == 3 && strcmp(segments[2], "events") == 0)
-		return events_answer(http, connection, url);
+	if (n == 3 && strcmp(segments[2], "events") == 0) {
+		/* As people write it: /api/v1/events?after=41 */
+		segments[n] = MHD_lookup_connection_value(
+			connection, MHD_GET_ARGUMENT_KIND, "after");
+		n += segments[n] != NULL;
+	}
 	rc = ops->show(http->params.arg, segments[2], &segments[3], (uint32_t)n - 3, &json, error,
 		sizeof(error));
 	if (rc != 0)

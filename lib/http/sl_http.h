@@ -34,11 +34,9 @@ struct sl_http;
 struct sl_http_ops {
 	/** The views there are: [{"name", "arguments", "help"}]. A new reference or NULL. */
 	json_t *(*views)(void *arg);
-	/** As sl_control_show(). */
+	/** As sl_control_show(); "/api/v1/events?after=N" is the view "events" with argument N. */
 	int (*show)(void *arg, const char *name, const char *const *arguments,
 		uint32_t nb_arguments, json_t **json, char *error, size_t error_len);
-	/** Events with an id above @p after, the oldest first. A new reference or NULL. */
-	json_t *(*events)(void *arg, uint64_t after);
 	/** As sl_control_metrics(). */
 	int (*metrics)(void *arg, bool is_openmetrics, char **text, size_t *text_len);
 	/** As sl_control_is_ready(). */

@@ -5,6 +5,7 @@
 /* The configuration reader: what a right file becomes. */
 
 #include <errno.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -437,6 +438,111 @@ test_reference_shows_the_defaults(void **state)
 	sl_config_free(plain);
 }
 
+/* All that anybody might copy is right, and can be written again. */
+static void
+test_every_example_loads_and_round_trips(void **state)
+{
+	struct sl_config *config;
+	char error[ERROR_LEN];
+	glob_t files;
+	size_t i;
+
+	assert_int_equal(glob(SL_EXAMPLES "/*.yaml", 0, NULL, &files), 0);
+	assert_true(files.gl_pathc >= 5);
+	for (i = 0; i < files.gl_pathc; i++) {
+		if (sl_config_load(files.gl_pathv[i], &config, error, sizeof(error)) != 0)
+			fail_msg("%s", error);
+		check_round_trip(config);
+		sl_config_free(config);
+	}
+	globfree(&files);
+}
+
+/* Note the keys of a mapping that are there, as " path ". */
+static void
+note_keys(const cyaml_schema_field_t *fields, const char *raw, const char *path, FILE *out)
+{
+	const cyaml_schema_value_t *schema, *entry;
+	char inner[128];
+	const char *value;
+	uint32_t i, count;
+
+	for (; fields->key != NULL; fields++) {
+		schema = &fields->value;
+		value = raw + fields->data_offset;
+		if (schema->flags & CYAML_FLAG_POINTER)
+			memcpy(&value, value, sizeof(value));
+		if (value == NULL)
+			continue;
+		snprintf(inner, sizeof(inner), "%s%s%s", path, path[0] != '\0' ? "." : "",
+			fields->key);
+		fprintf(out, " %s ", inner);
+		if (schema->type == CYAML_MAPPING)
+			note_keys(schema->mapping.fields, value, inner, out);
+		if (schema->type != CYAML_SEQUENCE)
+			continue;
+		entry = schema->sequence.entry;
+		memcpy(&count, raw + fields->count_offset, sizeof(count));
+		for (i = 0; i < count && entry->type == CYAML_MAPPING; i++)
+			note_keys(entry->mapping.fields, value + i * entry->data_size, inner, out);
+	}
+}
+
+static void
+test_reference_has_every_key(void **state)
+{
+	static const cyaml_config_t cyaml = {.mem_fn = cyaml_mem};
+	const struct sl_config_key *key;
+	char *noted = NULL, path[128];
+	cyaml_data_t *raw = NULL;
+	size_t len;
+	FILE *out = open_memstream(&noted, &len);
+
+	assert_non_null(out);
+	assert_int_equal(cyaml_load_file(SL_EXAMPLES "/reference.yaml", &cyaml, &sl_config_schema,
+				 &raw, NULL),
+		CYAML_OK);
+	note_keys(sl_config_schema.mapping.fields, raw, "", out);
+	fclose(out);
+	for (key = sl_config_keys; key->path != NULL; key++) {
+		snprintf(path, sizeof(path), " %s ", key->path);
+		if (strstr(noted, path) == NULL)
+			fail_msg("examples/reference.yaml does not show %s", key->path);
+	}
+	free(noted);
+	cyaml_free(&cyaml, &sl_config_schema, raw, 0);
+}
+
+#define BEGIN "<!-- begin: sluice --config-reference -->\n"
+#define END   "<!-- end: sluice --config-reference -->\n"
+
+static void
+test_documentation_is_the_generated_one(void **state)
+{
+	FILE *file = fopen(SL_DOCS "/configuration.md", "r"), *out;
+	static char text[128 << 10];
+	char *generated = NULL, *begin, *end;
+	size_t len;
+
+	assert_non_null(file);
+	len = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[len] = '\0';
+	out = open_memstream(&generated, &len);
+	assert_non_null(out);
+	assert_int_equal(sl_config_write_reference(out), 0);
+	fclose(out);
+	begin = strstr(text, BEGIN);
+	assert_non_null(begin);
+	begin += strlen(BEGIN);
+	end = strstr(begin, END);
+	assert_non_null(end);
+	*end = '\0';
+	if (strcmp(begin, generated) != 0)
+		fail_msg("docs/configuration.md is out of date; run tools/config-reference BUILD");
+	free(generated);
+}
+
 int
 main(void)
 {
@@ -459,6 +565,9 @@ main(void)
 		cmocka_unit_test(test_free_takes_null),
 		cmocka_unit_test(test_examples_load),
 		cmocka_unit_test(test_reference_shows_the_defaults),
+		cmocka_unit_test(test_every_example_loads_and_round_trips),
+		cmocka_unit_test(test_reference_has_every_key),
+		cmocka_unit_test(test_documentation_is_the_generated_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -210,8 +210,7 @@ const lcoreTable = new Table($("lcores-table"), [
 /** Backends as the page shows them: without checks, what the operator wants of them is their state. */
 function asShown(b) {
 	const wanted = { drain: "DRAINING", maintenance: "MAINTENANCE" }[b.admin_state];
-	return { ...b, state: b.state || wanted || "UP", delivered: b.delivered ?? 0, share: (b.share ?? 256) / 256,
-		latency_us: b.latency_ns ? b.latency_ns / 1e3 : null, reason: b.reason || "" };
+	return { ...b, state: b.state || wanted || "UP", share: b.share_percent / 100, latency_us: b.check_latency_us ?? null, reason: b.reason || "" };
 }
 
 function counters({ live, ports, lcores, backends, destinations }) {
