@@ -11,6 +11,7 @@
 
 #include <event2/event.h>
 
+#include "checks.h"
 #include "http.h"
 #include "loop.h"
 #include "sl_api_server.h"
@@ -18,10 +19,18 @@
 #include "sl_drop_watch.h"
 #include "sl_log.h"
 #include "sl_neighbours.h"
+#include "sl_notify.h"
 #include "sl_stats.h"
+#include "supervisor.h"
 
 /* ARP and ICMP wait no longer than this for the control thread. */
 #define POLL_MS 1
+
+/* How often the path is looked after. */
+#define HOUSEKEEPING_MS 10
+
+/* What the hooks are given, at the end, for events that wait. */
+#define NOTIFY_END_MS 2000
 
 /* How often a drop that goes on is worth a line. */
 #define WATCH_S 10
@@ -35,13 +44,16 @@ struct loop {
 	const struct options *options;
 	struct sl_config *config; /* Until the control has it. */
 	struct sl_datapath *datapath;
+	struct sl_notify *notify;
 	struct sl_neighbours *neighbours;
+	struct checks_context checks_context;
+	struct sl_checks *checks;
 	struct sl_control *control;
 	struct sl_api_server *api;
 	struct sl_http *http;
 	struct sl_drop_watch watch;
 	struct event_base *base;
-	struct event *events[8];
+	struct event *events[16];
 	unsigned int nb_events;
 	bool was_signalled;
 	bool stats_failed;
@@ -83,6 +95,25 @@ on_poll(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+on_housekeeping(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *loop = arg;
+
+	RTE_SET_USED(fd);
+	RTE_SET_USED(what);
+	sl_datapath_poll(loop->datapath, now_ms());
+}
+
+static void
+on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+	RTE_SET_USED(fd);
+	RTE_SET_USED(what);
+	RTE_SET_USED(arg);
+	supervisor_alive();
+}
+
+static void
 on_stats(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop *loop = arg;
@@ -121,7 +152,25 @@ on_signal(evutil_socket_t signal_number, short what, void *arg)
 	}
 	loop->was_signalled = true;
 	sl_log(SL_LOG_main, SL_LEVEL_NOTIFY, "%s", strsignal((int)signal_number));
+	supervisor_stopping();
 	sl_control_quit(loop->control);
+}
+
+static void
+on_reload(evutil_socket_t signal_number, short what, void *arg)
+{
+	struct loop *loop = arg;
+	char error[512];
+	json_t *changes;
+
+	RTE_SET_USED(signal_number);
+	RTE_SET_USED(what);
+	supervisor_reloading();
+	if (sl_control_load(loop->control, NULL, false, &changes, error, sizeof(error)) != 0)
+		sl_notify(loop->notify, SL_LEVEL_ERROR, "reload_refused", NULL,
+			"reload refused, nothing has changed: %s", error);
+	json_decref(changes);
+	supervisor_ready("running");
 }
 
 static void
@@ -165,6 +214,12 @@ add_events(struct loop *loop)
 	rc = add_event(loop, evsignal_new(loop->base, SIGTERM, on_signal, loop), NULL);
 	if (rc == 0)
 		rc = add_event(loop, evsignal_new(loop->base, SIGINT, on_signal, loop), NULL);
+	if (rc == 0)
+		rc = add_event(loop, evsignal_new(loop->base, SIGHUP, on_reload, loop), NULL);
+	if (rc == 0)
+		rc = add_timer(loop, on_housekeeping, HOUSEKEEPING_MS / 1e3);
+	if (rc == 0 && supervisor_interval_us() > 0)
+		rc = add_timer(loop, on_watchdog, (double)supervisor_interval_us() / 1e6);
 	if (rc == 0)
 		rc = add_timer(loop, on_poll, POLL_MS / 1e3);
 	if (rc == 0)
@@ -239,14 +294,18 @@ create_control(struct loop *loop, char *error, size_t error_len)
 		.datapath = loop->datapath,
 		.config = loop->config,
 		.neighbours = loop->neighbours,
+		.checks = loop->checks,
+		.notify = loop->notify,
 		.version = SLUICE_VERSION,
 		.quit = on_quit,
 		.arg = loop,
 	};
 	int rc = sl_control_create(&params, &loop->control, error, error_len);
 
-	if (rc == 0)
+	if (rc == 0) {
 		loop->config = NULL;
+		loop->checks_context.control = loop->control;
+	}
 	return rc;
 }
 
@@ -261,6 +320,19 @@ create_neighbours(struct loop *loop, char *error, size_t error_len)
 	return -ENOMEM;
 }
 
+static int
+create_checks(struct loop *loop, char *error, size_t error_len)
+{
+	int rc;
+
+	loop->checks_context = (struct checks_context){
+		.datapath = loop->datapath, .notify = loop->notify};
+	rc = checks_start(loop->base, loop->config, &loop->checks_context, &loop->checks);
+	if (rc != 0)
+		snprintf(error, error_len, "no memory for the health checks");
+	return rc;
+}
+
 /* All there is, in the order in which one needs the other; destroy() undoes as much as was done. */
 static int
 create(struct loop *loop, char *error, size_t error_len)
@@ -271,9 +343,16 @@ create(struct loop *loop, char *error, size_t error_len)
 	loop->base = create_base();
 	if (loop->base == NULL)
 		return -ENOMEM;
-	rc = sl_datapath_create(loop->config, &loop->datapath, error, error_len);
+	rc = sl_log_configure(&loop->config->log, error, error_len);
+	if (rc == 0)
+		rc = sl_notify_create(
+			loop->config->node, &loop->config->events, &loop->notify, error, error_len);
+	if (rc == 0)
+		rc = sl_datapath_create(loop->config, &loop->datapath, error, error_len);
 	if (rc == 0)
 		rc = create_neighbours(loop, error, error_len);
+	if (rc == 0)
+		rc = create_checks(loop, error, error_len);
 	if (rc == 0)
 		rc = create_control(loop, error, error_len);
 	if (rc == 0)
@@ -292,11 +371,14 @@ destroy(struct loop *loop)
 	sl_api_server_destroy(loop->api);
 	for (unsigned int i = 0; i < loop->nb_events; i++)
 		event_free(loop->events[i]);
+	sl_checks_destroy(loop->checks);
 	sl_neighbours_destroy(loop->neighbours);
 	if (loop->datapath != NULL)
 		sl_datapath_destroy(loop->datapath);
 	sl_control_destroy(loop->control);
 	sl_config_free(loop->config);
+	if (loop->notify != NULL)
+		sl_notify_destroy(loop->notify, NOTIFY_END_MS);
 	if (loop->base != NULL)
 		event_base_free(loop->base);
 }
@@ -309,6 +391,7 @@ run(struct loop *loop)
 	if (loop->options->stats_file != NULL)
 		on_stats(-1, 0, loop);
 	log_ready(sl_control_config(loop->control));
+	supervisor_ready("running");
 	event_base_dispatch(loop->base);
 
 	/* From here on nobody looks at libevent's flags: a second signal has to end it by itself.
@@ -333,5 +416,6 @@ loop_run(const struct options *options, struct sl_config *config)
 	else
 		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "%s", error[0] != '\0' ? error : strerror(-rc));
 	destroy(&loop);
+	sl_log_close();
 	return rc;
 }
