@@ -103,7 +103,7 @@ def test_metrics_agree_with_the_generators_ledger_to_the_message():
             assert metrics.by("class", "sluice_class_messages_delivered_total")[level] == \
                 counts["delivered"], level
         for name in ("sluice_destination_messages_delivered_total",
-                     "sluice_lcore_messages_delivered_total"):
+                     "sluice_backend_messages_delivered_total", "sluice_lcore_messages_delivered_total"):
             assert metrics.sum(name) == report["delivered"], name
         assert metrics.sum("sluice_destination_messages_duplicates_total") == \
             metrics.value("sluice_messages_duplicates_total") > 0
@@ -126,12 +126,12 @@ def test_destinations_beyond_the_bound_are_added_up(lab):
 
 
 def test_every_metric_is_documented_and_every_documented_one_is_there(running):
-    rows = re.findall(r"^\| `(sluice_\w+)` \| (\w+) \|", DOCUMENT.read_text(), re.M)
-    documented = dict(rows)
-    assert len(rows) == len(documented), "a metric has two rows"
-    live = {name + ("_total" if family.type == "counter" else ""): family.type
-            for name, family in running.metrics(is_openmetrics=True).families.items()}
-    assert live == documented
+    rows = re.findall(r"^\| `(sluice_\w+)` \| (\w+) \| ([^|]*) \| (.*) \|$", DOCUMENT.read_text(), re.M)
+    live = {family.name + ("_total" if family.type == "counter" else ""):
+            (family.type, family.documentation)
+            for family in running.metrics(is_openmetrics=True).families.values()}
+    assert {name: (kind, text) for name, kind, _, text in rows} == live
+    assert len(rows) == len(live), "a metric has two rows"
 
 
 def test_clear_leaves_the_metrics_alone(lab):
