@@ -12,6 +12,7 @@
 #include <event2/event.h>
 
 #include "checks.h"
+#include "http.h"
 #include "loop.h"
 #include "sl_api_server.h"
 #include "sl_cli.h"
@@ -52,6 +53,7 @@ struct loop {
 	struct sl_control *control;
 	struct sl_api_server *api;
 	struct sl_cli_prompt *prompt;
+	struct sl_http *http;
 	struct sl_drop_watch watch;
 	struct event_base *base;
 	struct event *events[16];
@@ -287,16 +289,31 @@ control_socket(const struct loop *loop)
 }
 
 static int
+listen_for_http(struct loop *loop, char *error, size_t error_len)
+{
+	struct sl_config_http config = sl_control_config(loop->control)->http;
+
+	if (loop->options->has_http) {
+		config.is_enabled = !loop->options->is_http_off;
+		config.address = loop->options->http_address;
+		config.port = loop->options->http_port;
+	}
+	return http_listen(loop->control, loop->base, &config, &loop->http, error, error_len);
+}
+
+static int
 listen_for_clients(struct loop *loop, char *error, size_t error_len)
 {
 	struct sl_config_control config = sl_control_config(loop->control)->control;
 	const char *path = control_socket(loop);
+	int rc = 0;
 
-	if (path == NULL)
-		return 0;
-	config.socket = (char *)(uintptr_t)path;
-	return sl_api_server_create(
-		loop->control, loop->base, &config, &loop->api, error, error_len);
+	if (path != NULL) {
+		config.socket = (char *)(uintptr_t)path;
+		rc = sl_api_server_create(
+			loop->control, loop->base, &config, &loop->api, error, error_len);
+	}
+	return rc != 0 ? rc : listen_for_http(loop, error, error_len);
 }
 
 static int
@@ -383,6 +400,7 @@ static void
 destroy(struct loop *loop)
 {
 	sl_telemetry_close();
+	sl_http_destroy(loop->http);
 	sl_api_server_destroy(loop->api);
 	for (unsigned int i = 0; i < loop->nb_events; i++)
 		event_free(loop->events[i]);

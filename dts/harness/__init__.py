@@ -8,6 +8,7 @@ from .config import (ADDRESS, ADDRESS6, backend, destination, kitchen6, make_con
                      table, table6)
 from .control import ControlClient, ControlError, control_pb2
 from .gen import MemifLab, Report, VethLab, sink_backend
+from .http import HttpClient, Metrics, Relay, listen_args
 from .lab import (APPLIANCE_MAC, PEER_MAC, SENDER, SENDER6, Lab, appliance_mac, frame, frame6,
                   is_udp_from_appliance, peer_mac)
 from .netns import Namespace, connect, remove_leftovers

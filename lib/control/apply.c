@@ -117,6 +117,7 @@ swap(struct sl_control *c, struct sl_config *config, struct marks *marks)
 
 	marks_replace(&c->marks, marks);
 	c->config = config;
+	c->nb_applied++;
 	sl_config_free(before);
 	if (c->params.applied != NULL)
 		c->params.applied(c->params.arg);
@@ -170,9 +171,9 @@ sl_control_apply(struct sl_control *c, struct sl_config *config, bool check_only
 	return rc;
 }
 
-int
-control_load(struct sl_control *c, const char *path, bool check_only, struct changes *changes,
-	char *error, size_t error_len)
+static int
+load(struct sl_control *c, const char *path, bool check_only, struct changes *changes, char *error,
+	size_t error_len)
 {
 	struct sl_config *config;
 	int rc;
@@ -189,6 +190,17 @@ control_load(struct sl_control *c, const char *path, bool check_only, struct cha
 	rc = control_apply(c, config, check_only, changes, error, error_len);
 	if (rc != 0)
 		sl_config_free(config);
+	return rc;
+}
+
+int
+control_load(struct sl_control *c, const char *path, bool check_only, struct changes *changes,
+	char *error, size_t error_len)
+{
+	int rc = load(c, path, check_only, changes, error, error_len);
+
+	if (rc != 0 && !check_only)
+		c->nb_refused++;
 	return rc;
 }
 

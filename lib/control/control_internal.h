@@ -27,6 +27,8 @@ struct sl_control {
 	struct sl_config *config;
 	struct marks *marks;
 	uint64_t started_ms;
+	uint64_t nb_applied; /* Configurations taken over since, */
+	uint64_t nb_refused; /* and files that were not. */
 
 	/* Stopping: while the path drains. */
 	struct event *drain_timer;
@@ -89,6 +91,7 @@ typedef json_t *(*view_t)(struct sl_control *control, struct view_call *call);
 
 json_t *view_version(struct sl_control *control, struct view_call *call);
 json_t *view_views(struct sl_control *control, struct view_call *call);
+json_t *view_live(struct sl_control *control, struct view_call *call);
 json_t *view_stats(struct sl_control *control, struct view_call *call);
 json_t *view_classes(struct sl_control *control, struct view_call *call);
 json_t *view_drops(struct sl_control *control, struct view_call *call);
