@@ -112,6 +112,7 @@ on_poll(evutil_socket_t fd, short what, void *arg)
 	/* A path that drains or stands hears no answers: nobody is asked, and nobody given up. */
 	if (sl_control_is_running(loop->control))
 		sl_neighbours_poll(loop->neighbours, now_ms());
+	checks_poll(&loop->checks_context, loop->checks);
 }
 
 static void
@@ -360,6 +361,8 @@ create_checks(struct loop *loop, char *error, size_t error_len)
 	rc = checks_start(loop->base, loop->config, &loop->checks_context, &loop->checks);
 	if (rc != 0)
 		snprintf(error, error_len, "no memory for the health checks");
+	else
+		sl_neighbours_set_echo(loop->neighbours, checks_echo_reply, loop->checks);
 	return rc;
 }
 

@@ -25,6 +25,7 @@ static const char *const frame_hints[SL_FRAME_DROPS] = {
 	[SL_FRAME_DROP_too_many_messages] = "at most 256 messages fit a datagram",
 	[SL_FRAME_DROP_scattered] = "frames are larger than the port's `mtu`",
 	[SL_FRAME_DROP_punt_ring_full] = "a flood of ARP or ICMP",
+	[SL_FRAME_DROP_probe_ring_full] = "a flood of probes",
 };
 
 static const char *const message_hints[SL_MESSAGE_DROPS] = {
@@ -37,6 +38,8 @@ static const char *const message_hints[SL_MESSAGE_DROPS] = {
 	[SL_MESSAGE_DROP_pushed_out] =
 		"a destination gets more than its backends and limits let out",
 	[SL_MESSAGE_DROP_max_wait] = "they waited longer than `max_wait_ms` of their class",
+	[SL_MESSAGE_DROP_destination_removed] =
+		"a removed destination did not get rid of them within drain_timeout_ms",
 	[SL_MESSAGE_DROP_too_big] = "they do not fit `mtu` of the backend's port",
 };
 

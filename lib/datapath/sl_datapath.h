@@ -290,6 +290,15 @@ struct sl_lcore_stats {
 	uint64_t queued;
 };
 
+/** How busy the path is; cheap, and each figure correct by itself. */
+struct sl_datapath_load {
+	uint64_t queued;
+	uint64_t delivered;	 /**< Since the path was created. */
+	uint64_t latency_sum_ns; /**< Of those delivered. */
+};
+
+void sl_datapath_get_load(struct sl_datapath *datapath, struct sl_datapath_load *load);
+
 /** @return their number, at most @p max; of lcores that do not answer only what is live */
 uint32_t
 sl_datapath_get_lcores(struct sl_datapath *datapath, struct sl_lcore_stats *stats, uint32_t max);
