@@ -16,6 +16,7 @@ import time
 
 import yaml
 
+from .control import ControlClient
 from .netns import child_options
 from .wire import ROOT
 
@@ -23,6 +24,8 @@ BUILD = pathlib.Path(os.environ.get("SLUICE_BUILD", ROOT / "build")).resolve()
 SLUICE = BUILD / "app" / "sluice" / "sluice"
 
 _counter = itertools.count()
+
+YAML_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 # What ran in the current test, for the report when it fails.
 history = []
@@ -106,19 +109,21 @@ class Appliance:
     """
 
     def __init__(self, config, vdevs=(), namespace=None, nb_lcores=1, memory=NO_HUGE_PAGES, eal=(),
-                 args=(), file_prefix=None, stats_interval=0.1):
+                 args=(), file_prefix=None, stats_interval=0.1, telemetry=("--no-telemetry",)):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="sluice-"))
         self.file_prefix = file_prefix or f"sluice-{os.getpid()}-{next(_counter)}"
         self.config_file = self.dir / "sluice.yaml"
         self.stats_file = self.dir / "stats.json"
+        self.control_socket = self.dir / "control.sock"
         self._stderr_file = self.dir / "stderr"
         text = config if isinstance(config, str) else yaml.safe_dump(config, sort_keys=False)
         self.config_file.write_text(text)
         self.argv = [str(SLUICE), f"--lcores={eal_lcores(nb_lcores)}", *memory, "--no-pci",
-                     "--no-telemetry", f"--file-prefix={self.file_prefix}",
+                     *telemetry, f"--file-prefix={self.file_prefix}",
                      *[f"--vdev={v}" for v in vdevs], *eal, "--",
                      "--config", str(self.config_file), "--stats-file", str(self.stats_file),
-                     "--stats-interval", str(stats_interval), *args]
+                     "--stats-interval", str(stats_interval),
+                     "--control-socket", str(self.control_socket), "--http", "none", *args]
         if namespace is not None:
             self.argv = namespace.exec_args(*self.argv)
         self.process = None
@@ -179,6 +184,10 @@ class Appliance:
     def wait_ready(self):
         self.wait_said("ready")
 
+    def control(self, **kwargs):
+        """A client of its control API."""
+        return ControlClient(self.control_socket, **kwargs)
+
     def stats(self):
         """The newest statistics; waits for the first."""
         deadline = time.monotonic() + 10
@@ -204,6 +213,24 @@ class Appliance:
     def send_signal(self, number):
         """Signal the appliance itself (`ip netns exec` has become it by exec)."""
         self.process.send_signal(number)
+
+    def reload(self, config, timeout=20.0):
+        """Give it another configuration by SIGHUP. Returns what it said to that."""
+        said = len(self._reload_lines())
+        # All at once: it may not read half a file.
+        new = self.config_file.with_suffix(".new")
+        new.write_text(yaml.dump(config, Dumper=YAML_DUMPER, sort_keys=False))
+        new.rename(self.config_file)
+        self.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + timeout
+        while len(lines := self._reload_lines()) == said:
+            assert self.process.poll() is None, f"the appliance is gone:\n{self.stderr}"
+            assert time.monotonic() < deadline, f"no reload in {timeout} s:\n{self.stderr}"
+            time.sleep(0.001)
+        return lines[-1]
+
+    def _reload_lines(self):
+        return [line for line in self.stderr.splitlines() if "reload" in line]
 
     def wait_exit(self, timeout=15.0):
         """Wait for the end. Returns the exit code."""
