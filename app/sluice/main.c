@@ -227,8 +227,10 @@ main(int argc, char **argv)
 		printf("sluice %s (%s)\n", SLUICE_VERSION, rte_version());
 		return EXIT_SUCCESS;
 	}
-	if (options.config_reference)
+	if (options.config_reference) {
+		free(eal_argv);
 		return sl_config_write_reference(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	}
 	rc = sl_config_load(options.config, &config, error, sizeof(error));
 	if (rc != 0) {
 		sl_log(SL_LOG_config, SL_LEVEL_ERROR, "%s", error);
