@@ -14,10 +14,10 @@
 #include "sl_datapath.h"
 
 /*
- * Run until a signal has ended it and the path has drained. SIGHUP puts another configuration in the
- * place of `config`. Returns 0 or -errno, already logged.
+ * Run until a signal has ended it and the path has drained. SIGHUP puts another configuration in
+ * the place of `config`. Returns 0 or -errno, already logged.
  */
-int loop_run(
-	const struct options *options, struct sl_config **config, struct sl_datapath *datapath);
+int
+loop_run(const struct options *options, struct sl_config **config, struct sl_datapath *datapath);
 
 #endif /* LOOP_H */

@@ -32,7 +32,7 @@ struct sl_neighbours {
 	struct sl_datapath_next_hop *hops; /* A copy: the datapath's own change. */
 	struct sl_neigh *neighs;	   /* One a next hop. */
 	uint32_t *by_ip;		   /* Numbers in use, sorted by address and port. */
-	uint64_t conflict_ms;	 /* When a conflict was reported last. */
+	uint64_t conflict_ms;		   /* When a conflict was reported last. */
 };
 
 static int

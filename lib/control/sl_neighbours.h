@@ -35,8 +35,8 @@ sl_neighbours_create(const struct sl_config *config, struct sl_datapath *datapat
 	sl_neighbours_notify_t notify, void *notify_arg, uint64_t now_ms);
 
 /**
- * Follow sl_datapath_apply(): next hops that are new are resolved, those that are gone forgotten, and
- * what is known of the others stays.
+ * Follow sl_datapath_apply(): next hops that are new are resolved, those that are gone forgotten,
+ * and what is known of the others stays.
  * @param config  takes the place of the one before
  * @return 0; -ENOMEM: call it again, and sl_neighbours_poll() not before that
  */

@@ -371,10 +371,10 @@ int dp_ports_start(struct sl_datapath *dp, char *error, size_t error_len);
 void dp_ports_stop(struct sl_datapath *dp);
 int dp_pool_create(struct sl_datapath *dp, char *error, size_t error_len);
 int dp_lcores_create(struct sl_datapath *dp, char *error, size_t error_len);
-int dp_tables_create(struct sl_datapath *dp, const struct sl_config *config, char *error,
-	size_t error_len);
-int dp_control_create(struct sl_datapath *dp, const struct sl_config *config, char *error,
-	size_t error_len);
+int dp_tables_create(
+	struct sl_datapath *dp, const struct sl_config *config, char *error, size_t error_len);
+int dp_control_create(
+	struct sl_datapath *dp, const struct sl_config *config, char *error, size_t error_len);
 int dp_graphs_create(struct sl_datapath *dp, char *error, size_t error_len);
 int dp_cluster_create(struct sl_datapath *dp, char *error, size_t error_len);
 int dp_trace_create(struct sl_datapath *dp, char *error, size_t error_len);

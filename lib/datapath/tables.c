@@ -29,8 +29,7 @@ check_room(const char *key, uint64_t limit, uint64_t needed, char *error, size_t
 }
 
 static int
-size_tables(
-	struct sl_datapath *dp, const struct sl_config *config, char *error, size_t error_len)
+size_tables(struct sl_datapath *dp, const struct sl_config *config, char *error, size_t error_len)
 {
 	uint64_t shards = 0, backends = 0;
 	int rc;
