@@ -37,7 +37,7 @@ sl_datapath_get_port(struct sl_datapath *dp, uint32_t port_index, struct sl_port
 
 	memset(info, 0, sizeof(*info));
 	info->port_id = port->port_id;
-	info->mac = port->mac;
+	info->mac = port->station.mac;
 	info->mtu = port->mtu;
 	info->socket_id = rte_eth_dev_socket_id(port->port_id);
 	if (rte_eth_dev_info_get(port->port_id, &dev) == 0)
@@ -48,6 +48,7 @@ sl_datapath_get_port(struct sl_datapath *dp, uint32_t port_index, struct sl_port
 		info->speed_mbps = link.link_speed;
 		info->is_full_duplex = link.link_duplex == RTE_ETH_LINK_FULL_DUPLEX;
 	}
+	info->link_changes = port->link_changes;
 	get_queues(port, info);
 }
 

@@ -76,7 +76,21 @@ void sl_datapath_destroy(struct sl_datapath *datapath);
 int sl_datapath_apply(struct sl_datapath *datapath, const struct sl_config *config, char *error,
 	size_t error_len);
 
-/** Housekeeping: frees what lcores have let go of, follows the links. Call every 10 ms or so. */
+/** The link of a port has gone or come. */
+typedef void (*sl_datapath_link_t)(void *arg, uint32_t port_index, bool is_up);
+
+/**
+ * Follow the links: tells every change, a tenth of a second after it at the latest when called
+ * often enough. Backends on a port that is down are not chosen. How a link is when the path starts
+ * is no change: sl_datapath_is_port_up().
+ */
+void sl_datapath_poll_links(
+	struct sl_datapath *datapath, uint64_t now_ms, sl_datapath_link_t callback, void *arg);
+
+/** Was the link there when it was looked at last? */
+bool sl_datapath_is_port_up(const struct sl_datapath *datapath, uint32_t port_index);
+
+/** Housekeeping: frees what lcores have let go of. Call every 10 ms or so. */
 void sl_datapath_poll(struct sl_datapath *datapath, uint64_t now_ms);
 
 /** A full share: a backend takes all its weight is for. */
