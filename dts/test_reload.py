@@ -69,7 +69,7 @@ def test_who_stays_loses_and_reorders_nothing(layout, partitions):
                                    "--duplicates", "1%", "--seed", 7) as run:
                 sluice.wait_for(lambda stats: stats["delivered"] > 0)
                 for _ in range(RELOADS):
-                    assert "reloaded" in sluice.reload(config())
+                    assert "taken over" in sluice.reload(config())
                     sluice.stats()
             print(run.report.said)
             assert run.report.is_clean, run.report.said
@@ -91,7 +91,7 @@ def test_who_goes_delivers_what_it_has():
                                "--drain-ms", 1000, "--seed", 1, ends_itself=True) as run:
             stats = sluice.wait_for(received=3000)
             assert stats["queued"] > 500
-            assert "reloaded" in sluice.reload(cables.config(fast, **timeout))
+            assert "taken over" in sluice.reload(cables.config(fast, **timeout))
         assert run.report.is_clean, run.report.said
         stats = sluice.wait_for(delivered=3000, queued=0, dropped={})
         assert list(stats["by_destination"]) == ["table1"]
@@ -110,13 +110,13 @@ def test_who_goes_has_only_so_long():
         to_slow = report["by_destination"]["table2"]["sent"]
         left = sluice.wait_for(received=1000, delivered=report["delivered"])["queued"]
         assert to_slow - 3 <= left < to_slow
-        assert "reloaded" in sluice.reload(cables.config(fast, drain_timeout_ms=300))
+        assert "taken over" in sluice.reload(cables.config(fast, drain_timeout_ms=300))
         stats = sluice.wait_for(queued=0)
         assert set(stats.dropped) == {"destination_removed"}
         assert left - 1 <= stats["dropped"]["destination_removed"] <= left
         # Its place is free for another, which begins at nothing.
         other = destination("table3", sink_backend(3))
-        assert "reloaded" in sluice.reload(cables.config(fast, other))
+        assert "taken over" in sluice.reload(cables.config(fast, other))
         assert cables.generate("--count", 100, "--destinations", 1, "--destination-first", 3,
                                "--seed", 4).is_clean
         sluice.wait_for(lambda s: s["by_destination"]["table3"] ==
@@ -132,9 +132,9 @@ def test_who_comes_back_keeps_the_order():
                                "--allow-loss", "--drain-ms", 500, "--seed", 5) as run:
             for _ in range(10):
                 sluice.wait_for(lambda stats: stats["queued"] > 200)
-                assert "reloaded" in sluice.reload(cables.config(fast))
-                assert "reloaded" in sluice.reload(cables.config(fast, faster))
-                assert "reloaded" in sluice.reload(cables.config(fast, slow))
+                assert "taken over" in sluice.reload(cables.config(fast))
+                assert "taken over" in sluice.reload(cables.config(fast, faster))
+                assert "taken over" in sluice.reload(cables.config(fast, slow))
         assert run.report.is_clean, run.report.said
         stats = sluice.wait_for(queued=0)
         assert set(stats.dropped) <= {"no_destination"}
@@ -147,7 +147,7 @@ def test_a_backend_that_goes_gets_nothing_more():
 
     with MemifLab() as cables, cables.appliance(config(cables, 1, 2)) as sluice:
         assert cables.generate("--count", 1000, "--destinations", 1, "--seed", 1).is_clean
-        assert "reloaded" in sluice.reload(config(cables, 2, 3))
+        assert "taken over" in sluice.reload(config(cables, 2, 3))
         # What goes to 1 now counts as other frames there, and as lost.
         report = cables.generate("--count", 1000, "--destinations", 1, "--seed", 2, "--sink-net",
                                  "198.19.1.2/31")
@@ -172,8 +172,8 @@ def test_without_room_nothing_changes(what, config):
         # All that was taken in vain has been given back: as much as fits, fits, again and again.
         fits = [destination(f"other{n}", sink_backend(n)) for n in range(19)]
         for _ in range(3):
-            assert "reloaded" in sluice.reload(cables.config(table, *fits, limits=limits))
-            assert "reloaded" in sluice.reload(cables.config(table, limits=limits))
+            assert "taken over" in sluice.reload(cables.config(table, *fits, limits=limits))
+            assert "taken over" in sluice.reload(cables.config(table, limits=limits))
             time.sleep(0.1)
         sluice.wait_for(delivered=300, queued=0, dropped={})
 
@@ -188,13 +188,13 @@ def test_rules_and_classes_change():
         classes[1]["max_wait_ms"] = 50
         rules = [{"source": "server1", "class": 1}]
         table["default_class"] = 3
-        assert "reloaded" in sluice.reload(cables.config(table, classes=classes, rules=rules))
+        assert "taken over" in sluice.reload(cables.config(table, classes=classes, rules=rules))
         assert cables.generate("--count", 100, "--destinations", 1, "--classes", "3",
                                "--sources", 1, "--seed", 2).is_clean
         stats = sluice.wait_for(delivered=200)
         assert [stats["by_class"][c]["delivered"] for c in "13"] == [100, 100]
         # Nobody to send to: what waits for longer than its class may goes.
-        assert "reloaded" in sluice.reload(
+        assert "taken over" in sluice.reload(
             cables.config(destination("table1"), classes=classes))
         cables.generate("--count", 100, "--destinations", 1, "--classes", "3", "--sources", 1,
                         "--source-first", 2, "--allow-loss", "--drain-ms", 100, "--seed", 3)
