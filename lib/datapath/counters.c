@@ -232,8 +232,7 @@ sl_datapath_get_backend_stats(struct sl_datapath *dp, uint32_t destination, uint
 	const struct dp_named_backend *b = &dp_destination_at(dp, destination)->backends[backend];
 
 	stats->delivered = b->carried + dp_backend_delivered(dp, b->slot);
-	stats->share =
-		atomic_load_explicit(&dp->backends[b->slot].share, memory_order_relaxed);
+	stats->share = atomic_load_explicit(&dp->backends[b->slot].share, memory_order_relaxed);
 }
 
 void
