@@ -10,8 +10,8 @@ SL_BUILD=${SLUICE_BUILD:-$SL_ROOT/build}
 SL_PYTHON=/usr/bin/python3 # Debian's, which sees Debian's packages
 
 SL_BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config libdpdk-dev libprotobuf-c-dev
-	protobuf-c-compiler libcyaml-dev libyaml-dev libevent-dev libjansson-dev libxxhash-dev
-	libcmocka-dev)
+	protobuf-c-compiler libcyaml-dev libyaml-dev libevent-dev libjansson-dev
+	libcurl4-openssl-dev libxxhash-dev libcmocka-dev)
 SL_RUN_PACKAGES=(procps iproute2 ethtool iputils-ping protobuf-compiler python3 python3-protobuf
 	python3-yaml python3-scapy)
 SL_TEST_PACKAGES=(python3-pytest)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <event2/event.h>
+#include <rte_cycles.h>
 
 #include "loop.h"
 #include "sl_drop_watch.h"
@@ -20,6 +21,9 @@
 /* ARP and ICMP wait no longer than this for the control thread. */
 #define POLL_MS 1
 
+/* How often the path is looked after. */
+#define HOUSEKEEPING_MS 10
+
 /* How often a drop that goes on is worth a line. */
 #define WATCH_S 10
 
@@ -28,12 +32,12 @@
 
 struct loop {
 	const struct options *options;
-	const struct sl_config *config;
+	struct sl_config *config;
 	struct sl_datapath *datapath;
 	struct sl_neighbours *neighbours;
 	struct sl_drop_watch watch;
 	struct event_base *base;
-	struct event *events[8];
+	struct event *events[16];
 	unsigned int nb_events;
 	bool is_draining;
 	bool stats_failed;
@@ -91,6 +95,51 @@ on_poll(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+on_housekeeping(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *loop = arg;
+
+	RTE_SET_USED(fd);
+	RTE_SET_USED(what);
+	sl_datapath_poll(loop->datapath, now_ms());
+}
+
+static void
+on_reload(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *loop = arg;
+	struct sl_config *config;
+	char error[512] = "";
+	uint64_t begin;
+
+	RTE_SET_USED(fd);
+	RTE_SET_USED(what);
+	if (sl_config_load(loop->options->config, &config, error, sizeof(error)) != 0) {
+		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "reload: %s", error);
+		return;
+	}
+	begin = rte_rdtsc();
+	if (sl_datapath_apply(loop->datapath, config, error, sizeof(error)) != 0) {
+		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "reload: %s", error);
+		sl_config_free(config);
+		return;
+	}
+	begin = rte_rdtsc() - begin;
+	for (uint32_t d = 0; d < config->nb_destinations; d++) {
+		for (uint32_t b = 0; b < config->destinations[d].nb_backends; b++)
+			sl_datapath_set_share(loop->datapath, d, b, SL_DATAPATH_SHARE_ONE);
+	}
+	if (sl_neighbours_update(loop->neighbours, config, now_ms()) != 0) {
+		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "reload: no memory for neighbours");
+		exit(EXIT_FAILURE);
+	}
+	sl_config_free(loop->config);
+	loop->config = config;
+	sl_log(SL_LOG_main, SL_LEVEL_NOTIFY, "reloaded: %u destinations, applied in %" PRIu64 " us",
+		config->nb_destinations, begin / (rte_get_tsc_hz() / 1000000));
+}
+
+static void
 on_stats(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop *loop = arg;
@@ -113,7 +162,7 @@ on_watch(evutil_socket_t fd, short what, void *arg)
 
 	RTE_SET_USED(fd);
 	RTE_SET_USED(what);
-	sl_drop_watch_poll(&loop->watch, loop->datapath, log_drops, NULL);
+	sl_drop_watch_poll(&loop->watch, loop->config, loop->datapath, log_drops, NULL);
 }
 
 static void
@@ -184,6 +233,10 @@ add_events(struct loop *loop)
 	if (rc == 0)
 		rc = add_event(loop, evsignal_new(loop->base, SIGINT, on_signal, loop), NULL);
 	if (rc == 0)
+		rc = add_event(loop, evsignal_new(loop->base, SIGHUP, on_reload, loop), NULL);
+	if (rc == 0)
+		rc = add_timer(loop, on_housekeeping, HOUSEKEEPING_MS / 1e3);
+	if (rc == 0)
 		rc = add_timer(loop, on_poll, POLL_MS / 1e3);
 	if (rc == 0)
 		rc = add_timer(loop, on_drain, DRAIN_POLL_MS / 1e3);
@@ -238,12 +291,12 @@ run(struct loop *loop)
 }
 
 int
-loop_run(
-	const struct options *options, const struct sl_config *config, struct sl_datapath *datapath)
+loop_run(const struct options *options, struct sl_config **config, struct sl_datapath *datapath)
 {
-	struct loop loop = {.options = options, .config = config, .datapath = datapath};
+	struct loop loop = {.options = options, .config = *config, .datapath = datapath};
 	int rc = run(&loop);
 
+	*config = loop.config;
 	for (unsigned int i = 0; i < loop.nb_events; i++)
 		event_free(loop.events[i]);
 	sl_neighbours_destroy(loop.neighbours);

@@ -13,8 +13,11 @@
 #include "sl_config.h"
 #include "sl_datapath.h"
 
-/* Run until a signal has ended it and the path has drained. Returns 0 or -errno, already logged. */
-int loop_run(const struct options *options, const struct sl_config *config,
-	struct sl_datapath *datapath);
+/*
+ * Run until a signal has ended it and the path has drained. SIGHUP puts another configuration in the
+ * place of `config`. Returns 0 or -errno, already logged.
+ */
+int loop_run(
+	const struct options *options, struct sl_config **config, struct sl_datapath *datapath);
 
 #endif /* LOOP_H */

@@ -149,7 +149,7 @@ init_eal(int argc, char **argv)
 }
 
 static int
-run(const struct options *options, const struct sl_config *config, char **argv)
+run(const struct options *options, struct sl_config **config, char **argv)
 {
 	struct sl_datapath *datapath;
 	char error[512] = "";
@@ -158,7 +158,7 @@ run(const struct options *options, const struct sl_config *config, char **argv)
 	rc = init_eal(options->nb_eal_args, argv);
 	if (rc != 0)
 		return rc;
-	rc = sl_datapath_create(config, &datapath, error, sizeof(error));
+	rc = sl_datapath_create(*config, &datapath, error, sizeof(error));
 	if (rc == 0) {
 		for (unsigned int i = 0; sl_datapath_notice(datapath, i) != NULL; i++)
 			sl_log(SL_LOG_datapath, SL_LEVEL_WARN, "%s",
@@ -214,6 +214,8 @@ main(int argc, char **argv)
 		printf("sluice %s (%s)\n", SLUICE_VERSION, rte_version());
 		return EXIT_SUCCESS;
 	}
+	if (options.config_reference)
+		return sl_config_write_reference(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 	rc = sl_config_load(options.config, &config, error, sizeof(error));
 	if (rc != 0) {
 		sl_log(SL_LOG_config, SL_LEVEL_ERROR, "%s", error);
@@ -225,7 +227,7 @@ main(int argc, char **argv)
 			config->nb_rules);
 		rc = 0;
 	} else {
-		rc = run(&options, config, eal_argv);
+		rc = run(&options, &config, eal_argv);
 	}
 	sl_config_free(config);
 	free(eal_argv);

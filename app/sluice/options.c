@@ -12,11 +12,20 @@
 #define INTERVAL_MIN_S 0.05
 #define INTERVAL_MAX_S 3600.0
 
-enum { OPT_CONFIG = 256, OPT_CHECK, OPT_STATS_FILE, OPT_STATS_INTERVAL, OPT_VERSION, OPT_HELP };
+enum {
+	OPT_CONFIG = 256,
+	OPT_CHECK,
+	OPT_REFERENCE,
+	OPT_STATS_FILE,
+	OPT_STATS_INTERVAL,
+	OPT_VERSION,
+	OPT_HELP
+};
 
 static const struct option long_options[] = {
 	{"config", required_argument, NULL, OPT_CONFIG},
 	{"check-config", no_argument, NULL, OPT_CHECK},
+	{"config-reference", no_argument, NULL, OPT_REFERENCE},
 	{"stats-file", required_argument, NULL, OPT_STATS_FILE},
 	{"stats-interval", required_argument, NULL, OPT_STATS_INTERVAL},
 	{"version", no_argument, NULL, OPT_VERSION},
@@ -34,6 +43,7 @@ options_usage(void)
 	       "\n"
 	       "  --config FILE             the configuration (docs/configuration.md)\n"
 	       "  --check-config            check it and exit; needs no EAL arguments\n"
+	       "  --config-reference        print all its keys as Markdown and exit\n"
 	       "  --stats-file FILE         rewrite FILE with the statistics, as JSON\n"
 	       "  --stats-interval SECONDS  how often (default 1)\n"
 	       "  --version                 print the version and exit\n"
@@ -69,6 +79,9 @@ parse_one(int opt, char *arg, struct options *options)
 		return 0;
 	case OPT_CHECK:
 		options->check_config = true;
+		return 0;
+	case OPT_REFERENCE:
+		options->config_reference = true;
 		return 0;
 	case OPT_STATS_FILE:
 		options->stats_file = arg;
@@ -122,7 +135,8 @@ options_parse(int argc, char **argv, struct options *options)
 			argv[optind]);
 		return -1;
 	}
-	if (options->config == NULL && !options->version && !options->help) {
+	if (options->config == NULL && !options->config_reference && !options->version &&
+		!options->help) {
 		fprintf(stderr,
 			"sluice: no configuration: give one with --config FILE (there are examples "
 			"in examples/)\n");

@@ -16,6 +16,7 @@ struct options {
 	const char *stats_file; /* NULL: none. */
 	double stats_interval_s;
 	bool check_config;
+	bool config_reference;
 	bool version;
 	bool help;
 	int nb_eal_args; /* argv[0 .. nb_eal_args) are EAL's, the program's name included. */

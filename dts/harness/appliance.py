@@ -24,6 +24,8 @@ SLUICE = BUILD / "app" / "sluice" / "sluice"
 
 _counter = itertools.count()
 
+YAML_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
 # What ran in the current test, for the report when it fails.
 history = []
 
@@ -204,6 +206,24 @@ class Appliance:
     def send_signal(self, number):
         """Signal the appliance itself (`ip netns exec` has become it by exec)."""
         self.process.send_signal(number)
+
+    def reload(self, config, timeout=20.0):
+        """Give it another configuration by SIGHUP. Returns what it said to that."""
+        said = len(self._reload_lines())
+        # All at once: it may not read half a file.
+        new = self.config_file.with_suffix(".new")
+        new.write_text(yaml.dump(config, Dumper=YAML_DUMPER, sort_keys=False))
+        new.rename(self.config_file)
+        self.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + timeout
+        while len(lines := self._reload_lines()) == said:
+            assert self.process.poll() is None, f"the appliance is gone:\n{self.stderr}"
+            assert time.monotonic() < deadline, f"no reload in {timeout} s:\n{self.stderr}"
+            time.sleep(0.001)
+        return lines[-1]
+
+    def _reload_lines(self):
+        return [line for line in self.stderr.splitlines() if "reload" in line]
 
     def wait_exit(self, timeout=15.0):
         """Wait for the end. Returns the exit code."""

@@ -8,8 +8,10 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
+import types
 
 from . import config as conf
 from .appliance import BUILD, NO_HUGE_PAGES, Appliance, eal_lcores
@@ -62,6 +64,13 @@ class Cables:
 
     def generate(self, *args, timeout=120):
         """Run sluice-gen to its end. Returns its report."""
+        with self.generating(*args, timeout=timeout, ends_itself=True) as run:
+            pass
+        return run.report
+
+    @contextlib.contextmanager
+    def generating(self, *args, timeout=120, ends_itself=False):
+        """sluice-gen runs beside the block, and stops sending at its end; .report is there then."""
         report = self.dir / f"report{next(_counter)}.json"
         prefix = f"sluice-gen-{os.getpid()}-{next(_counter)}"
         argv = [SLUICE_GEN, f"--lcores={eal_lcores(0)}", *NO_HUGE_PAGES, "--no-pci",
@@ -70,12 +79,23 @@ class Cables:
                 "--tx", f"{self.driver}0", "--rx", f"{self.driver}1", "--json", report, *args]
         if self.outside is not None:
             argv = self.outside.exec_args(*argv)
-        done = subprocess.run([str(a) for a in argv], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=timeout, **child_options())
-        shutil.rmtree(f"/var/run/dpdk/{prefix}", ignore_errors=True)
-        said = done.stdout + done.stderr
-        assert done.returncode in (0, 2), f"sluice-gen exited with {done.returncode}:\n{said}"
-        return Report(json.loads(report.read_text()), done.returncode == 0, said)
+        process = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                   **child_options())
+        try:
+            run = types.SimpleNamespace(process=process)
+            yield run
+            if not ends_itself:
+                process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=timeout)
+            assert process.returncode in (0, 2), \
+                f"sluice-gen exited with {process.returncode}:\n{said}"
+            run.report = Report(json.loads(report.read_text()), process.returncode == 0, said)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            shutil.rmtree(f"/var/run/dpdk/{prefix}", ignore_errors=True)
 
 
 class MemifLab(Cables):

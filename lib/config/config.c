@@ -27,9 +27,9 @@ struct sl_config_chunk {
 };
 
 void *
-sl_config_alloc(struct sl_config_reader *reader, size_t size)
+sl_config_arena_alloc(struct sl_config_arena *arena, size_t size)
 {
-	struct sl_config_chunk *chunk = reader->storage->chunks;
+	struct sl_config_chunk *chunk = arena->chunks;
 	size_t chunk_size = CHUNK_SIZE;
 	void *p;
 
@@ -41,12 +41,49 @@ sl_config_alloc(struct sl_config_reader *reader, size_t size)
 		if (chunk == NULL)
 			return NULL;
 		chunk->size = chunk_size;
-		chunk->next = reader->storage->chunks;
-		reader->storage->chunks = chunk;
+		chunk->next = arena->chunks;
+		arena->chunks = chunk;
 	}
 	p = chunk->data + chunk->used;
 	chunk->used += size;
 	return p;
+}
+
+static void
+free_chunks(struct sl_config_chunk *chunk)
+{
+	struct sl_config_chunk *next;
+
+	for (; chunk != NULL; chunk = next) {
+		next = chunk->next;
+		free(chunk);
+	}
+}
+
+void
+sl_config_arena_reset(struct sl_config_arena *arena)
+{
+	struct sl_config_chunk *chunk = arena->chunks;
+
+	if (chunk == NULL)
+		return;
+	free_chunks(chunk->next);
+	chunk->next = NULL;
+	memset(chunk->data, 0, chunk->used);
+	chunk->used = 0;
+}
+
+void
+sl_config_arena_free(struct sl_config_arena *arena)
+{
+	free_chunks(arena->chunks);
+	arena->chunks = NULL;
+}
+
+void *
+sl_config_alloc(struct sl_config_reader *reader, size_t size)
+{
+	return sl_config_arena_alloc(&reader->storage->arena, size);
 }
 
 int
@@ -75,11 +112,13 @@ int
 sl_config_vfail(struct sl_config_reader *reader, unsigned int line, const char *key,
 	const char *format, va_list args)
 {
-	size_t len;
+	size_t len = 0;
 
 	if (reader->error_len == 0)
 		return -EINVAL;
-	if (line > 0)
+	if (reader->is_edit)
+		reader->error[0] = '\0';
+	else if (line > 0)
 		len = (size_t)snprintf(
 			reader->error, reader->error_len, "%s:%u: ", reader->path, line);
 	else
@@ -111,18 +150,20 @@ int
 sl_config_fail(struct sl_config_reader *reader, const struct sl_config_at *at, const char *key,
 	const char *format, ...)
 {
-	char path[256];
+	char path[512];
 	unsigned int line;
 	va_list args;
 
-	if (at == NULL || at->list == NULL)
+	if (reader->is_edit)
+		sl_config_name_place(reader, at, key, path, sizeof(path));
+	else if (at == NULL || at->list == NULL)
 		snprintf(path, sizeof(path), "%s", key);
 	else if (at->sublist == NULL)
 		snprintf(path, sizeof(path), "%s[%" PRIu32 "].%s", at->list, at->i, key);
 	else
 		snprintf(path, sizeof(path), "%s[%" PRIu32 "].%s[%" PRIu32 "].%s", at->list, at->i,
 			at->sublist, at->j, key);
-	line = sl_config_locate(reader, path);
+	line = reader->is_edit ? 0 : sl_config_locate(reader, path);
 	va_start(args, format);
 	sl_config_vfail(reader, line > 0 ? line : 1, path, format, args);
 	va_end(args);
@@ -132,7 +173,7 @@ sl_config_fail(struct sl_config_reader *reader, const struct sl_config_at *at, c
 int
 sl_config_no_memory(struct sl_config_reader *reader)
 {
-	file_fail(reader, "no memory left to read it; make the file smaller or free memory");
+	file_fail(reader, "no memory left for it; make it smaller or free memory");
 	return -ENOMEM;
 }
 
@@ -181,6 +222,22 @@ read_text(struct sl_config_reader *reader)
 }
 
 int
+sl_config_begin(struct sl_config_reader *reader)
+{
+	if (reader->error_len > 0)
+		reader->error[0] = '\0';
+	reader->config = calloc(1, sizeof(*reader->config));
+	reader->storage = calloc(1, sizeof(*reader->storage));
+	if (reader->config == NULL || reader->storage == NULL) {
+		free(reader->config);
+		free(reader->storage);
+		return sl_config_no_memory(reader);
+	}
+	reader->config->storage = reader->storage;
+	return 0;
+}
+
+int
 sl_config_parse_hashed(const char *path, const char *text, size_t text_len, sl_config_hash_t hash,
 	struct sl_config **config, char *error, size_t error_len)
 {
@@ -195,19 +252,12 @@ sl_config_parse_hashed(const char *path, const char *text, size_t text_len, sl_c
 	int ret;
 
 	*config = NULL;
-	if (error_len > 0)
-		error[0] = '\0';
 	if (text_len > SL_CONFIG_FILE_MAX)
 		return file_fail(&reader, "is larger than %u MiB; make it smaller",
 			SL_CONFIG_FILE_MAX >> 20);
-	reader.config = calloc(1, sizeof(*reader.config));
-	reader.storage = calloc(1, sizeof(*reader.storage));
-	if (reader.config == NULL || reader.storage == NULL) {
-		free(reader.config);
-		free(reader.storage);
-		return sl_config_no_memory(&reader);
-	}
-	reader.config->storage = reader.storage;
+	ret = sl_config_begin(&reader);
+	if (ret < 0)
+		return ret;
 	ret = read_text(&reader);
 	free(reader.unchecked);
 	if (ret < 0) {
@@ -281,15 +331,11 @@ void
 sl_config_free(struct sl_config *config)
 {
 	struct sl_config_storage *storage;
-	struct sl_config_chunk *chunk, *next;
 
 	if (config == NULL)
 		return;
 	storage = config->storage;
-	for (chunk = storage->chunks; chunk != NULL; chunk = next) {
-		next = chunk->next;
-		free(chunk);
-	}
+	sl_config_arena_free(&storage->arena);
 	free(storage);
 	free(config);
 }

@@ -15,6 +15,11 @@
  *   resolve.c, health.c, services.c, destinations.c, names.c
  *              bounds, defaults, and everything that needs two keys to see. They name what they
  *              find by its path; scan.c finds the line of a path, only when there is an error.
+ *
+ * raw.c goes the other way. So an edit is made to the raw structures and resolved as a file is
+ * (edit.c), a file is written from them (write.c), and two of them are compared (diff.c); the last
+ * two go by the schema alone. keys.c has the words for each key, of which reference.c makes the
+ * documentation.
  */
 
 #include <stdarg.h>
@@ -281,23 +286,115 @@ extern const struct sl_config_number sl_config_control_numbers[];
 extern const struct sl_config_number sl_config_http_numbers[];
 extern const struct sl_config_number sl_config_limit_numbers[];
 
+/** A mapping of the file: its keys, and the numbers among them. */
+struct sl_config_section {
+	const char *path; /**< "destinations.backends"; "": the file itself. */
+	const cyaml_schema_field_t *fields;
+	const struct sl_config_number *numbers; /**< NULL: it has none. */
+};
+
+/** In the order of the documentation; ends with a NULL path. */
+extern const struct sl_config_section sl_config_sections[];
+
+/** The section with this path, which has to be there. */
+const struct sl_config_section *sl_config_section_of(const char *path);
+
+/** What is said of a key; one for each key of each section, in their order. */
+struct sl_config_key {
+	const char *path;   /**< "destinations.backends.weight" */
+	const char *type;   /**< NULL: as the schema says. */
+	const char *def;    /**< NULL: as the schema and the numbers say. */
+	const char *bounds; /**< NULL: likewise. */
+	bool needs_restart; /**< The running path cannot take a change over. */
+	const char *about;
+};
+
+/** Ends with a NULL path. */
+extern const struct sl_config_key sl_config_keys[];
+
+/** "destinations.health.rise" is found as "health.rise". @return NULL when there is none */
+const struct sl_config_key *sl_config_find_key(const char *path);
+
 /** How a name becomes a key; a parameter so that a test can make two names collide. */
 typedef uint64_t (*sl_config_hash_t)(const char *name);
 
 struct sl_config_chunk;
 
+/** Memory that is freed at once; all zero: none yet. */
+struct sl_config_arena {
+	struct sl_config_chunk *chunks;
+};
+
+/** Zeroed memory. @return NULL when there is none */
+void *sl_config_arena_alloc(struct sl_config_arena *arena, size_t size);
+
+/** Give up what was allocated, but keep some of the memory for the next. */
+void sl_config_arena_reset(struct sl_config_arena *arena);
+
+void sl_config_arena_free(struct sl_config_arena *arena);
+
 /** What sl_config.storage points to. */
 struct sl_config_storage {
-	struct sl_config_chunk *chunks; /**< All strings and arrays. */
-	struct sl_config_name *names;	/**< Sorted by key, each key once. */
+	struct sl_config_arena arena; /**< All strings and arrays. */
+	struct sl_config_name *names; /**< Sorted by key, each key once. */
 	size_t nb_names;
 };
+
+#define SL_CONFIG_NOT_FOUND UINT32_MAX
+
+/** Names and a number for each, hashed. */
+struct sl_config_index {
+	struct sl_config_slot *slots;
+	uint32_t mask;
+};
+
+/** Room for @p capacity names, at most 2^30. @return 0 or -ENOMEM */
+int sl_config_index_init(
+	struct sl_config_index *index, struct sl_config_arena *arena, uint32_t capacity);
+
+/** Set the number of a name; the name has to outlive the index. */
+void sl_config_index_set(struct sl_config_index *index, const char *name, uint32_t number);
+
+/** @return the number, or SL_CONFIG_NOT_FOUND */
+uint32_t sl_config_index_get(const struct sl_config_index *index, const char *name);
+
+/** What an edit or a difference is made from: a configuration as its file would be. */
+struct sl_config_maker {
+	const struct sl_config *config;
+	struct sl_config_arena *arena;
+	bool is_full; /**< Defaults too; else only what differs from them. */
+	bool is_out_of_memory;
+};
+
+/**
+ * The raw structures of a configuration. Their strings are the configuration's own where they can
+ * be. @return 0 or -ENOMEM
+ */
+int sl_config_make_raw(struct sl_config_maker *maker, struct raw_config *raw);
+
+/** The same without the destinations. */
+int sl_config_make_raw_top(struct sl_config_maker *maker, struct raw_config *raw);
+
+/** The same for one destination. */
+int sl_config_make_raw_destination(struct sl_config_maker *maker,
+	const struct sl_config_destination *from, struct raw_destination *to);
+
+/** Does the destination have the checks of the file? */
+bool sl_config_has_own_checks(
+	const struct sl_config *config, const struct sl_config_destination *destination);
+
+/** "round-robin, weighted-round-robin": what may stand for a choice. @return @p buf */
+const char *sl_config_list_choices(const cyaml_schema_value_t *schema, char *buf, size_t buf_len);
+
+/** Decimal, no leading zero (libcyaml would read octal), within 64 bits. */
+bool sl_config_is_whole_number(const char *text);
 
 /** One reading of one file. */
 struct sl_config_reader {
 	const char *path;
 	const char *text;
 	size_t text_len;
+	bool is_edit; /**< There is no text: errors show names instead of lines. */
 	sl_config_hash_t hash;
 	char *error;
 	size_t error_len;
@@ -316,9 +413,16 @@ struct sl_config_at {
 	uint32_t j;
 };
 
+/** How errors call a place of the raw structures when there is no file to show a line of. */
+const char *sl_config_name_place(const struct sl_config_reader *reader,
+	const struct sl_config_at *at, const char *key, char *buf, size_t buf_len);
+
 /** @copydoc sl_config_parse with the hash function of the names given. */
 int sl_config_parse_hashed(const char *path, const char *text, size_t text_len,
 	sl_config_hash_t hash, struct sl_config **config, char *error, size_t error_len);
+
+/** An empty configuration to read into. @return 0; -ENOMEM, with the error text written */
+int sl_config_begin(struct sl_config_reader *reader);
 
 /** Zeroed memory that lives as long as the configuration. @return NULL when there is none */
 void *sl_config_alloc(struct sl_config_reader *reader, size_t size);

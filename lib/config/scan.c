@@ -99,9 +99,8 @@ key_fail(struct scan *scan, unsigned int line, const char *key, const char *what
 	return ret;
 }
 
-/* "rx, worker": what may stand in an enumeration. */
-static const char *
-list_choices(const cyaml_schema_value_t *schema, char *buf, size_t buf_len)
+const char *
+sl_config_list_choices(const cyaml_schema_value_t *schema, char *buf, size_t buf_len)
 {
 	size_t len = 0;
 	uint32_t i;
@@ -125,9 +124,8 @@ is_choice(const cyaml_schema_value_t *schema, const char *text)
 	return false;
 }
 
-/* Decimal, no leading zero (libcyaml would read octal), within 64 bits. */
-static bool
-is_whole_number(const char *text)
+bool
+sl_config_is_whole_number(const char *text)
 {
 	const char *digits = text + (text[0] == '-');
 
@@ -154,7 +152,7 @@ check_scalar(const struct scan *scan, const cyaml_schema_value_t *schema, const 
 	case CYAML_STRING:
 		return 0;
 	case CYAML_INT:
-		if (!is_plain || !is_whole_number(text))
+		if (!is_plain || !sl_config_is_whole_number(text))
 			return scan_fail(scan, line,
 				"'%.80s' is not a whole number; write decimal digits, without "
 				"quotes, unit or leading zero",
@@ -170,7 +168,7 @@ check_scalar(const struct scan *scan, const cyaml_schema_value_t *schema, const 
 	case CYAML_ENUM:
 		if (!is_choice(schema, text))
 			return scan_fail(scan, line, "unknown value '%.80s'; give one of: %s", text,
-				list_choices(schema, choices, sizeof(choices)));
+				sl_config_list_choices(schema, choices, sizeof(choices)));
 		return 0;
 	case CYAML_MAPPING:
 		return scan_fail(scan, line, "must be a mapping, not a single value; write %s",
@@ -178,7 +176,7 @@ check_scalar(const struct scan *scan, const cyaml_schema_value_t *schema, const 
 	case CYAML_FLAGS:
 		return scan_fail(scan, line,
 			"must be a list, not a single value; write [%s] or a part of it",
-			list_choices(schema, choices, sizeof(choices)));
+			sl_config_list_choices(schema, choices, sizeof(choices)));
 	default:
 		return scan_fail(scan, line, "must be a list, not a single value; write %s",
 			"its entries below it, each behind a \"- \", or [...]");
@@ -281,7 +279,7 @@ scan_flag(struct scan *scan, const cyaml_schema_value_t *schema, const yaml_even
 	const char *text;
 	char choices[128];
 
-	list_choices(schema, choices, sizeof(choices));
+	sl_config_list_choices(schema, choices, sizeof(choices));
 	if (scan->frames[scan->depth - 1].count > schema->enumeration.count)
 		return scan_fail(
 			scan, line_of(event), "too many entries; give each of %s once", choices);

@@ -4,8 +4,10 @@
 
 /*
  * The configuration file's keys: the schema that libcyaml loads by and scan.c checks by, and the
- * bounds and defaults of every number. docs/configuration.md says the same in words.
+ * bounds and defaults of every number. keys.c says what each key means.
  */
+
+#include <string.h>
 
 #include <rte_common.h>
 #include <rte_config.h>
@@ -503,3 +505,39 @@ const struct sl_config_number sl_config_limit_numbers[] = {
 	NUMBER(raw_limits, backends, sl_config_limits, backends, 0, 1 << 28, 0),
 	{NULL},
 };
+
+const struct sl_config_section sl_config_sections[] = {
+	{"", top_fields, sl_config_top_numbers},
+	{"ports", port_fields, sl_config_port_numbers},
+	{"lcores", lcore_fields, sl_config_lcore_numbers},
+	{"dedup", dedup_fields, sl_config_dedup_numbers},
+	{"classes", class_fields, sl_config_class_numbers},
+	{"destinations", destination_fields, sl_config_destination_numbers},
+	{"destinations.backends", backend_fields, sl_config_backend_numbers},
+	{"rules", rule_fields, sl_config_rule_numbers},
+	{"neighbours", neighbour_fields, NULL},
+	{"idle", idle_fields, sl_config_idle_numbers},
+	{"rings", ring_fields, sl_config_ring_numbers},
+	{"arp", arp_fields, sl_config_arp_numbers},
+	{"health", health_fields, sl_config_health_numbers},
+	{"health.checks", check_fields, sl_config_check_numbers},
+	{"log", log_fields, sl_config_log_numbers},
+	{"log.levels", log_level_fields, NULL},
+	{"events", event_fields, sl_config_event_numbers},
+	{"events.exec", exec_fields, sl_config_exec_numbers},
+	{"events.webhooks", webhook_fields, sl_config_webhook_numbers},
+	{"control", control_fields, sl_config_control_numbers},
+	{"http", http_fields, sl_config_http_numbers},
+	{"limits", limit_fields, sl_config_limit_numbers},
+	{NULL},
+};
+
+const struct sl_config_section *
+sl_config_section_of(const char *path)
+{
+	const struct sl_config_section *section = sl_config_sections;
+
+	while (strcmp(section->path, path) != 0)
+		section++;
+	return section;
+}

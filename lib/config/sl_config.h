@@ -324,6 +324,12 @@ int sl_config_load(const char *path, struct sl_config **config, char *error, siz
 int sl_config_parse(const char *path, const char *text, size_t text_len, struct sl_config **config,
 	char *error, size_t error_len);
 
+/**
+ * Write the reference of all keys, as tables in Markdown: what docs/configuration.md has.
+ * @return 0, or -EIO when @p out does not take it
+ */
+int sl_config_write_reference(FILE *out);
+
 /** @name Changes of a running configuration. @{ */
 
 enum sl_config_op { SL_CONFIG_ADD, SL_CONFIG_SET, SL_CONFIG_DEL };

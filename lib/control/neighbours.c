@@ -103,7 +103,7 @@ free_tables(struct sl_neighbours *n)
 }
 
 int
-sl_neighbours_apply(struct sl_neighbours *n, const struct sl_config *config, uint64_t now_ms)
+sl_neighbours_update(struct sl_neighbours *n, const struct sl_config *config, uint64_t now_ms)
 {
 	const struct sl_datapath_next_hop *hops;
 	struct sl_neighbours old = *n;
@@ -148,7 +148,7 @@ sl_neighbours_create(const struct sl_config *config, struct sl_datapath *datapat
 	n->notify_arg = notify_arg;
 	n->now_ms = now_ms;
 	n->report_due_ms = now_ms + REPORT_EVERY_MS;
-	if (sl_neighbours_apply(n, config, now_ms) != 0) {
+	if (sl_neighbours_update(n, config, now_ms) != 0) {
 		sl_neighbours_destroy(n);
 		return NULL;
 	}
@@ -208,8 +208,7 @@ tick(struct sl_neighbours *n, uint32_t hop, uint64_t now_ms)
 	enum sl_neigh_state before = neigh->state;
 	enum sl_neigh_action action;
 
-	if (n->hops[hop].port_index == NO_PORT ||
-		!sl_datapath_is_port_up(n->datapath, n->hops[hop].port_index))
+	if (!sl_datapath_is_port_up(n->datapath, n->hops[hop].port_index))
 		return;
 	action = sl_neigh_tick(neigh, &n->params, now_ms);
 	if (action == SL_NEIGH_NOTHING)
@@ -272,10 +271,10 @@ sl_neighbours_poll(struct sl_neighbours *n, uint64_t now_ms)
 	nb = sl_datapath_receive(n->datapath, punts, PUNT_BURST);
 	for (uint32_t i = 0; i < nb; i++)
 		neighbours_handle(n, &punts[i]);
-	for (uint32_t i = 0; i < TICK_BURST && i < n->nb_hops; i++) {
-		if (n->next_tick >= n->nb_hops)
+	for (uint32_t i = 0; i < TICK_BURST && i < n->nb_sorted; i++) {
+		if (n->next_tick >= n->nb_sorted)
 			n->next_tick = 0;
-		tick(n, n->next_tick++, now_ms);
+		tick(n, n->sorted[n->next_tick++], now_ms);
 	}
 	if (now_ms < n->report_due_ms)
 		return;

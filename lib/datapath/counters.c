@@ -6,7 +6,7 @@
 #include <rte_cycles.h>
 #include <rte_pause.h>
 
-#include "dp.h"
+#include "apply.h"
 
 /* How long the control thread waits for an lcore to answer; it turns in microseconds. */
 #define ANSWER_TIMEOUT_US 1000000
@@ -206,11 +206,11 @@ void
 sl_datapath_get_destination_stats(
 	struct sl_datapath *dp, uint32_t index, struct sl_destination_stats *stats)
 {
-	uint32_t first = dp->first_shard[index];
+	const struct dp_destination *d = dp_destination_at(dp, index);
 
 	memset(stats, 0, sizeof(*stats));
-	for (uint32_t s = first; s < first + dp->config->destinations[index].partitions; s++) {
-		const struct dp_lcore *owner = dp->workers[sl_route_worker(s, dp->nb_workers)];
+	for (uint32_t s = d->first_shard; s < d->first_shard + d->partitions; s++) {
+		const struct dp_lcore *owner = dp_owner(dp, s);
 
 		stats->delivered += owner->shards[s].delivered;
 		stats->duplicates += owner->shards[s].duplicates;
@@ -219,6 +219,39 @@ sl_datapath_get_destination_stats(
 		for (uint32_t i = 0; i < dp->nb_lcores; i++) {
 			if (dp->lcores[i]->shard_dropped != NULL)
 				stats->dropped += dp->lcores[i]->shard_dropped[s];
+		}
+	}
+	for (uint32_t j = 0; j < d->nb_backends; j++)
+		stats->queued += dp_backend_pending(dp, d->backends[j].slot);
+}
+
+void
+sl_datapath_get_backend_stats(struct sl_datapath *dp, uint32_t destination, uint32_t backend,
+	struct sl_backend_stats *stats)
+{
+	const struct dp_named_backend *b = &dp_destination_at(dp, destination)->backends[backend];
+
+	stats->delivered = b->carried + dp_backend_delivered(dp, b->slot);
+	stats->too_big = 0;
+	for (uint32_t w = 0; w < dp->nb_workers; w++)
+		stats->too_big += __atomic_load_n(
+			&dp->workers[w]->backend_counters[b->slot].too_big, __ATOMIC_RELAXED);
+	stats->share = atomic_load_explicit(&dp->backends[b->slot].share, memory_order_relaxed);
+}
+
+void
+sl_datapath_get_queue(struct sl_datapath *dp, uint32_t destination, struct sl_queue_stats *stats)
+{
+	const struct dp_destination *d = dp_destination_at(dp, destination);
+
+	memset(stats, 0, sizeof(*stats));
+	stats->capacity = d->queue_capacity;
+	for (uint32_t s = d->first_shard; s < d->first_shard + d->partitions; s++) {
+		const struct sl_sched *sched = dp_owner(dp, s)->sched;
+
+		for (uint32_t c = 0; c < dp->config->nb_classes; c++) {
+			stats->queued[c] += sl_sched_flow_count(sched, s, c);
+			stats->total += sl_sched_flow_count(sched, s, c);
 		}
 	}
 }

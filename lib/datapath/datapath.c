@@ -67,16 +67,22 @@ sl_datapath_create(const struct sl_config *config, struct sl_datapath **datapath
 
 	if (dp == NULL)
 		return -ENOMEM;
-	dp->config = config;
+	dp->config = dp_config_copy(config);
+	if (dp->config == NULL) {
+		free(dp);
+		return -ENOMEM;
+	}
 	dp->tsc_hz = rte_get_tsc_hz();
 	dp->tsc_start = rte_rdtsc();
 	rc = dp_lcores_create(dp, error, error_len);
 	if (rc == 0)
 		rc = dp_ports_create(dp, error, error_len);
 	if (rc == 0)
-		rc = dp_tables_create(dp, error, error_len);
+		rc = dp_tables_create(dp, config, error, error_len);
 	if (rc == 0)
 		rc = dp_workers_create(dp, error, error_len);
+	if (rc == 0)
+		rc = dp_control_create(dp, config, error, error_len);
 	if (rc == 0)
 		rc = create_control_rings(dp, error, error_len);
 	if (rc == 0)
@@ -144,13 +150,8 @@ drop_waiting(struct dp_lcore *lcore)
 	}
 	if (lcore->sched != NULL)
 		sl_sched_flush(lcore->sched, drop_at_shutdown, lcore);
-	for (uint16_t i = 0; i < lcore->nb_txqs; i++) {
-		struct dp_txq *txq = &lcore->txqs[i];
-
-		for (uint16_t j = 0; j < txq->nb_pending; j++)
-			dp_drop_message(lcore, txq->pending[j], SL_MESSAGE_DROP_shutdown);
-		txq->nb_pending = 0;
-	}
+	for (uint16_t i = 0; i < lcore->nb_txqs; i++)
+		dp_tx_drop_all(lcore, &lcore->txqs[i], SL_MESSAGE_DROP_shutdown);
 }
 
 void
@@ -172,10 +173,12 @@ void
 sl_datapath_destroy(struct sl_datapath *dp)
 {
 	sl_datapath_stop(dp);
+	dp_control_destroy(dp);
 	dp_workers_destroy(dp);
 	dp_trace_destroy(dp);
 	dp_lcores_destroy(dp);
 	dp_tables_destroy(dp);
+	dp_config_free(dp->config);
 	rte_ring_free(dp->punt_ring);
 	rte_ring_free(dp->probe_ring);
 	rte_ring_free(dp->control_ring);

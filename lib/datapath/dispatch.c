@@ -36,31 +36,33 @@ is_up(const struct dp_txq *txq)
 	return atomic_load_explicit(&txq->port->is_up, memory_order_relaxed);
 }
 
-static bool
-is_eligible(void *opaque, uint32_t index)
+static uint32_t
+share_of(void *opaque, uint32_t index)
 {
 	struct bind_arg *arg = opaque;
 	const struct sl_datapath *dp = arg->lcore->dp;
-	const struct dp_backend *b = &dp->backends[arg->shard->first_backend + index];
+	const struct dp_backend *b = &dp->backends[dp_backend_slot(arg->shard, index)];
 	const struct sl_gcra *rate;
+	uint32_t share;
 	uint64_t word;
 
 	if (unlikely(arg->lcore->txq_of_port[b->port_id]->room == 0)) {
 		if (is_up(arg->lcore->txq_of_port[b->port_id]))
 			arg->retry_at = RTE_MIN(
 				arg->retry_at, arg->now + dp->tsc_hz / RETRY_PORT_PER_S);
-		return false;
+		return 0;
 	}
 	word = atomic_load_explicit(&dp->next_hop_words[b->next_hop], memory_order_relaxed);
 	if (unlikely(!(word & DP_NEXT_HOP_USABLE)))
-		return false;
-	if (arg->shard->rates == NULL)
-		return true;
+		return 0;
+	share = atomic_load_explicit(&b->share, memory_order_relaxed);
+	if (arg->shard->rates == NULL || share == 0)
+		return share;
 	rate = &arg->shard->rates[index];
 	if (sl_gcra_conforms(rate, arg->now))
-		return true;
+		return share;
 	arg->retry_at = RTE_MIN(arg->retry_at, sl_gcra_due(rate));
-	return false;
+	return 0;
 }
 
 static int
@@ -70,21 +72,21 @@ bind_backend(void *opaque, uint32_t dest, uint64_t now, uint64_t *retry_at)
 	struct dp_shard *shard = &arg->lcore->shards[dest];
 	uint64_t hz = arg->lcore->dp->tsc_hz;
 	uint32_t nb_parked = sl_sched_parked_count(arg->lcore->sched);
-	const struct dp_backend *b;
+	uint32_t slot;
 	int index;
 
 	arg->shard = shard;
 	arg->retry_at = now + RTE_MAX(hz / RETRY_PER_S, nb_parked * (hz / RETRY_ALL_PER_S));
-	index = sl_policy_choose(&shard->policy, is_eligible, arg);
+	index = sl_policy_choose(&shard->policy, share_of, arg);
 	if (unlikely(index < 0)) {
 		*retry_at = arg->retry_at;
 		return -1;
 	}
 	if (shard->rates != NULL)
 		sl_gcra_take(&shard->rates[index], now);
-	b = &arg->lcore->dp->backends[shard->first_backend + (uint32_t)index];
-	arg->lcore->txq_of_port[b->port_id]->room--;
-	return (int)(shard->first_backend + (uint32_t)index);
+	slot = dp_backend_slot(shard, (uint32_t)index);
+	arg->lcore->txq_of_port[arg->lcore->dp->backends[slot].port_id]->room--;
+	return (int)slot;
 }
 
 static uint16_t

@@ -14,6 +14,7 @@
  * other threads may read of it says so.
  */
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@
 #include <rte_graph.h>
 #include <rte_graph_worker.h>
 #include <rte_mbuf.h>
+#include <rte_rcu_qsbr.h>
 #include <rte_ring.h>
 
 #include "sl_datapath.h"
@@ -100,12 +102,22 @@ struct dp_port {
 		known_good; /* SL_NET_*_KNOWN_GOOD that need no check, whatever the mbuf says. */
 };
 
-/* A backend; immutable while the path runs. */
+/* A backend, at its slot; but for the share immutable from before a worker knows the slot. */
 struct dp_backend {
 	struct sl_net_flow flow;
-	uint16_t port_id;
+	uint16_t port_id; /* Here, all of it fits a cache line. */
 	uint32_t next_hop;
+	_Atomic uint32_t share; /* Written by the control thread at any time. */
 } __rte_cache_aligned;
+
+static_assert(sizeof(struct dp_backend) == RTE_CACHE_LINE_SIZE, "a backend is one cache line");
+
+/* What a worker counts of a backend; read by the control thread at any time. */
+struct dp_backend_counters {
+	uint64_t delivered;
+	uint64_t pending; /* Frames that wait for the port. */
+	uint64_t too_big;
+};
 
 /* The address of a port that a peer of this family talks to. */
 static inline struct sl_ip
@@ -120,16 +132,24 @@ dp_port_address(const struct dp_port *port, const struct sl_ip *peer)
  */
 #define DP_NEXT_HOP_USABLE (UINT64_C(1) << 63)
 
-/* A shard (a destination, or a partition of one) as its worker sees it. */
+/* A shard (a destination, or a partition of one), at its slot, as its worker sees it. */
 struct dp_shard {
 	struct sl_policy policy;
 	struct sl_gcra *rates; /* Of its backends; NULL when none has a limit. */
+	const uint32_t *slots; /* Of its backends; NULL when they are in a row. */
 	uint32_t first_backend;
 	/* Read by the control thread at any time. */
 	uint64_t delivered;
 	uint64_t duplicates;
 	uint64_t dropped;
 } __rte_cache_aligned;
+
+/* The slot of a shard's backend. */
+static inline uint32_t
+dp_backend_slot(const struct dp_shard *shard, uint32_t index)
+{
+	return likely(shard->slots == NULL) ? shard->first_backend + index : shard->slots[index];
+}
 
 /* Counters of the rx role. */
 struct dp_rx_counters {
@@ -186,6 +206,7 @@ struct dp_txq {
 
 struct dp_lcore {
 	unsigned int id;
+	uint32_t index; /* Into the lcores of the path. */
 	uint32_t roles;
 	struct sl_datapath *dp;
 	struct rte_graph *graph;
@@ -203,6 +224,7 @@ struct dp_lcore {
 	struct dp_rxq *rxqs;
 	struct rte_ring *to_worker[DP_LCORES_MAX]; /* NULL: the worker is this lcore. */
 	uint64_t *shard_dropped;		   /* Read by the control thread at any time. */
+	const struct sl_route_table *routes;	   /* Of this turn. */
 	uint8_t *arena;
 	uint8_t *rewrite_buf;
 	struct dp_rx_counters rx __rte_cache_aligned;
@@ -216,13 +238,14 @@ struct dp_lcore {
 	struct sl_dedup *dedup;
 	struct sl_sched *sched;
 	struct dp_shard *shards;
-	struct sl_policy_backend *policy_backends;
-	struct sl_gcra *rates; /* Of backends, by shard; limits of none are 0. */
+	struct dp_backend_counters *backend_counters; /* By slot. */
+	uint64_t max_wait[SL_CONFIG_CLASSES_MAX];     /* In cycles; 0: no maximum. */
+	uint32_t version;			      /* Of the changes it has taken over. */
+	uint32_t next_change;			      /* Of those it is taking over. */
 	size_t dedup_size;
 	size_t sched_size;
 	size_t shards_size;
-	size_t policy_size;
-	size_t rates_size;
+	size_t counters_size;
 	struct dp_txq *txqs; /* One a configured port. */
 	struct dp_txq *txq_of_port[RTE_MAX_ETHPORTS];
 	struct dp_worker_counters worker __rte_cache_aligned;
@@ -233,24 +256,28 @@ struct dp_lcore {
 	_Atomic uint32_t trace_seen;
 
 	struct dp_snapshot snapshot __rte_cache_aligned;
+	_Atomic uint32_t adopted; /* As `version`, for the control thread. */
 	_Atomic uint64_t busy_cycles;
 	_Atomic uint64_t idle_cycles;
 } __rte_cache_aligned;
 
 struct sl_datapath {
-	const struct sl_config *config;
-	struct dp_port *ports; /* Configured ports, in their order. */
+	struct sl_config *config; /* A copy of its own, without destinations, rules and texts. */
+	struct dp_port *ports;	  /* Configured ports, in their order. */
 	struct dp_port *port_of_id[RTE_MAX_ETHPORTS];
 	uint32_t nb_lcores;
 	uint32_t nb_workers;
 	struct dp_lcore *lcores[DP_LCORES_MAX];
 	struct dp_lcore *workers[DP_LCORES_MAX];
-	struct sl_route_table *routes;
-	struct dp_backend *backends;
-	uint32_t nb_backends;
-	uint32_t nb_backend_states; /* A backend has one for each partition. */
-	uint32_t nb_shards;
-	uint32_t *first_shard; /* Of a configured destination. */
+	/* How a change reaches the lcores: see apply.h. */
+	_Atomic uint32_t version;
+	const struct dp_changes *changes; /* Of that version. */
+	_Atomic(struct sl_route_table *) routes;
+	struct rte_rcu_qsbr *rcu; /* An lcore reports by its place in `lcores`. */
+	struct dp_control *control;
+	struct dp_backend *backends; /* By slot. */
+	uint32_t nb_backends;	     /* Slots. */
+	uint32_t nb_shards;	     /* Slots. */
 	uint32_t nb_next_hops;
 	struct sl_datapath_next_hop *next_hops;
 	_Atomic uint64_t *next_hop_words;
@@ -326,11 +353,18 @@ dp_sched_drop(void *arg, struct sl_sched_msg *msg, enum sl_sched_drop reason)
 /* Count a message that goes, on this lcore's worker side, and free it. */
 void dp_drop_message(struct dp_lcore *lcore, struct rte_mbuf *m, enum sl_message_drop reason);
 
+/* Take the frames pending for a port that belong to one shard, and drop them. */
+void dp_tx_remove(struct dp_lcore *lcore, struct dp_txq *txq, uint32_t shard);
+void dp_tx_drop_all(struct dp_lcore *lcore, struct dp_txq *txq, enum sl_message_drop reason);
+
 /* Try to send what is pending for a port. */
 void dp_tx_flush(struct dp_lcore *lcore, struct dp_txq *txq);
 
 /* One lcore's loop; runs until must_stop. */
 int dp_main_loop(void *lcore);
+
+/* Take over, between two turns, some of what the control thread has published. */
+void dp_adopt(struct dp_lcore *lcore, uint32_t version);
 
 /* Answer a request of the control thread for counters, between two turns. */
 void dp_answer(struct dp_lcore *lcore);
@@ -360,7 +394,10 @@ void dp_ports_stop(struct sl_datapath *dp);
 void dp_links_begin(struct sl_datapath *dp);
 int dp_pool_create(struct sl_datapath *dp, char *error, size_t error_len);
 int dp_lcores_create(struct sl_datapath *dp, char *error, size_t error_len);
-int dp_tables_create(struct sl_datapath *dp, char *error, size_t error_len);
+int dp_tables_create(
+	struct sl_datapath *dp, const struct sl_config *config, char *error, size_t error_len);
+int dp_control_create(
+	struct sl_datapath *dp, const struct sl_config *config, char *error, size_t error_len);
 int dp_graphs_create(struct sl_datapath *dp, char *error, size_t error_len);
 int dp_cluster_create(struct sl_datapath *dp, char *error, size_t error_len);
 int dp_trace_create(struct sl_datapath *dp, char *error, size_t error_len);
@@ -369,6 +406,11 @@ void dp_lcores_destroy(struct sl_datapath *dp);
 int dp_workers_create(struct sl_datapath *dp, char *error, size_t error_len);
 void dp_tables_destroy(struct sl_datapath *dp);
 void dp_workers_destroy(struct sl_datapath *dp);
+void dp_control_destroy(struct sl_datapath *dp);
+
+/* What of a configuration the path goes on needing; NULL when there is no memory. */
+struct sl_config *dp_config_copy(const struct sl_config *config);
+void dp_config_free(struct sl_config *copy);
 
 /*
  * Zeroed memory for a large table, in huge pages where there are any. NULL when there is not

@@ -25,7 +25,7 @@ enqueue_process(struct rte_graph *graph, struct rte_node *node, void **objs, uin
 		const struct dp_shard *shard = &lcore->shards[msg->sched.dest];
 
 		/* The backend whose turn it probably is, for dispatch. */
-		rte_prefetch0(&backends[shard->first_backend + shard->policy.cursor]);
+		rte_prefetch0(&backends[dp_backend_slot(shard, shard->policy.cursor)]);
 		sl_sched_enqueue(lcore->sched, &msg->sched, lcore->now, dp_sched_drop, &arg);
 	}
 	return nb_objs;

@@ -4,7 +4,7 @@
 #include <rte_errno.h>
 #include <rte_lcore.h>
 
-#include "dp.h"
+#include "apply.h"
 
 /* What there is to see of ports, lcores and the graph; for the control thread. */
 
@@ -52,6 +52,22 @@ sl_datapath_get_port(struct sl_datapath *dp, uint32_t port_index, struct sl_port
 	get_queues(port, info);
 }
 
+/* Partitions of destinations that a worker owns. */
+static uint32_t
+count_shards(const struct dp_lcore *worker)
+{
+	const struct dp_control *control = worker->dp->control;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < control->nb_destinations; i++) {
+		const struct dp_destination *d = control->destinations[i];
+
+		for (uint32_t p = 0; p < d->partitions; p++)
+			n += dp_owner(worker->dp, d->first_shard + p) == worker;
+	}
+	return n;
+}
+
 static void
 get_lcore(const struct dp_lcore *lcore, struct sl_lcore_stats *stats)
 {
@@ -66,6 +82,8 @@ get_lcore(const struct dp_lcore *lcore, struct sl_lcore_stats *stats)
 	stats->messages = __atomic_load_n(&lcore->worker.delivered, __ATOMIC_RELAXED);
 	if (lcore->sched != NULL)
 		stats->queued = sl_sched_count(lcore->sched);
+	if (lcore->roles & SL_ROLE_WORKER)
+		stats->nb_shards = count_shards(lcore);
 }
 
 uint32_t

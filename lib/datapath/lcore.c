@@ -77,6 +77,7 @@ add_lcore(struct sl_datapath *dp, unsigned int id, uint32_t roles, char *error, 
 		return -ENOMEM;
 	memset(lcore, 0, sizeof(*lcore));
 	lcore->id = id;
+	lcore->index = dp->nb_lcores;
 	lcore->roles = roles;
 	lcore->dp = dp;
 	lcore_of_id[id] = lcore;

@@ -24,6 +24,18 @@ idle(struct dp_lcore *lcore, uint32_t turns)
 		usleep(lcore->dp->config->nap_us);
 }
 
+/* What the control thread has published; the same for the whole of a turn. */
+static inline void
+take_over(struct dp_lcore *lcore)
+{
+	struct sl_datapath *dp = lcore->dp;
+	uint32_t version = atomic_load_explicit(&dp->version, memory_order_acquire);
+
+	if (unlikely(version != lcore->version) && (lcore->roles & SL_ROLE_WORKER))
+		dp_adopt(lcore, version);
+	lcore->routes = atomic_load_explicit(&dp->routes, memory_order_acquire);
+}
+
 int
 dp_main_loop(void *arg)
 {
@@ -34,13 +46,16 @@ dp_main_loop(void *arg)
 
 	/* Naps of microseconds; the default slack of 50 would double them. */
 	prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
+	rte_rcu_qsbr_thread_online(dp->rcu, lcore->index);
 	lcore->now = rte_rdtsc();
 	while (!atomic_load_explicit(&dp->must_stop, memory_order_relaxed)) {
 		lcore->now_ms = (lcore->now - dp->tsc_start) / per_ms;
 		lcore->moved = 0;
+		take_over(lcore);
 		rte_graph_walk(lcore->graph);
 		dp_answer(lcore);
 		dp_trace_poll(lcore);
+		rte_rcu_qsbr_quiescent(dp->rcu, lcore->index);
 		end = rte_rdtsc();
 		if (lcore->moved > 0) {
 			busy += end - lcore->now;
@@ -55,5 +70,6 @@ dp_main_loop(void *arg)
 		}
 		lcore->now = end;
 	}
+	rte_rcu_qsbr_thread_offline(dp->rcu, lcore->index);
 	return 0;
 }

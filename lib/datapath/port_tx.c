@@ -15,6 +15,7 @@
 /* Count what a port has taken; its mbufs are the port's by now, so this was noted before. */
 struct taken {
 	uint32_t dest;
+	uint32_t backend;
 	uint8_t class_index;
 	uint64_t time;
 };
@@ -25,6 +26,7 @@ note(struct taken *taken, struct rte_mbuf *m)
 	const struct dp_msg *msg = dp_msg(m);
 
 	taken->dest = msg->sched.dest;
+	taken->backend = msg->sched.backend;
 	taken->class_index = msg->sched.class_index;
 	taken->time = msg->sched.time;
 }
@@ -36,6 +38,7 @@ count(struct dp_lcore *lcore, const struct taken *taken, uint16_t n)
 
 	for (uint16_t i = 0; i < n; i++) {
 		lcore->shards[taken[i].dest].delivered++;
+		lcore->backend_counters[taken[i].backend].delivered++;
 		lcore->worker.class_delivered[taken[i].class_index]++;
 		sl_hist_add(&lcore->latency[taken[i].class_index],
 			now > taken[i].time ? now - taken[i].time : 0);
@@ -44,9 +47,19 @@ count(struct dp_lcore *lcore, const struct taken *taken, uint16_t n)
 	lcore->moved += n;
 }
 
+/* Frames begin or cease to wait for a port; the control thread reads how many do. */
+static inline void
+count_pending(struct dp_lcore *lcore, uint32_t backend, int change)
+{
+	uint64_t *pending = &lcore->backend_counters[backend].pending;
+
+	__atomic_store_n(pending, *pending + (uint64_t)change, __ATOMIC_RELEASE);
+}
+
 /* Send a batch. Returns how many the port took, from the first on. */
 static inline uint16_t
-try_send(struct dp_lcore *lcore, const struct dp_txq *txq, struct rte_mbuf **mbufs, uint16_t n)
+try_send(struct dp_lcore *lcore, const struct dp_txq *txq, struct rte_mbuf **mbufs, uint16_t n,
+	bool are_pending)
 {
 	struct taken taken[DP_TX_PENDING];
 	uint16_t sent;
@@ -55,27 +68,57 @@ try_send(struct dp_lcore *lcore, const struct dp_txq *txq, struct rte_mbuf **mbu
 		note(&taken[i], mbufs[i]);
 	sent = rte_eth_tx_burst(txq->port_id, txq->queue, mbufs, n);
 	count(lcore, taken, sent);
+	/* Not before the port has them: a backend's slot is given away when none is pending. */
+	for (uint16_t i = 0; are_pending && i < sent; i++)
+		count_pending(lcore, taken[i].backend, -1);
 	return sent;
+}
+
+static void
+drop_pending(struct dp_lcore *lcore, struct rte_mbuf *m, enum sl_message_drop reason)
+{
+	count_pending(lcore, dp_msg(m)->sched.backend, -1);
+	dp_drop_message(lcore, m, reason);
 }
 
 /* A port that takes nothing at all: what has waited too long for it goes, as in the queues. */
 static void
 expire_pending(struct dp_lcore *lcore, struct dp_txq *txq)
 {
-	const struct sl_config_class *classes = lcore->dp->config->classes;
-	uint64_t per_ms = lcore->dp->tsc_hz / 1000;
 	uint16_t n = 0;
 
 	for (uint16_t i = 0; i < txq->nb_pending; i++) {
 		const struct sl_sched_msg *msg = &dp_msg(txq->pending[i])->sched;
-		uint64_t max_wait = classes[msg->class_index].max_wait_ms * per_ms;
+		uint64_t max_wait = lcore->max_wait[msg->class_index];
 
 		if (max_wait != 0 && lcore->now > msg->time && lcore->now - msg->time > max_wait)
-			dp_drop_message(lcore, txq->pending[i], SL_MESSAGE_DROP_max_wait);
+			drop_pending(lcore, txq->pending[i], SL_MESSAGE_DROP_max_wait);
 		else
 			txq->pending[n++] = txq->pending[i];
 	}
 	txq->nb_pending = n;
+}
+
+void
+dp_tx_remove(struct dp_lcore *lcore, struct dp_txq *txq, uint32_t shard)
+{
+	uint16_t n = 0;
+
+	for (uint16_t i = 0; i < txq->nb_pending; i++) {
+		if (dp_msg(txq->pending[i])->sched.dest == shard)
+			drop_pending(lcore, txq->pending[i], SL_MESSAGE_DROP_destination_removed);
+		else
+			txq->pending[n++] = txq->pending[i];
+	}
+	txq->nb_pending = n;
+}
+
+void
+dp_tx_drop_all(struct dp_lcore *lcore, struct dp_txq *txq, enum sl_message_drop reason)
+{
+	for (uint16_t i = 0; i < txq->nb_pending; i++)
+		drop_pending(lcore, txq->pending[i], reason);
+	txq->nb_pending = 0;
 }
 
 void
@@ -84,9 +127,10 @@ dp_tx_flush(struct dp_lcore *lcore, struct dp_txq *txq)
 	/* A few first: while nobody reads, not all of them are looked at in every turn. */
 	uint16_t n = RTE_MIN(txq->nb_pending, FLUSH_FIRST), sent;
 
-	sent = try_send(lcore, txq, txq->pending, n);
+	sent = try_send(lcore, txq, txq->pending, n, true);
 	if (sent == n && n < txq->nb_pending)
-		sent += try_send(lcore, txq, &txq->pending[n], txq->nb_pending - n);
+		sent += try_send(
+			lcore, txq, &txq->pending[n], txq->nb_pending - n, true);
 	if (sent == 0) {
 		/* Once a millisecond is often enough. */
 		if (lcore->now_ms != txq->expired_ms)
@@ -105,8 +149,10 @@ send_or_hold(struct dp_lcore *lcore, struct dp_txq *txq, struct rte_mbuf **mbufs
 
 	/* Not past those that wait already. */
 	if (likely(txq->nb_pending == 0))
-		sent = try_send(lcore, txq, mbufs, n);
+		sent = try_send(lcore, txq, mbufs, n, false);
 	RTE_ASSERT(txq->nb_pending + n - sent <= DP_TX_PENDING);
+	for (uint16_t i = sent; i < n; i++)
+		count_pending(lcore, dp_msg(mbufs[i])->sched.backend, 1);
 	memcpy(&txq->pending[txq->nb_pending], &mbufs[sent], (n - sent) * sizeof(mbufs[0]));
 	txq->nb_pending += n - sent;
 }

@@ -16,7 +16,7 @@ message_of(struct rte_mbuf *m)
 static uint16_t
 route_process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
 {
-	const struct sl_route_table *table = dp_lcore(node)->dp->routes;
+	const struct sl_route_table *table = dp_lcore(node)->routes;
 	const struct sl_route_entry *entry;
 	uint16_t n = 0;
 

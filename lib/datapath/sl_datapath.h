@@ -247,7 +247,8 @@ void sl_datapath_get_destination_stats(
 
 struct sl_backend_stats {
 	uint64_t delivered; /**< Frames a port has taken for it. */
-	uint32_t share;	    /**< As set. */
+	uint64_t too_big; /**< Messages for its present address that did not fit its port's MTU. */
+	uint32_t share;	  /**< As set. */
 };
 
 /** Read the counters of a backend; live. */
@@ -348,8 +349,11 @@ struct sl_explanation {
 	uint32_t why_not[SL_CONFIG_BACKENDS_MAX]; /**< SL_BACKEND_*; 0: may take it. */
 };
 
-/** What would happen to such a message now. Reads live state, changes none. */
-void sl_datapath_explain(struct sl_datapath *datapath, uint64_t source, uint64_t destination,
+/**
+ * What would happen to such a message now. Reads live state, changes none.
+ * @return 0; -EBUSY: an lcore has not taken over the last change yet
+ */
+int sl_datapath_explain(struct sl_datapath *datapath, uint64_t source, uint64_t destination,
 	uint64_t type, uint32_t priority, struct sl_explanation *explanation);
 
 enum sl_trace_by { SL_TRACE_SOURCE, SL_TRACE_DESTINATION, SL_TRACE_ID };

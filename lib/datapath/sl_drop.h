@@ -55,6 +55,7 @@
 	X(pushed_out)                                                                              \
 	X(max_wait)                                                                                \
 	X(too_big)                                                                                 \
+	X(destination_removed)                                                                     \
 	X(shutdown)
 
 enum sl_frame_drop {

@@ -50,6 +50,7 @@ create_sched(struct sl_datapath *dp, struct dp_lcore *lcore, char *error, size_t
 	for (uint32_t c = 0; c < config->nb_classes; c++) {
 		params.classes[c].min_share_percent = config->classes[c].min_share_percent;
 		params.classes[c].max_wait = config->classes[c].max_wait_ms * (dp->tsc_hz / 1000);
+		lcore->max_wait[c] = params.classes[c].max_wait;
 	}
 	lcore->sched_size = sl_sched_memory_size(&params);
 	mem = dp_table_alloc(lcore->sched_size, "the queues of the destinations", error, error_len);
@@ -60,72 +61,17 @@ create_sched(struct sl_datapath *dp, struct dp_lcore *lcore, char *error, size_t
 	return 0;
 }
 
-static const struct sl_policy_ops *
-policy_of(const struct sl_config_destination *d)
-{
-	return d->policy == SL_CONFIG_WEIGHTED_ROUND_ROBIN ? &sl_policy_weighted_round_robin
-							   : &sl_policy_round_robin;
-}
-
-/* The part of a limit that one of `n` partitions has; a limit never becomes none. */
-static uint64_t
-part_of(uint64_t limit, uint32_t n)
-{
-	return limit == 0 ? 0 : RTE_MAX(limit / n, UINT64_C(1));
-}
-
-/* The partitions of a destination share its limits evenly; `state` is this one's first backend's.
- */
-static void
-init_shard(struct dp_lcore *lcore, const struct sl_config_destination *d, uint32_t shard,
-	uint32_t first_backend, uint32_t state)
-{
-	uint32_t weights[SL_CONFIG_BACKENDS_MAX];
-	const struct sl_sched_destination limits = {
-		.capacity = (uint32_t)part_of(d->queue_capacity, d->partitions),
-		.rate_msgs_per_s = part_of(d->rate_msgs_per_s, d->partitions),
-		.burst_msgs = (uint32_t)part_of(d->burst_msgs, d->partitions),
-	};
-	struct dp_shard *s = &lcore->shards[shard];
-
-	sl_sched_set_destination(lcore->sched, shard, &limits);
-	s->first_backend = first_backend;
-	for (uint32_t j = 0; j < d->nb_backends; j++) {
-		sl_gcra_init(&lcore->rates[state + j],
-			part_of(d->backends[j].rate_msgs_per_s, d->partitions), limits.burst_msgs,
-			lcore->dp->tsc_hz);
-		weights[j] = d->backends[j].weight;
-		if (d->backends[j].rate_msgs_per_s != 0)
-			s->rates = &lcore->rates[state];
-	}
-	sl_policy_init(
-		&s->policy, policy_of(d), &lcore->policy_backends[state], d->nb_backends, weights);
-}
-
 static int
 create_shards(struct sl_datapath *dp, struct dp_lcore *lcore, char *error, size_t error_len)
 {
-	const struct sl_config *config = dp->config;
-	uint32_t shard = 0, backend = 0, state = 0;
-
 	lcore->shards_size = dp->nb_shards * sizeof(*lcore->shards);
-	lcore->policy_size = dp->nb_backend_states * sizeof(*lcore->policy_backends);
-	lcore->rates_size = dp->nb_backend_states * sizeof(*lcore->rates);
+	lcore->counters_size = dp->nb_backends * sizeof(*lcore->backend_counters);
 	lcore->shards = dp_table_alloc(lcore->shards_size, "shards", error, error_len);
-	lcore->policy_backends = dp_table_alloc(lcore->policy_size, "policies", error, error_len);
-	lcore->rates = dp_table_alloc(lcore->rates_size, "backend rates", error, error_len);
-	if (lcore->shards == NULL || lcore->policy_backends == NULL || lcore->rates == NULL)
+	lcore->backend_counters =
+		dp_table_alloc(lcore->counters_size, "backends' counters", error, error_len);
+	if (lcore->shards == NULL || lcore->backend_counters == NULL)
 		return -ENOMEM;
-	dp->memory.backends += lcore->shards_size + lcore->policy_size + lcore->rates_size;
-	for (uint32_t i = 0; i < config->nb_destinations; i++) {
-		const struct sl_config_destination *d = &config->destinations[i];
-
-		for (uint32_t p = 0; p < d->partitions; p++) {
-			init_shard(lcore, d, shard++, backend, state);
-			state += d->nb_backends;
-		}
-		backend += d->nb_backends;
-	}
+	dp->memory.backends += lcore->shards_size + lcore->counters_size;
 	return 0;
 }
 
@@ -173,8 +119,7 @@ dp_workers_destroy(struct sl_datapath *dp)
 		dp_table_free(lcore->dedup, lcore->dedup_size);
 		dp_table_free(lcore->sched, lcore->sched_size);
 		dp_table_free(lcore->shards, lcore->shards_size);
-		dp_table_free(lcore->policy_backends, lcore->policy_size);
-		dp_table_free(lcore->rates, lcore->rates_size);
+		dp_table_free(lcore->backend_counters, lcore->counters_size);
 		free(lcore->txqs);
 	}
 }

@@ -32,3 +32,10 @@ sl_policy_init(struct sl_policy *policy, const struct sl_policy_ops *ops,
 	policy->nb_backends = nb_backends;
 	ops->init(policy, weights);
 }
+
+void
+sl_policy_carry(struct sl_policy *policy, const struct sl_policy *old, const uint32_t *from)
+{
+	if (old->ops == policy->ops)
+		policy->ops->carry(policy, old, from);
+}

@@ -9,19 +9,25 @@
  * Which backend of a destination takes the next message.
  *
  * A policy is one file with one struct sl_policy_ops; it knows backends only as numbers 0..n-1
- * with weights, and asks the caller whether one may take a message now. A new policy adds a file
- * and a line in policy.c.
+ * with weights, and asks the caller what share of its weight one may take now. A new policy adds a
+ * file and a line in policy.c.
  *
  * Threads: the state of a destination belongs to one thread. No call allocates or blocks.
  */
 
-#include <stdbool.h>
 #include <stdint.h>
+
+/** A full share. */
+#define SL_POLICY_SHARE_ONE 256
 
 /** What a policy remembers of one backend. */
 struct sl_policy_backend {
-	uint64_t pass;	 /**< Weighted round robin: virtual time of its next turn. */
-	uint64_t stride; /**< Virtual time between two turns. */
+	/**
+	 * Weighted round robin: virtual time of its next turn. Round robin: what it has of a turn,
+	 * in parts of SL_POLICY_SHARE_ONE.
+	 */
+	uint64_t pass;
+	uint64_t stride; /**< Virtual time between two turns with a full share. */
 };
 
 /** What a policy remembers of one destination. */
@@ -33,24 +39,33 @@ struct sl_policy {
 	uint64_t now;	 /**< Weighted round robin: the virtual clock, which may wrap. */
 };
 
-/** May backend @p index take a message now? */
-typedef bool (*sl_policy_eligible_t)(void *arg, uint32_t index);
+/** The @p from of a backend that is new. */
+#define SL_POLICY_NEW UINT32_MAX
+
+/**
+ * How much of its weight backend @p index may take now: 0 (it cannot take a message) to
+ * SL_POLICY_SHARE_ONE. A backend that is alone in having a share gets every message.
+ */
+typedef uint32_t (*sl_policy_share_t)(void *arg, uint32_t index);
 
 /** One policy. */
 struct sl_policy_ops {
 	const char *name; /**< As in the configuration file. */
 	/** Set up the state of one destination; weights are >= 1. */
 	void (*init)(struct sl_policy *policy, const uint32_t *weights);
+	/** As sl_policy_carry(), of a policy of the same kind. */
+	void (*carry)(
+		struct sl_policy *policy, const struct sl_policy *old, const uint32_t *from);
 	/**
-	 * Choose an eligible backend and give it its turn.
-	 * @return its number, or -1 when none is eligible
+	 * Choose a backend that has a share and give it its turn.
+	 * @return its number, or -1 when none has a share
 	 */
-	int (*choose)(struct sl_policy *policy, sl_policy_eligible_t is_eligible, void *arg);
+	int (*choose)(struct sl_policy *policy, sl_policy_share_t share_of, void *arg);
 };
 
 /**
- * Each backend in turn; one that is not eligible loses its turn. Cost: one question when the next
- * is eligible, at most n.
+ * Each backend in turn; one without a share loses its turn, one with a part of a share that part of
+ * its turns. Cost: one question when the next has a full share, at most 3 n.
  */
 extern const struct sl_policy_ops sl_policy_round_robin;
 
@@ -74,10 +89,19 @@ const struct sl_policy_ops *sl_policy_find(const char *name);
 void sl_policy_init(struct sl_policy *policy, const struct sl_policy_ops *ops,
 	struct sl_policy_backend *backends, uint32_t nb_backends, const uint32_t *weights);
 
+/**
+ * Go on with other backends or weights where @p old was: who stays keeps its place, what it is owed
+ * follows its weight. Nothing is taken over from a policy of another kind.
+ * @param policy  fresh from sl_policy_init(), in memory other than @p old's
+ * @param from    for each of its backends the number it has in @p old, or SL_POLICY_NEW
+ */
+void sl_policy_carry(
+	struct sl_policy *policy, const struct sl_policy *old, const uint32_t *from);
+
 static inline int
-sl_policy_choose(struct sl_policy *policy, sl_policy_eligible_t is_eligible, void *arg)
+sl_policy_choose(struct sl_policy *policy, sl_policy_share_t share_of, void *arg)
 {
-	return policy->ops->choose(policy, is_eligible, arg);
+	return policy->ops->choose(policy, share_of, arg);
 }
 
 #endif /* SL_POLICY_H */

@@ -2,6 +2,7 @@
  * Copyright (c) 2026 The Sluice authors
  */
 #include <stdbool.h>
+#include <string.h>
 
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
@@ -44,6 +45,7 @@ struct destination {
 	uint32_t wheel_next;
 	uint8_t backlog; /* Classes with messages, as bits. */
 	bool is_parked;
+	bool is_on_wheel; /* Parked, or was until somebody woke it before its time. */
 	int16_t owed[SL_SCHED_CLASSES_MAX];
 } __rte_cache_aligned;
 
@@ -117,16 +119,6 @@ sl_sched_init(void *mem, const struct sl_sched_params *params)
 }
 
 void
-sl_sched_set_destination(
-	struct sl_sched *s, uint32_t dest, const struct sl_sched_destination *params)
-{
-	struct destination *d = &s->destinations[dest];
-
-	d->capacity = params->capacity;
-	sl_gcra_init(&d->rate, params->rate_msgs_per_s, params->burst_msgs, s->ticks_per_s);
-}
-
-void
 sl_sched_prefetch(const struct sl_sched *s, uint32_t dest, uint32_t class_index)
 {
 	rte_prefetch0_write(&s->destinations[dest]);
@@ -194,6 +186,9 @@ park(struct sl_sched *s, uint32_t dest, uint64_t until)
 	}
 	d->is_parked = true;
 	d->parked_until = until;
+	if (unlikely(d->is_on_wheel))
+		return;
+	d->is_on_wheel = true;
 	d->wheel_next = wheel_park(&s->wheel, dest, until);
 }
 
@@ -226,12 +221,43 @@ wake_due(struct sl_sched *s, uint64_t now)
 		d = &s->destinations[dest];
 		s->due = d->wheel_next;
 		s->wheel.nb_parked--;
+		d->is_on_wheel = false;
+		/* Somebody has woken it before its time. */
+		if (unlikely(!d->is_parked))
+			continue;
 		/* It was further away than the wheel reaches. */
-		if (unlikely(d->parked_until > now))
+		if (unlikely(d->parked_until > now)) {
+			d->is_on_wheel = true;
 			d->wheel_next = wheel_park(&s->wheel, dest, d->parked_until);
-		else
+		} else {
 			wake(s, dest);
+		}
 	}
+}
+
+void
+sl_sched_set_destination(
+	struct sl_sched *s, uint32_t dest, const struct sl_sched_destination *params, uint64_t now)
+{
+	struct destination *d = &s->destinations[dest];
+	struct sl_gcra old = d->rate;
+
+	d->capacity = params->capacity;
+	sl_gcra_init(&d->rate, params->rate_msgs_per_s, params->burst_msgs, s->ticks_per_s);
+	sl_gcra_carry(&d->rate, &old, now);
+	if (d->is_parked)
+		wake(s, dest);
+}
+
+void
+sl_sched_set_class(struct sl_sched *s, uint32_t class_index, const struct sl_sched_class *params)
+{
+	s->classes[class_index] = *params;
+	s->shared_mask &= (uint8_t) ~(1u << class_index);
+	if (params->min_share_percent > 0)
+		s->shared_mask |= (uint8_t)(1u << class_index);
+	/* A destination's own account stays: it is worth a few messages, and there are many. */
+	s->owed[class_index] = 0;
 }
 
 /* Messages in and out of flows. */
@@ -563,6 +589,24 @@ sl_sched_flush(struct sl_sched *s, sl_sched_drop_t drop, void *drop_arg)
 }
 
 uint32_t
+sl_sched_flush_destination(
+	struct sl_sched *s, uint32_t dest, uint32_t max, sl_sched_drop_t drop, void *drop_arg)
+{
+	struct destination *d = &s->destinations[dest];
+
+	for (; max > 0 && d->backlog != 0; max--)
+		drop(drop_arg, pop(s, dest, (unsigned int)__builtin_ctz(d->backlog)),
+			SL_SCHED_PUSHED_OUT);
+	if (d->backlog != 0)
+		return d->count;
+	d->is_parked = false;
+	d->capacity = 1;
+	memset(&d->rate, 0, sizeof(d->rate));
+	memset(d->owed, 0, sizeof(d->owed));
+	return 0;
+}
+
+uint32_t
 sl_sched_count(const struct sl_sched *s)
 {
 	return __atomic_load_n(&s->count, __ATOMIC_RELAXED);
@@ -584,4 +628,16 @@ uint32_t
 sl_sched_destination_count(const struct sl_sched *s, uint32_t dest)
 {
 	return __atomic_load_n(&s->destinations[dest].count, __ATOMIC_RELAXED);
+}
+
+uint32_t
+sl_sched_flow_count(const struct sl_sched *s, uint32_t dest, uint32_t class_index)
+{
+	return __atomic_load_n(&s->flows[flow_index(s, dest, class_index)].count, __ATOMIC_RELAXED);
+}
+
+bool
+sl_sched_destination_conforms(const struct sl_sched *s, uint32_t dest, uint64_t now)
+{
+	return sl_gcra_conforms(&s->destinations[dest].rate, now);
 }

@@ -34,6 +34,24 @@ sl_gcra_init(struct sl_gcra *gcra, uint64_t rate, uint32_t burst, uint64_t ticks
 	gcra->tolerance = gcra->increment * (burst - 1);
 }
 
+/**
+ * Go on with another rate or depth: as many messages as @p old was short of, @p gcra is short of
+ * now, but no more than fit into it.
+ * @param gcra  fresh from sl_gcra_init()
+ */
+static inline void
+sl_gcra_carry(struct sl_gcra *gcra, const struct sl_gcra *old, uint64_t now)
+{
+	uint64_t depth = gcra->tolerance + gcra->increment;
+	double missing;
+
+	now <<= SL_GCRA_SHIFT;
+	if (old->increment == 0 || gcra->increment == 0 || old->next <= now)
+		return;
+	missing = (double)(old->next - now) / (double)old->increment * (double)gcra->increment;
+	gcra->next = now + (missing < (double)depth ? (uint64_t)missing : depth);
+}
+
 /** May a message pass at @p now? Changes nothing. */
 static inline bool
 sl_gcra_conforms(const struct sl_gcra *gcra, uint64_t now)

@@ -28,6 +28,7 @@
  * Time is the caller's ticks. Threads: one owner; no call allocates or blocks.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -94,8 +95,18 @@ size_t sl_sched_memory_size(const struct sl_sched_params *params);
  */
 struct sl_sched *sl_sched_init(void *mem, const struct sl_sched_params *params);
 
-void sl_sched_set_destination(
-	struct sl_sched *sched, uint32_t dest, const struct sl_sched_destination *params);
+/**
+ * Set or change the limits of a destination, at any time. What waits goes on waiting, also when it
+ * is more than a new capacity, and what the token bucket has been filled and emptied by stays; a
+ * parked destination is asked again at once. (Parked again, it may then be woken as late as it
+ * would have been with the old limits, once.)
+ */
+void sl_sched_set_destination(struct sl_sched *sched, uint32_t dest,
+	const struct sl_sched_destination *params, uint64_t now);
+
+/** Change the share and the maximum wait of a class, at any time. */
+void sl_sched_set_class(
+	struct sl_sched *sched, uint32_t class_index, const struct sl_sched_class *params);
 
 /** Bring in what sl_sched_enqueue() will touch for this destination and class. */
 void sl_sched_prefetch(const struct sl_sched *sched, uint32_t dest, uint32_t class_index);
@@ -126,12 +137,27 @@ uint32_t sl_sched_dequeue(struct sl_sched *sched, uint64_t now, struct sl_sched_
 /** Give back every waiting message through @p drop, as SL_SCHED_PUSHED_OUT. */
 void sl_sched_flush(struct sl_sched *sched, sl_sched_drop_t drop, void *drop_arg);
 
+/**
+ * Give back up to @p max waiting messages of one destination through @p drop, as
+ * SL_SCHED_PUSHED_OUT. When none is left, it is as sl_sched_init() made it.
+ * @return how many are left
+ */
+uint32_t sl_sched_flush_destination(
+	struct sl_sched *sched, uint32_t dest, uint32_t max, sl_sched_drop_t drop, void *drop_arg);
+
 /** Destinations that are parked. */
 uint32_t sl_sched_parked_count(const struct sl_sched *sched);
 
-/** Messages waiting: in total, of one class, of one destination. May be read by other threads. */
+/**
+ * Messages waiting: in total, of one class, of one destination, of both. May be read by other
+ * threads.
+ */
 uint32_t sl_sched_count(const struct sl_sched *sched);
 uint32_t sl_sched_class_count(const struct sl_sched *sched, uint32_t class_index);
 uint32_t sl_sched_destination_count(const struct sl_sched *sched, uint32_t dest);
+uint32_t sl_sched_flow_count(const struct sl_sched *sched, uint32_t dest, uint32_t class_index);
+
+/** May the destination send now, by its own rate? May be asked by other threads. */
+bool sl_sched_destination_conforms(const struct sl_sched *sched, uint32_t dest, uint64_t now);
 
 #endif /* SL_SCHED_H */

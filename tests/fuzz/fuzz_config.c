@@ -50,9 +50,50 @@ check_name(const struct sl_config *config, uint64_t key, const char *name)
 }
 
 static void
+check_health(const struct sl_config_health *health)
+{
+	const struct sl_config_check *check;
+	uint32_t i;
+
+	require(health->interval_ms >= 10 && health->fast_interval_ms >= 10 &&
+			health->down_interval_ms >= 10 && health->timeout_ms >= 10,
+		"checks take time");
+	require(health->rise >= 1 && health->fall >= 1 && health->notify_after >= 1,
+		"checks are counted");
+	require(health->nb_checks <= SL_CONFIG_CHECKS_MAX, "checks have a bound");
+	for (i = 0; i < health->nb_checks; i++) {
+		check = &health->checks[i];
+		require((check->kind == SL_CHECK_HTTP) == (check->path != NULL), "http's path");
+		require((check->kind == SL_CHECK_EXEC) == (check->nb_argv > 0), "exec's command");
+		require(check->nb_argv == 0 || check->argv[check->nb_argv] == NULL, "its end");
+	}
+}
+
+/* What is written is read again, and is the same. */
+static void
+check_round_trip(const struct sl_config *config)
+{
+	struct sl_config *copy;
+	char error[512], *text = NULL;
+	size_t len;
+	FILE *file = open_memstream(&text, &len);
+
+	require(file != NULL && sl_config_write(config, file) == 0, "it is written");
+	fclose(file);
+	if (sl_config_parse(PATH, text, len, &copy, error, sizeof(error)) != 0) {
+		fprintf(stderr, "%s\n%s", error, text);
+		abort();
+	}
+	require(sl_config_diff(config, copy, NULL, NULL) == 0, "it is the same again");
+	sl_config_free(copy);
+	free(text);
+}
+
+static void
 check_destination(const struct sl_config *config, const struct sl_config_destination *destination)
 {
 	const struct sl_config_backend *backend;
+	const struct sl_config_subnet *subnet;
 	uint32_t i;
 
 	check_name(config, destination->key, destination->name);
@@ -62,17 +103,21 @@ check_destination(const struct sl_config *config, const struct sl_config_destina
 		"a queue has bounds");
 	require(destination->partitions >= 1 && destination->partitions <= SL_CONFIG_PARTITIONS_MAX,
 		"partitions have bounds");
-	require(destination->nb_backends >= 1 && destination->nb_backends <= SL_CONFIG_BACKENDS_MAX,
-		"there are backends");
+	require(destination->nb_backends <= SL_CONFIG_BACKENDS_MAX, "backends have a bound");
 	for (i = 0; i < destination->nb_backends; i++) {
 		backend = &destination->backends[i];
 		require(backend->port_index < config->nb_ports, "a backend has a port");
-		require(backend->next_hop == backend->address ||
-				backend->next_hop == config->ports[backend->port_index].gateway,
+		subnet = &config->ports[backend->port_index]
+				  .subnets[sl_ip_is_v4(&backend->address) ? SL_IPV4 : SL_IPV6];
+		require(!sl_ip_is_unset(&subnet->address), "its port speaks its family");
+		require(sl_ip_equal(&backend->next_hop, &backend->address) ||
+				sl_ip_equal(&backend->next_hop, &subnet->gateway),
 			"a backend is reached");
-		require(backend->next_hop != 0 && backend->weight >= 1 && backend->port >= 1,
+		require(!sl_ip_is_unset(&backend->next_hop) && backend->weight >= 1 &&
+				backend->port >= 1,
 			"a backend is complete");
 	}
+	check_health(&destination->health);
 }
 
 static void
@@ -95,6 +140,8 @@ check_config(const struct sl_config *config)
 	for (i = 0; i < config->nb_lcores; i++)
 		require(config->lcores[i].roles != 0, "an lcore has a role");
 	require((config->ring_size & (config->ring_size - 1)) == 0, "ring size");
+	check_health(&config->health);
+	require(config->control.socket != NULL && config->log.lines_per_s >= 1, "services");
 	require(config->arp_retry_max_ms >= config->arp_retry_ms, "retries grow");
 }
 
@@ -109,6 +156,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (ret == 0) {
 		require(error[0] == '\0', "no error, no text");
 		check_config(config);
+		check_round_trip(config);
 	} else {
 		require(config == NULL, "no configuration after an error");
 		require(strncmp(error, PATH ":", strlen(PATH ":")) == 0, "the file is named");

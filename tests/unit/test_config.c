@@ -5,6 +5,7 @@
 /* The configuration reader: what a right file becomes. */
 
 #include <errno.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,24 +28,10 @@
 #define IP(a, b, c, d) RTE_BE32((uint32_t)RTE_IPV4(a, b, c, d))
 #define V4(ip)	       sl_ip_v4(&(ip))
 
-static struct sl_config *
-parse(const char *text)
-{
-	struct sl_config *config;
-	char error[ERROR_LEN];
-	int ret;
-
-	ret = sl_config_parse("f.yaml", text, strlen(text), &config, error, sizeof(error));
-	if (ret != 0)
-		fail_msg("%s", error);
-	assert_string_equal(error, "");
-	return config;
-}
-
 static void
 test_smallest_file_has_every_default(void **state)
 {
-	struct sl_config *config = parse(PORTS DESTS);
+	struct sl_config *config = parse_text(PORTS DESTS);
 
 	assert_string_equal(config->path, "f.yaml");
 	assert_string_equal(config->node, "sluice");
@@ -82,7 +69,7 @@ test_smallest_file_has_every_default(void **state)
 static void
 test_destination_defaults(void **state)
 {
-	struct sl_config *config = parse(PORTS DESTS);
+	struct sl_config *config = parse_text(PORTS DESTS);
 	const struct sl_config_destination *destination = &config->destinations[0];
 
 	assert_int_equal(config->nb_destinations, 1);
@@ -110,7 +97,7 @@ static void
 test_default_classes_are_three(void **state)
 {
 	static const char *const names[] = {"high", "medium", "low"};
-	struct sl_config *config = parse(PORTS DESTS);
+	struct sl_config *config = parse_text(PORTS DESTS);
 	uint32_t i;
 
 	assert_int_equal(config->nb_classes, 3);
@@ -133,7 +120,7 @@ test_classes_are_sorted_and_the_middle_one_is_the_default(void **state)
 		"  - {level: 5, name: c, min_share_percent: 40}\n"
 		"  - {level: 3, name: b}\n";
 	static const uint32_t levels[] = {2, 3, 5, 7};
-	struct sl_config *config = parse(four);
+	struct sl_config *config = parse_text(four);
 	uint32_t i;
 
 	assert_int_equal(config->nb_classes, 4);
@@ -145,49 +132,17 @@ test_classes_are_sorted_and_the_middle_one_is_the_default(void **state)
 	assert_int_equal(config->destinations[0].default_class, 3);
 	sl_config_free(config);
 
-	config = parse(PORTS DESTS "classes: [{level: 8, name: only}]\n");
+	config = parse_text(PORTS DESTS "classes: [{level: 8, name: only}]\n");
 	assert_int_equal(config->destinations[0].default_class, 8);
 	sl_config_free(config);
 }
 
-/* Every key set to something that is not its default. */
-static const char everything[] =
-	"node: küche\n"
-	"udp_port: 65535\n"
-	"epoch: 4294967295\n"
-	"ports:\n"
-	"  - {name: a, device: '0000:03:00.0', address: 10.1.0.1/16, gateway: 10.1.255.254,\n"
-	"     vlan: 4094, mtu: 9000, rx_descriptors: 64, tx_descriptors: 32768,\n"
-	"     check_udp_checksum: false, send_udp_checksum: false}\n"
-	"lcores: [{lcore: 3, roles: [rx]}, {lcore: 0, roles: [worker, rx]}]\n"
-	"dedup: {window_ms: 1, capacity: 134217728}\n"
-	"classes: [{level: 1, name: one}, {level: 8, name: eight}]\n"
-	"destinations:\n"
-	"  - name: t1\n"
-	"    kind: queue\n"
-	"    class_boost: 7\n"
-	"    default_class: eight\n"
-	"    queue_capacity: 16777216\n"
-	"    rate_msgs_per_s: 1000000000\n"
-	"    burst_msgs: 1\n"
-	"    policy: weighted-round-robin\n"
-	"    partitions: 64\n"
-	"    backends:\n"
-	"      - {name: b, address: 10.1.0.2, port: 65535, weight: 65535, rate_msgs_per_s: 9}\n"
-	"rules:\n"
-	"  - {source: s, destination: t1, type: t, priority: 8, class: 1}\n"
-	"  - {class: eight}\n"
-	"neighbours: [{address: 10.1.0.2, mac: 02:0a:0B:0c:0d:0e}]\n"
-	"mbufs: 67108864\n"
-	"drain_timeout_ms: 0\n"
-	"idle: {nap: off, nap_us: 1000}\n"
-	"rings: {size: 64}\n"
-	"arp: {reachable_ms: 1000, retry_ms: 10, retry_max_ms: 10, max_tries: 100}\n";
+static const char everything[] = EVERYTHING;
 
 static void
 test_every_setting_is_read(void **state)
 {
-	struct sl_config *config = parse(everything);
+	struct sl_config *config = parse_text(everything);
 
 	assert_string_equal(config->node, "küche");
 	assert_int_equal(config->udp_port, 65535);
@@ -224,7 +179,7 @@ static void
 test_every_key_of_a_destination_is_read(void **state)
 {
 	static const uint8_t mac[] = {0x02, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e};
-	struct sl_config *config = parse(everything);
+	struct sl_config *config = parse_text(everything);
 	const struct sl_config_destination *destination = &config->destinations[0];
 	const struct sl_config_rule *rule = &config->rules[0];
 
@@ -248,7 +203,7 @@ test_every_key_of_a_destination_is_read(void **state)
 	assert_int_equal(rule->level, 1);
 	assert_int_equal(config->rules[1].match, 0);
 	assert_int_equal(config->rules[1].level, 8);
-	assert_int_equal(config->nb_neighbours, 1);
+	assert_int_equal(config->nb_neighbours, 2);
 	assert_int_equal(V4(config->neighbours[0].address), IP(10, 1, 0, 2));
 	assert_memory_equal(config->neighbours[0].mac.addr_bytes, mac, sizeof(mac));
 	sl_config_free(config);
@@ -259,15 +214,15 @@ test_burst_follows_the_highest_rate(void **state)
 {
 	struct sl_config *config;
 
-	config = parse(DEST("rate_msgs_per_s: 50000"));
+	config = parse_text(DEST("rate_msgs_per_s: 50000"));
 	assert_int_equal(config->destinations[0].burst_msgs, 500);
 	sl_config_free(config);
-	config = parse(DEST("rate_msgs_per_s: 3299"));
+	config = parse_text(DEST("rate_msgs_per_s: 3299"));
 	assert_int_equal(config->destinations[0].burst_msgs, 32);
 	sl_config_free(config);
-	config = parse(PORTS "destinations:\n  - {name: t1, backends: ["
-			     "{name: b1, address: 10.77.0.11, port: 1, rate_msgs_per_s: 70000}"
-			     "]}\n");
+	config = parse_text(PORTS "destinations:\n  - {name: t1, backends: ["
+				  "{name: b1, address: 10.77.0.11, port: 1, rate_msgs_per_s: 70000}"
+				  "]}\n");
 	assert_int_equal(config->destinations[0].burst_msgs, 700);
 	sl_config_free(config);
 }
@@ -290,7 +245,7 @@ test_backend_finds_its_port(void **state)
 		"      - {name: b2, address: 10.200.3.9, port: 1}\n"
 		"      - {name: b3, address: 192.168.1.1, port: 1}\n"
 		"      - {name: b4, address: 10.9.0.7, port: 1}\n";
-	struct sl_config *config = parse(text);
+	struct sl_config *config = parse_text(text);
 	const struct sl_config_backend *backends = config->destinations[0].backends;
 
 	assert_int_equal(backends[0].port_index, 2);
@@ -310,9 +265,10 @@ test_two_addresses_make_a_subnet(void **state)
 {
 	struct sl_config *config;
 
-	config = parse("ports: [{name: p, device: d, address: 10.0.0.0/31, gateway: 10.0.0.1}]\n"
-		       "destinations: [{name: t, backends: [{name: b, address: 10.0.0.1, port: "
-		       "1}]}]\n");
+	config = parse_text(
+		"ports: [{name: p, device: d, address: 10.0.0.0/31, gateway: 10.0.0.1}]\n"
+		"destinations: [{name: t, backends: [{name: b, address: 10.0.0.1, port: "
+		"1}]}]\n");
 	assert_int_equal(V4(config->destinations[0].backends[0].next_hop), IP(10, 0, 0, 1));
 	sl_config_free(config);
 }
@@ -321,7 +277,8 @@ test_two_addresses_make_a_subnet(void **state)
 static void
 test_harmless_bytes_are_taken(void **state)
 {
-	struct sl_config *config = parse("\xef\xbb\xbf" PORTS DESTS "node: \xc3\xa9%50% # %\n");
+	struct sl_config *config = parse_text(
+		"\xef\xbb\xbf" PORTS DESTS "node: \xc3\xa9%50% # %\n");
 
 	assert_string_equal(config->node, "\xc3\xa9%50%");
 	sl_config_free(config);
@@ -331,7 +288,7 @@ static void
 test_names_are_found_by_key(void **state)
 {
 	static const char *const names[] = {"küche", "a", "t1", "b", "s", "t", "one", "eight"};
-	struct sl_config *config = parse(everything);
+	struct sl_config *config = parse_text(everything);
 	unsigned int i;
 
 	for (i = 0; i < RTE_DIM(names); i++)
@@ -352,7 +309,7 @@ test_one_name_may_stand_for_several_things(void **state)
 		"  - {name: x, backends: [{name: x, address: 10.77.0.11, port: 1}]}\n"
 		"  - {name: y, backends: [{name: x, address: 10.77.0.11, port: 1}]}\n"
 		"rules: [{source: x, type: x, destination: x, class: 1}, {type: x, class: 2}]\n";
-	struct sl_config *config = parse(text);
+	struct sl_config *config = parse_text(text);
 
 	assert_string_equal(sl_config_name_of(config, sl_wire_name_key("x")), "x");
 	sl_config_free(config);
@@ -366,7 +323,7 @@ test_lists_may_be_full(void **state)
 
 	text = repeat(PORTS "destinations:\n  - name: t\n    backends:\n",
 		"      - {name: b%u, address: 10.77.0.2, port: 1}\n", SL_CONFIG_BACKENDS_MAX, "");
-	config = parse(text);
+	config = parse_text(text);
 	assert_int_equal(config->destinations[0].nb_backends, SL_CONFIG_BACKENDS_MAX);
 	assert_string_equal(config->destinations[0].backends[255].name, "b255");
 	sl_config_free(config);
@@ -383,7 +340,7 @@ test_many_destinations(void **state)
 
 	text = repeat(PORTS "destinations:\n",
 		"  - {name: d%u, backends: [{name: b%u, address: 10.77.0.2, port: 1}]}\n", N, "");
-	config = parse(text);
+	config = parse_text(text);
 	assert_int_equal(config->nb_destinations, N);
 	for (i = 0; i < N; i++) {
 		snprintf(name, sizeof(name), "d%" PRIu32, i);
@@ -446,7 +403,7 @@ test_examples_load(void **state)
 static void
 test_reference_shows_the_defaults(void **state)
 {
-	struct sl_config *config, *plain = parse(PORTS DESTS);
+	struct sl_config *config, *plain = parse_text(PORTS DESTS);
 	char error[ERROR_LEN];
 
 	if (sl_config_load(SL_EXAMPLES "/reference.yaml", &config, error, sizeof(error)) != 0)
@@ -481,6 +438,111 @@ test_reference_shows_the_defaults(void **state)
 	sl_config_free(plain);
 }
 
+/* All that anybody might copy is right, and can be written again. */
+static void
+test_every_example_loads_and_round_trips(void **state)
+{
+	struct sl_config *config;
+	char error[ERROR_LEN];
+	glob_t files;
+	size_t i;
+
+	assert_int_equal(glob(SL_EXAMPLES "/*.yaml", 0, NULL, &files), 0);
+	assert_true(files.gl_pathc >= 5);
+	for (i = 0; i < files.gl_pathc; i++) {
+		if (sl_config_load(files.gl_pathv[i], &config, error, sizeof(error)) != 0)
+			fail_msg("%s", error);
+		check_round_trip(config);
+		sl_config_free(config);
+	}
+	globfree(&files);
+}
+
+/* Note the keys of a mapping that are there, as " path ". */
+static void
+note_keys(const cyaml_schema_field_t *fields, const char *raw, const char *path, FILE *out)
+{
+	const cyaml_schema_value_t *schema, *entry;
+	char inner[128];
+	const char *value;
+	uint32_t i, count;
+
+	for (; fields->key != NULL; fields++) {
+		schema = &fields->value;
+		value = raw + fields->data_offset;
+		if (schema->flags & CYAML_FLAG_POINTER)
+			memcpy(&value, value, sizeof(value));
+		if (value == NULL)
+			continue;
+		snprintf(inner, sizeof(inner), "%s%s%s", path, path[0] != '\0' ? "." : "",
+			fields->key);
+		fprintf(out, " %s ", inner);
+		if (schema->type == CYAML_MAPPING)
+			note_keys(schema->mapping.fields, value, inner, out);
+		if (schema->type != CYAML_SEQUENCE)
+			continue;
+		entry = schema->sequence.entry;
+		memcpy(&count, raw + fields->count_offset, sizeof(count));
+		for (i = 0; i < count && entry->type == CYAML_MAPPING; i++)
+			note_keys(entry->mapping.fields, value + i * entry->data_size, inner, out);
+	}
+}
+
+static void
+test_reference_has_every_key(void **state)
+{
+	static const cyaml_config_t cyaml = {.mem_fn = cyaml_mem};
+	const struct sl_config_key *key;
+	char *noted = NULL, path[128];
+	cyaml_data_t *raw = NULL;
+	size_t len;
+	FILE *out = open_memstream(&noted, &len);
+
+	assert_non_null(out);
+	assert_int_equal(cyaml_load_file(SL_EXAMPLES "/reference.yaml", &cyaml, &sl_config_schema,
+				 &raw, NULL),
+		CYAML_OK);
+	note_keys(sl_config_schema.mapping.fields, raw, "", out);
+	fclose(out);
+	for (key = sl_config_keys; key->path != NULL; key++) {
+		snprintf(path, sizeof(path), " %s ", key->path);
+		if (strstr(noted, path) == NULL)
+			fail_msg("examples/reference.yaml does not show %s", key->path);
+	}
+	free(noted);
+	cyaml_free(&cyaml, &sl_config_schema, raw, 0);
+}
+
+#define BEGIN "<!-- begin: sluice --config-reference -->\n"
+#define END   "<!-- end: sluice --config-reference -->\n"
+
+static void
+test_documentation_is_the_generated_one(void **state)
+{
+	FILE *file = fopen(SL_DOCS "/configuration.md", "r"), *out;
+	static char text[128 << 10];
+	char *generated = NULL, *begin, *end;
+	size_t len;
+
+	assert_non_null(file);
+	len = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[len] = '\0';
+	out = open_memstream(&generated, &len);
+	assert_non_null(out);
+	assert_int_equal(sl_config_write_reference(out), 0);
+	fclose(out);
+	begin = strstr(text, BEGIN);
+	assert_non_null(begin);
+	begin += strlen(BEGIN);
+	end = strstr(begin, END);
+	assert_non_null(end);
+	*end = '\0';
+	if (strcmp(begin, generated) != 0)
+		fail_msg("docs/configuration.md is out of date; run tools/config-reference BUILD");
+	free(generated);
+}
+
 int
 main(void)
 {
@@ -503,6 +565,9 @@ main(void)
 		cmocka_unit_test(test_free_takes_null),
 		cmocka_unit_test(test_examples_load),
 		cmocka_unit_test(test_reference_shows_the_defaults),
+		cmocka_unit_test(test_every_example_loads_and_round_trips),
+		cmocka_unit_test(test_reference_has_every_key),
+		cmocka_unit_test(test_documentation_is_the_generated_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

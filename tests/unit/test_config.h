@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sl_config.h>
+
 #define ERROR_LEN 1024
 
 /* Two lines each. */
@@ -37,5 +39,124 @@ repeat(const char *head, const char *format, unsigned int n, const char *tail)
 	sprintf(text + len, "%s", tail);
 	return text;
 }
+
+/** Read a text that has to be right; free the configuration. */
+static inline struct sl_config *
+parse_text(const char *text)
+{
+	struct sl_config *config;
+	char error[ERROR_LEN];
+
+	if (sl_config_parse("f.yaml", text, strlen(text), &config, error, sizeof(error)) != 0)
+		fail_msg("%s", error);
+	assert_string_equal(error, "");
+	return config;
+}
+
+/** What sl_config_write() makes of it; free the text. */
+static inline char *
+write_text(const struct sl_config *config)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *file = open_memstream(&text, &len);
+
+	assert_non_null(file);
+	assert_int_equal(sl_config_write(config, file), 0);
+	fclose(file);
+	return text;
+}
+
+/** Writing and reading give the same configuration. */
+static inline void
+check_round_trip(const struct sl_config *config)
+{
+	char *text = write_text(config), *again;
+	struct sl_config *copy = parse_text(text);
+
+	again = write_text(copy);
+	assert_string_equal(text, again);
+	assert_int_equal(sl_config_diff(config, copy, NULL, NULL), 0);
+	assert_int_equal(sl_config_diff(copy, config, NULL, NULL), 0);
+	sl_config_free(copy);
+	free(again);
+	free(text);
+}
+
+/** Every key, each with something that is not its default. */
+#define EVERYTHING                                                                                 \
+	"node: küche\n"                                                                           \
+	"udp_port: 65535\n"                                                                        \
+	"epoch: 4294967295\n"                                                                      \
+	"ports:\n"                                                                                 \
+	"  - {name: a, device: '0000:03:00.0', address: 10.1.0.1/16, gateway: 10.1.255.254,\n"     \
+	"     address6: 'fd00:1::1/64', gateway6: 'fd00:1::fe',\n"                                 \
+	"     vlan: 4094, mtu: 9000, rx_descriptors: 64, tx_descriptors: 32768,\n"                 \
+	"     check_udp_checksum: false, send_udp_checksum: false}\n"                              \
+	"lcores: [{lcore: 3, roles: [rx]}, {lcore: 0, roles: [worker, rx]}]\n"                     \
+	"dedup: {window_ms: 1, capacity: 134217728}\n"                                             \
+	"classes: [{level: 1, name: one, min_share_percent: 30, max_wait_ms: 9},\n"                \
+	"          {level: 8, name: eight}]\n"                                                     \
+	"destinations:\n"                                                                          \
+	"  - name: t1\n"                                                                           \
+	"    kind: queue\n"                                                                        \
+	"    class_boost: 7\n"                                                                     \
+	"    default_class: eight\n"                                                               \
+	"    queue_capacity: 16777216\n"                                                           \
+	"    rate_msgs_per_s: 1000000000\n"                                                        \
+	"    burst_msgs: 1\n"                                                                      \
+	"    policy: weighted-round-robin\n"                                                       \
+	"    partitions: 64\n"                                                                     \
+	"    backends:\n"                                                                          \
+	"      - {name: b, address: 10.1.0.2, port: 65535, weight: 65535, rate_msgs_per_s: 9,\n"   \
+	"         state: maintenance}\n"                                                           \
+	"      - {name: c, address: 'fd00:1::2', port: 1, state: drain}\n"                         \
+	"    health:\n"                                                                            \
+	"      interval_ms: 3600000\n"                                                             \
+	"      down_interval_ms: 10\n"                                                             \
+	"      fall: 100\n"                                                                        \
+	"      checks:\n"                                                                          \
+	"        - {kind: tcp, address: 127.0.0.1, port: 65535, send: \"a\\r\\n\", expect: ' '}\n" \
+	"        - {kind: udp, address: '::1', port: 1, send: x, expect: y}\n"                     \
+	"        - {kind: probe}\n"                                                                \
+	"  - {name: t2, health: {checks: []}}\n"                                                   \
+	"  - {name: t3}\n"                                                                         \
+	"rules:\n"                                                                                 \
+	"  - {source: s, destination: t1, type: t, priority: 8, class: 1}\n"                       \
+	"  - {class: eight}\n"                                                                     \
+	"neighbours: [{address: 10.1.0.2, mac: 02:0a:0B:0c:0d:0e},\n"                              \
+	"             {address: 'fd00:1::2', mac: 02:0a:0B:0c:0d:0f}]\n"                           \
+	"mbufs: 67108864\n"                                                                        \
+	"drain_timeout_ms: 0\n"                                                                    \
+	"idle: {nap: off, nap_us: 1000}\n"                                                         \
+	"rings: {size: 64}\n"                                                                      \
+	"arp: {reachable_ms: 1000, retry_ms: 10, retry_max_ms: 10, max_tries: 100}\n"              \
+	"health:\n"                                                                                \
+	"  interval_ms: 10\n"                                                                      \
+	"  fast_interval_ms: 11\n"                                                                 \
+	"  down_interval_ms: 12\n"                                                                 \
+	"  timeout_ms: 600000\n"                                                                   \
+	"  rise: 100\n"                                                                            \
+	"  fall: 1\n"                                                                              \
+	"  notify_after: 1000\n"                                                                   \
+	"  slow_start_ms: 3600000\n"                                                               \
+	"  panic_threshold_percent: 100\n"                                                         \
+	"  checks:\n"                                                                              \
+	"    - {kind: icmp}\n"                                                                     \
+	"    - {kind: http, address: 10.1.0.9, port: 80, path: /live, host: h.example,\n"          \
+	"       status: 204, body: ok}\n"                                                          \
+	"    - {kind: http, status: 200-299}\n"                                                    \
+	"    - {kind: exec, argv: [/bin/check, '', \"two words\"]}\n"                              \
+	"log: {target: file, file: /var/log/s.log, format: json, level: error, lines_per_s: 1,\n"  \
+	"      levels: [{module: main, level: debug}]}\n"                                          \
+	"events:\n"                                                                                \
+	"  exec: [{argv: [/bin/mail, ops], timeout_ms: 100, level: warn}]\n"                       \
+	"  webhooks: [{url: 'https://a.example/x?y=1', timeout_ms: 600000, tries: 1,\n"            \
+	"              level: debug}]\n"                                                           \
+	"  queue: 16\n"                                                                            \
+	"control: {socket: /tmp/s.sock, group: ops, clients_max: 1}\n"                             \
+	"http: {enabled: false, address: '::', port: 1, clients_max: 1, timeout_ms: 100,\n"        \
+	"       metrics_destinations: 0}\n"                                                        \
+	"limits: {shards: 100, backends: 2}\n"
 
 #endif /* TEST_CONFIG_H */

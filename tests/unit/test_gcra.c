@@ -228,6 +228,40 @@ test_years_do_not_overflow(void **state)
 	assert_true(sl_gcra_conforms(&gcra, now + HZ_TYPICAL));
 }
 
+/* As many messages short as before, at the new rate, and never more than the bucket holds. */
+static void
+test_another_rate_goes_on_where_the_last_was(void **state)
+{
+	const uint64_t hz = 1000000000, now = 5 * hz;
+	struct sl_gcra old, gcra;
+
+	(void)state;
+	sl_gcra_init(&old, 10, 20, hz);
+	for (uint32_t i = 0; i < 15; i++)
+		sl_gcra_take(&old, now);
+	for (uint64_t rate = 1; rate <= 1000000; rate *= 10) {
+		sl_gcra_init(&gcra, rate, 20, hz);
+		sl_gcra_carry(&gcra, &old, now);
+		for (uint32_t i = 0; i < 5; i++) {
+			assert_true(sl_gcra_conforms(&gcra, now));
+			sl_gcra_take(&gcra, now);
+		}
+		assert_false(sl_gcra_conforms(&gcra, now));
+		assert_in_range(sl_gcra_due(&gcra), now + hz / rate - 2, now + hz / rate + 2);
+	}
+	/* A smaller one is empty. */
+	sl_gcra_init(&gcra, 10, 3, hz);
+	sl_gcra_carry(&gcra, &old, now);
+	assert_in_range(sl_gcra_due(&gcra), now + hz / 10 - 2, now + hz / 10 + 2);
+	/* From no limit, and to none. */
+	sl_gcra_init(&old, 0, 1, hz);
+	sl_gcra_init(&gcra, 10, 3, hz);
+	sl_gcra_carry(&gcra, &old, now);
+	assert_true(sl_gcra_conforms(&gcra, now));
+	sl_gcra_carry(&old, &gcra, now);
+	assert_true(sl_gcra_conforms(&old, now));
+}
+
 int
 main(void)
 {
@@ -239,6 +273,7 @@ main(void)
 		cmocka_unit_test(test_without_a_rate_there_is_no_limit),
 		cmocka_unit_test(test_random_arrivals_agree_with_an_exact_bucket),
 		cmocka_unit_test(test_years_do_not_overflow),
+		cmocka_unit_test(test_another_rate_goes_on_where_the_last_was),
 	};
 
 	return cmocka_run_group_tests_name("gcra", tests, NULL, NULL);

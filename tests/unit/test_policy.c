@@ -21,18 +21,19 @@ struct rig {
 	uint32_t weights[NB_MAX];
 	uint32_t nb;
 	bool is_away[NB_MAX];
+	uint32_t shares[NB_MAX];
 	uint64_t turns[NB_MAX];
 	uint32_t questions;
 };
 
-static bool
-is_eligible(void *arg, uint32_t index)
+static uint32_t
+share_of(void *arg, uint32_t index)
 {
 	struct rig *rig = arg;
 
 	assert_true(index < rig->nb);
 	rig->questions++;
-	return !rig->is_away[index];
+	return rig->is_away[index] ? 0 : rig->shares[index];
 }
 
 static void
@@ -41,6 +42,8 @@ rig_init(struct rig *rig, const struct sl_policy_ops *ops, const uint32_t *weigh
 	/* The library may not count on the memory being zero. */
 	memset(rig, 0xa5, sizeof(*rig));
 	memset(rig->is_away, 0, sizeof(rig->is_away));
+	for (uint32_t i = 0; i < NB_MAX; i++)
+		rig->shares[i] = SL_POLICY_SHARE_ONE;
 	memset(rig->turns, 0, sizeof(rig->turns));
 	memcpy(rig->weights, weights, nb * sizeof(*weights));
 	rig->nb = nb;
@@ -50,7 +53,7 @@ rig_init(struct rig *rig, const struct sl_policy_ops *ops, const uint32_t *weigh
 static int
 choose(struct rig *rig)
 {
-	int index = sl_policy_choose(&rig->policy, is_eligible, rig);
+	int index = sl_policy_choose(&rig->policy, share_of, rig);
 
 	assert_in_range(index + 1, 0, rig->nb);
 	if (index >= 0) {
@@ -308,6 +311,166 @@ test_weighted_clock_comes_around(void **state)
 	}
 }
 
+/* With parts of shares, turns are in proportion to weight times share, over any long run. */
+static void
+check_proportions(struct rig *rig, const uint64_t *parts, uint64_t turns, double slack)
+{
+	uint64_t total = 0;
+
+	memset(rig->turns, 0, sizeof(rig->turns));
+	for (uint32_t i = 0; i < rig->nb; i++)
+		total += parts[i];
+	for (uint64_t t = 1; t <= turns; t++) {
+		assert_true(choose(rig) >= 0);
+		for (uint32_t i = 0; i < rig->nb; i++) {
+			double want = (double)t * (double)parts[i] / (double)total;
+
+			if ((double)rig->turns[i] < want - slack ||
+				(double)rig->turns[i] > want + slack)
+				fail_msg("backend %u had %llu of %llu turns, not %.1f", i,
+					(unsigned long long)rig->turns[i], (unsigned long long)t,
+					want);
+		}
+	}
+}
+
+static void
+test_weighted_shares_of_weights(void **state)
+{
+	uint32_t weights[NB_MAX], nb;
+	uint64_t parts[NB_MAX];
+	struct test_rand r;
+	struct rig rig;
+
+	(void)state;
+	test_rand_init(&r, "shares of weights");
+	for (uint32_t round = 0; round < 300; round++) {
+		nb = 2 + (uint32_t)test_rand_below(&r, 6);
+		for (uint32_t i = 0; i < nb; i++)
+			weights[i] = 1 + (uint32_t)test_rand_below(&r, 100);
+		rig_init(&rig, &sl_policy_weighted_round_robin, weights, nb);
+		/* Shares go up and down: the proportions follow at once. */
+		for (uint32_t change = 0; change < 4; change++) {
+			for (uint32_t i = 0; i < nb; i++) {
+				rig.shares[i] = 1 + (uint32_t)test_rand_below(&r, 256);
+				parts[i] = (uint64_t)weights[i] * rig.shares[i];
+			}
+			check_proportions(&rig, parts, 3000, nb);
+		}
+	}
+}
+
+/* One in two, three and 256 turns of the others; and two that have only a part each. */
+static void
+test_round_robin_shares(void **state)
+{
+	static const uint32_t shares[][4] = {{256, 128, 0}, {256, 256, 86, 0}, {256, 1, 0},
+		{256, 1, 128, 64}, {128, 128, 0}, {1, 2, 3, 0}, {64, 128, 255, 1}, {255, 256, 0}};
+	uint64_t parts[4];
+	struct rig rig;
+	uint32_t nb;
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(shares) / sizeof(shares[0]); k++) {
+		for (nb = 0; nb < 4 && shares[k][nb] != 0; nb++)
+			parts[nb] = shares[k][nb];
+		rig_init(&rig, &sl_policy_round_robin, equal_weights, nb);
+		memcpy(rig.shares, shares[k], nb * sizeof(uint32_t));
+		check_proportions(&rig, parts, 5000, 2);
+	}
+}
+
+static void
+test_whoever_is_alone_gets_every_message(void **state)
+{
+	static const uint32_t weights[] = {10, 1, 5};
+	struct rig rig;
+
+	(void)state;
+	for (uint32_t p = 0; sl_policies[p] != NULL; p++) {
+		rig_init(&rig, sl_policies[p], weights, 3);
+		rig.is_away[0] = rig.is_away[2] = true;
+		for (rig.shares[1] = 1; rig.shares[1] <= SL_POLICY_SHARE_ONE; rig.shares[1]++) {
+			for (uint32_t i = 0; i < 10; i++) {
+				rig.questions = 0;
+				assert_int_equal(choose(&rig), 1);
+				assert_true(rig.questions <= 3 * rig.nb);
+			}
+		}
+	}
+}
+
+/* Other backends and weights, again and again: nobody's place is lost, no turn given twice. */
+static void
+test_weights_change_on_the_way(void **state)
+{
+	struct sl_policy_backend other[NB_MAX];
+	uint32_t from[NB_MAX], nb = 5, before;
+	struct sl_policy next;
+	double owed[NB_MAX] = {0};
+	struct test_rand r;
+	struct rig rig;
+
+	(void)state;
+	test_rand_init(&r, "weights change");
+	rig_init(&rig, &sl_policy_weighted_round_robin, (const uint32_t[]){5, 4, 3, 2, 1}, nb);
+	for (uint32_t change = 0; change < 20000; change++) {
+		uint32_t weights[NB_MAX], total = 0;
+		int index;
+
+		for (uint32_t i = 0; i < nb; i++) {
+			weights[i] = 1 + (uint32_t)test_rand_below(&r, 20);
+			total += weights[i];
+			from[i] = i;
+		}
+		sl_policy_init(&next, &sl_policy_weighted_round_robin, other, nb, weights);
+		sl_policy_carry(&next, &rig.policy, from);
+		memcpy(rig.backends, other, sizeof(other));
+		rig.policy = next;
+		rig.policy.backends = rig.backends;
+		for (uint64_t t = test_rand_below(&r, 4); t > 0; t--) {
+			index = choose(&rig);
+			for (uint32_t i = 0; i < nb; i++)
+				owed[i] += (double)weights[i] / total - (i == (uint32_t)index);
+		}
+	}
+	for (uint32_t i = 0; i < nb; i++)
+		assert_true(owed[i] > -100 && owed[i] < 100);
+	/* Round robin: whose turn it was, or who came behind. */
+	for (before = 0; before < 5; before++) {
+		rig_init(&rig, &sl_policy_round_robin, equal_weights, 5);
+		for (uint32_t i = 0; i < before; i++)
+			choose(&rig);
+		/* 2 is gone, a new one is in front, and the rest the other way around. */
+		memcpy(from, (const uint32_t[]){SL_POLICY_NEW, 4, 3, 1, 0}, 5 * sizeof(from[0]));
+		sl_policy_init(&next, &sl_policy_round_robin, other, 5, equal_weights);
+		sl_policy_carry(&next, &rig.policy, from);
+		assert_int_equal(sl_policy_choose(&next, share_of, &rig),
+			((const int[]){4, 3, 2, 2, 1})[before]);
+	}
+}
+
+/* Of another policy, and of none before, nothing is taken over. */
+static void
+test_another_policy_begins_anew(void **state)
+{
+	struct sl_policy_backend other[2];
+	static const uint32_t from[] = {0, 1};
+	struct sl_policy next, none;
+	struct rig rig;
+
+	(void)state;
+	memset(&none, 0, sizeof(none));
+	rig_init(&rig, &sl_policy_round_robin, equal_weights, 2);
+	assert_int_equal(choose(&rig), 0);
+	sl_policy_init(&next, &sl_policy_weighted_round_robin, other, 2, equal_weights);
+	sl_policy_carry(&next, &rig.policy, from);
+	assert_int_equal(sl_policy_choose(&next, share_of, &rig), 0);
+	sl_policy_init(&next, &sl_policy_round_robin, other, 2, equal_weights);
+	sl_policy_carry(&next, &none, from);
+	assert_int_equal(sl_policy_choose(&next, share_of, &rig), 0);
+}
+
 int
 main(void)
 {
@@ -321,6 +484,11 @@ main(void)
 		cmocka_unit_test(test_weighted_return_is_no_burst),
 		cmocka_unit_test(test_weighted_takes_who_is_there),
 		cmocka_unit_test(test_weighted_clock_comes_around),
+		cmocka_unit_test(test_weighted_shares_of_weights),
+		cmocka_unit_test(test_round_robin_shares),
+		cmocka_unit_test(test_whoever_is_alone_gets_every_message),
+		cmocka_unit_test(test_weights_change_on_the_way),
+		cmocka_unit_test(test_another_policy_begins_anew),
 	};
 
 	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);

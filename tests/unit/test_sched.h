@@ -80,17 +80,34 @@ rig_flow(struct rig *rig, uint32_t dest, uint32_t c)
 	return &rig->flows[dest * rig->params.nb_classes + c];
 }
 
+/* A leaky bucket of its own; a hundred-thousandth is left to the other's rounding. */
+static inline void
+rig_fill(struct rig *rig, struct model_dest *d)
+{
+	double rate = (double)d->limits.rate_msgs_per_s * 1.00001;
+
+	d->tokens += (double)(rig->now - d->tokens_at) / (double)TICKS_PER_S * rate;
+	if (d->tokens > d->limits.burst_msgs)
+		d->tokens = d->limits.burst_msgs;
+	d->tokens_at = rig->now;
+}
+
+/* At any time. */
 static inline void
 rig_set_dest(struct rig *rig, uint32_t dest, uint32_t capacity, uint64_t rate, uint32_t burst)
 {
 	struct model_dest *d = &rig->dests[dest];
+	double missing = 0;
 
+	/* What the bucket is short of goes with it into the new one. */
+	rig_fill(rig, d);
+	if (d->limits.rate_msgs_per_s != 0)
+		missing = d->limits.burst_msgs - d->tokens;
 	d->limits.capacity = capacity;
 	d->limits.rate_msgs_per_s = rate;
 	d->limits.burst_msgs = burst;
-	d->tokens = burst;
-	d->tokens_at = rig->now;
-	sl_sched_set_destination(rig->sched, dest, &d->limits);
+	d->tokens = missing > burst ? 0 : burst - missing;
+	sl_sched_set_destination(rig->sched, dest, &d->limits, rig->now);
 }
 
 /* With destinations that have room for everything and no limit. */
@@ -233,6 +250,7 @@ rig_enqueue_at(struct rig *rig, uint32_t dest, uint32_t c, uint32_t len, uint64_
 {
 	struct model_flow *flow = rig_flow(rig, dest, c);
 	struct item *item = rig->free_items;
+	uint32_t before = rig->dests[dest].count;
 
 	assert_non_null(item);
 	rig->free_items = item->next;
@@ -261,7 +279,9 @@ rig_enqueue_at(struct rig *rig, uint32_t dest, uint32_t c, uint32_t len, uint64_
 	rig->class_count[c]++;
 	rig->count++;
 	rig->dests[dest].count++;
-	assert_true(rig->dests[dest].count <= rig->dests[dest].limits.capacity);
+	/* More than fit may be there from when more did. */
+	assert_true(rig->dests[dest].count <= rig->dests[dest].limits.capacity ||
+		rig->dests[dest].count <= before);
 	assert_true(rig->count <= rig->params.capacity);
 }
 
@@ -290,19 +310,14 @@ rig_bind(void *arg, uint32_t dest, uint64_t now, uint64_t *retry_at)
 	return (int)(dest * 1000 + rig->nb_bound++ % 1000);
 }
 
-/* A leaky bucket of its own; a hundred-thousandth is left to the other's rounding. */
 static inline void
 rig_check_rate(struct rig *rig, uint32_t dest)
 {
 	struct model_dest *d = &rig->dests[dest];
-	double rate = (double)d->limits.rate_msgs_per_s * 1.00001;
 
-	if (rate == 0)
+	if (d->limits.rate_msgs_per_s == 0)
 		return;
-	d->tokens += (double)(rig->now - d->tokens_at) / (double)TICKS_PER_S * rate;
-	if (d->tokens > d->limits.burst_msgs)
-		d->tokens = d->limits.burst_msgs;
-	d->tokens_at = rig->now;
+	rig_fill(rig, d);
 	d->tokens -= 1;
 	assert_true(d->tokens > -0.001);
 }
@@ -364,6 +379,32 @@ rig_drop_at_flush(void *arg, struct sl_sched_msg *msg, enum sl_sched_drop reason
 	rig_take(rig, msg);
 	rig->nb_dropped++;
 	rig_release(rig, msg);
+}
+
+/* Flush one destination, a few messages at a time; it is as new then. */
+static inline void
+rig_flush_dest(struct rig *rig, uint32_t dest, uint32_t max)
+{
+	struct model_dest *d = &rig->dests[dest];
+	uint32_t before = d->count, left;
+
+	do {
+		left = sl_sched_flush_destination(
+			rig->sched, dest, max, rig_drop_at_flush, rig);
+		assert_int_equal(left, d->count);
+		assert_int_equal(left, before > max ? before - max : 0);
+		before = left;
+	} while (left > 0);
+	d->limits.rate_msgs_per_s = 0;
+	d->limits.capacity = 1;
+}
+
+static inline void
+rig_set_class(struct rig *rig, uint32_t c, uint32_t share, uint64_t max_wait)
+{
+	rig->params.classes[c].min_share_percent = share;
+	rig->params.classes[c].max_wait = max_wait;
+	sl_sched_set_class(rig->sched, c, &rig->params.classes[c]);
 }
 
 /* Flush what is left: everything that came in must have come out. */

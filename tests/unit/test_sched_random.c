@@ -35,15 +35,42 @@ random_params(struct test_rand *r, struct sl_sched_params *params)
 }
 
 static void
+random_destination(struct test_rand *r, struct rig *rig, uint32_t d)
+{
+	uint64_t rate = test_rand_below(r, 3) != 0
+		? 0
+		: 1 + test_rand_below(r, 1u << (1 + test_rand_below(r, 17)));
+
+	rig_set_dest(rig, d, 1 + (uint32_t)test_rand_below(r, 2 * rig->params.capacity), rate,
+		1 + (uint32_t)test_rand_below(r, 50));
+}
+
+static void
 random_destinations(struct test_rand *r, struct rig *rig)
 {
-	for (uint32_t d = 0; d < rig->params.nb_destinations; d++) {
-		uint64_t rate = test_rand_below(r, 3) != 0
-			? 0
-			: 1 + test_rand_below(r, 1u << (1 + test_rand_below(r, 17)));
+	for (uint32_t d = 0; d < rig->params.nb_destinations; d++)
+		random_destination(r, rig, d);
+}
 
-		rig_set_dest(rig, d, 1 + (uint32_t)test_rand_below(r, 2 * rig->params.capacity),
-			rate, 1 + (uint32_t)test_rand_below(r, 50));
+/* Other limits for one destination, now and then, or an end of it and a new beginning. */
+static void
+random_change(struct test_rand *r, struct rig *rig)
+{
+	uint32_t d = (uint32_t)test_rand_below(r, rig->params.nb_destinations);
+	uint32_t c = (uint32_t)test_rand_below(r, rig->params.nb_classes);
+	const struct sl_sched_class *class = &rig->params.classes[c];
+
+	switch (test_rand_below(r, 8)) {
+	case 0:
+		rig_flush_dest(rig, d, 1 + (uint32_t)test_rand_below(r, 100));
+		random_destination(r, rig, d);
+		break;
+	case 1:
+		rig_set_class(rig, c, (uint32_t)test_rand_below(r, class->min_share_percent + 1),
+			class->max_wait == 0 ? 0 : 1 + test_rand_below(r, 20 * WHEEL_TICKS));
+		break;
+	default:
+		random_destination(r, rig, d);
 	}
 }
 
@@ -95,6 +122,8 @@ random_step(struct test_rand *r, struct rig *rig)
 	}
 	if (test_rand_below(r, 10) == 0)
 		rig->dests[d].is_refusing ^= true;
+	if (test_rand_below(r, 20) == 0)
+		random_change(r, rig);
 	rig->retry_after = test_rand_below(r, 2 * WHEEL_TICKS);
 	rig->now += random_pause(r);
 	max = (uint32_t)test_rand_below(r, 1u << test_rand_below(r, 9));

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#include "commands.h"
+#include "control.pb-c.h"
+#include "sl_log.h"
+
+#define EDIT(what, which)                                                                          \
+	.action = SL_CLI_CHANGE, .operation = SLUICE__CONTROL__V1__EDIT__OPERATION__##what,        \
+	.object = SLUICE__CONTROL__V1__EDIT__OBJECT__##which
+
+#define MODULE(name) "|" #name
+
+#define RATE_VALUE     ":uint(0..1000000000)=rate_msgs_per_s>"
+#define POLICY_VALUE   ":round-robin|weighted-round-robin=policy>"
+#define STATE_VALUE    ":ready|drain|maintenance=state>"
+#define BOOST_VALUE    ":uint(0..7)=class_boost>"
+#define CAPACITY_VALUE ":uint(1..16777216)=queue_capacity>"
+#define BURST_VALUE    ":uint(1..16777216)=burst_msgs>"
+#define WEIGHT_VALUE   ":uint(1..65535)=weight>"
+
+static const char show[] = "Show";
+static const char change[] = "Change what runs";
+static const char ask[] = "Follow messages";
+static const char configuration[] = "Configuration file";
+static const char run[] = "Run";
+static const char session[] = "Session";
+
+const struct sl_cli_command sl_cli_commands[] = {
+	{show, "show stats", "The totals: frames, messages, duplicates, drops, latency by class",
+		"received = delivered + duplicates + queued + the sum of dropped, at any moment.",
+		"show stats", SL_CLI_SHOW, .view = "stats", .has_rates = true},
+	{show, "show classes", "The priority classes: shares, what came through, latency", NULL,
+		"show classes", SL_CLI_SHOW, .view = "classes", .has_rates = true},
+	{show, "show destinations", "All destinations, one a line",
+		"With rates this tells which destinations are busy now.",
+		"show destinations rate 0.5", SL_CLI_SHOW, .view = "destinations",
+		.has_rates = true},
+	{show, "show destination <DESTINATION:destination>",
+		"One destination: settings, counters, backends", NULL, "show destination table1",
+		SL_CLI_SHOW, .view = "destination $DESTINATION", .has_rates = true},
+	{show, "show backends [<DESTINATION:destination>]",
+		"Backends of one destination or of all: state, share, what they got", NULL,
+		"show backends table1", SL_CLI_SHOW, .view = "backends $DESTINATION",
+		.has_rates = true},
+	{show, "show health <DESTINATION:destination> <BACKEND:backend>",
+		"A backend's state and the results of its last checks", NULL,
+		"show health table1 kitchen1", SL_CLI_SHOW, .view = "health $DESTINATION $BACKEND"},
+	{show, "show queues", "What waits, by destination and class", NULL, "show queues",
+		SL_CLI_SHOW, .view = "queues"},
+	{show, "show drops", "What was dropped, by reason, and what is usually behind it",
+		"Reasons that did not occur are left out.", "show drops", SL_CLI_SHOW,
+		.view = "drops", .has_rates = true},
+	{show, "show dedup", "The window of duplicates", NULL, "show dedup", SL_CLI_SHOW,
+		.view = "dedup", .has_rates = true},
+	{show, "show port info <PORT:port-or-all>", "A port's device, link, addresses and queues",
+		NULL, "show port info all", SL_CLI_SHOW, .view = "port $PORT info"},
+	{show, "show port stats <PORT:port-or-all>", "A port's packets, bytes and errors", NULL,
+		"show port stats net0 rate 1 count 1", SL_CLI_SHOW, .view = "port $PORT stats",
+		.has_rates = true},
+	{show, "show port xstats <PORT:port-or-all>", "All that a port's driver counts", NULL,
+		"show port xstats net0", SL_CLI_SHOW, .view = "port $PORT xstats",
+		.has_rates = true},
+	{show, "show neighbours", "Link-layer addresses of the neighbours, and how sure they are",
+		NULL, "show neighbours", SL_CLI_SHOW, .view = "neighbours"},
+	{show, "show lcores", "What each lcore does, and how busy it is", NULL, "show lcores",
+		SL_CLI_SHOW, .view = "lcores", .has_rates = true},
+	{show, "show nodes", "The graph's nodes: calls, messages, cycles a message", NULL,
+		"show nodes", SL_CLI_SHOW, .view = "nodes", .has_rates = true},
+	{show, "show graph [dot]", "The graph that runs, in words or for Graphviz",
+		"sluicectl show graph dot | dot -Tsvg >graph.svg draws it.", "show graph dot",
+		SL_CLI_SHOW, .view = "graph"},
+	{show, "show events", "The last events: what an operator was told", NULL, "show events",
+		SL_CLI_SHOW, .view = "events"},
+	{show, "show version", "Versions of Sluice and DPDK, and since when it runs", NULL,
+		"show version", SL_CLI_SHOW, .view = "version"},
+
+	{ask,
+		"explain {!source <SOURCE:name>, !destination <DESTINATION:destination>, "
+		"type <TYPE:name>, priority <PRIORITY:uint(1..8)>}",
+		"What would happen to such a message now, step by step, and why",
+		"Nothing is sent. It tells the rule that matches, the class, the worker, the queue, "
+		"and of each backend whether it may take the message, and why not.",
+		"explain source till destination table1 type breakfast priority 2", SL_CLI_EXPLAIN},
+	{ask,
+		"trace (source <SOURCE:name>|destination <DESTINATION:destination>|id <ID:id>) "
+		"{count <COUNT:uint(1..64)>, timeout <TIMEOUT:seconds>}",
+		"Follow the next messages of a source, for a destination, or with an id",
+		"Tells the nodes that each of the next COUNT (1) messages passes, with times, and "
+		"its end. It waits TIMEOUT seconds (10, at most 60) for them.",
+		"trace destination table1 count 2 timeout 0.2", SL_CLI_TRACE},
+	{ask, "capture [<PORT:port>]", "How to capture a port's packets with dpdk-dumpcap",
+		"Prints the command line; captures nothing itself.", "capture net0",
+		SL_CLI_CAPTURE},
+
+	{change,
+		"add destination <DESTINATION:name> {policy <POLICY" POLICY_VALUE ", "
+		"rate <RATE" RATE_VALUE ", burst <BURST" BURST_VALUE ", "
+		"class-boost <BOOST" BOOST_VALUE ", default-class <CLASS:class=default_class>, "
+		"queue-capacity <CAPACITY" CAPACITY_VALUE ", "
+		"partitions <PARTITIONS:uint(1..64)=partitions>}",
+		"Add a destination without backends; messages for it wait in its queue",
+		"The settings are those of the configuration file. A rate of 0 is no limit.",
+		"add destination table9 rate 1000 queue-capacity 500", EDIT(ADD, DESTINATION)},
+	{change,
+		"set destination <DESTINATION:destination> (policy <POLICY" POLICY_VALUE
+		"|rate <RATE" RATE_VALUE "|burst <BURST" BURST_VALUE
+		"|class-boost <BOOST" BOOST_VALUE
+		"|default-class <CLASS:class=default_class>|queue-capacity <CAPACITY" CAPACITY_VALUE
+		")",
+		"Change a setting of a destination", "A rate of 0 is no limit.",
+		"set destination table9 policy weighted-round-robin", EDIT(SET, DESTINATION)},
+	{change,
+		"add backend <DESTINATION:destination> <BACKEND:name> <ADDRESS:address=address> "
+		"<PORT:uint(1..65535)=port> {weight <WEIGHT" WEIGHT_VALUE ", rate <RATE" RATE_VALUE
+		", state <STATE" STATE_VALUE "}",
+		"Add a backend to a destination", NULL,
+		"add backend table9 kitchen9 10.77.0.29 9009 weight 2", EDIT(ADD, BACKEND)},
+	{change,
+		"set backend <DESTINATION:destination> <BACKEND:backend> (weight <WEIGHT" WEIGHT_VALUE
+		"|rate <RATE" RATE_VALUE "|state <STATE" STATE_VALUE ")",
+		"Change a backend's weight, rate or state",
+		"drain: it finishes what it has and takes nothing new, and its checks go on. "
+		"maintenance: it takes nothing and is not checked. A rate of 0 is no limit.",
+		"set backend table9 kitchen9 state drain", EDIT(SET, BACKEND)},
+	{change, "del backend <DESTINATION:destination> <BACKEND:backend>",
+		"Remove a backend; what waits goes to the others", NULL,
+		"del backend table9 kitchen9", EDIT(DEL, BACKEND)},
+	{change, "del destination <DESTINATION:destination>",
+		"Remove a destination; what waits in its queue is dropped and counted", NULL,
+		"del destination table9", EDIT(DEL, DESTINATION)},
+	{change,
+		"set class <LEVEL:level> (min-share <PERCENT:uint(0..100)=min_share_percent>|"
+		"max-wait <MILLISECONDS:uint(0..3600000)=max_wait_ms>)",
+		"Change what a class gets at least, or how long its messages may wait",
+		"A max-wait of 0 is no maximum.", "set class 2 min-share 15", EDIT(SET, CLASS)},
+	{change,
+		"add rule {source <SOURCE:name=source>, "
+		"destination <DESTINATION:destination=destination>, type <TYPE:name=type>, "
+		"priority <PRIORITY:uint(1..8)=priority>, !class <CLASS:class=class>, "
+		"place <PLACE:uint(1..256)>}",
+		"Add a rule that sets the class of messages",
+		"The first rule that matches counts; the new one is the last, or is put at PLACE.",
+		"add rule type breakfast class high place 1", EDIT(ADD, RULE)},
+	{change, "del rule <PLACE:uint(1..256)>", "Remove a rule by its place",
+		"show config tells the rules in their order.", "del rule 1", EDIT(DEL, RULE)},
+
+	{configuration, "show config", "The configuration that runs, as a file", NULL,
+		"show config", SL_CLI_SHOW, .view = "config"},
+	{configuration, "check <FILE:file>", "Say what a reload of a file would change",
+		"Nothing is changed. Also tells what would need a restart.",
+		"check /etc/sluice/sluice.yaml", SL_CLI_CHECK},
+	{configuration, "reload [<FILE:file>]",
+		"Take over a configuration file, all of it or nothing, without losing a message",
+		"Without FILE the one that the appliance runs with is read again.", "reload",
+		SL_CLI_LOAD},
+	{configuration, "save config <FILE:file>", "Write the configuration that runs to a file",
+		NULL, "save config /etc/sluice/saved.yaml", SL_CLI_SAVE},
+
+	{run, "clear stats (all|port <PORT:port>|destination <DESTINATION:destination>)",
+		"Let the counters that show tells begin at 0", "Metrics keep counting.",
+		"clear stats destination table1", SL_CLI_CLEAR},
+	{run, "log <MODULE:all" SL_LOG_MODULE_LIST(MODULE) "> <LEVEL:error|warn|notify|info|debug>",
+		"Log from a level on, until the next reload", NULL, "log datapath debug",
+		SL_CLI_LOG},
+	{run, "stop", "Deliver what is queued, then stop lcores and ports",
+		"Takes at most drain_timeout_ms; what is left then is dropped and counted.", "stop",
+		SL_CLI_STOP},
+	{run, "start", "Start ports and lcores again after stop", NULL, "start", SL_CLI_START},
+	{run, "quit", "Stop, and end the appliance",
+		"exit leaves sluicectl or the prompt and lets the appliance run.", "quit",
+		SL_CLI_QUIT},
+
+	{session, "help [<WORD:help> [<WORD:help> [<WORD:help>]]]",
+		"The commands; with words, those that begin so, in detail", NULL,
+		"help set backend", SL_CLI_SHOW_HELP},
+	{session, "exit", "Leave sluicectl or the prompt; the appliance runs on", NULL, "exit",
+		SL_CLI_EXIT},
+	{0},
+};

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+
+/*
+ * What each key of the configuration file means, and whether a change of it needs a restart. In
+ * the schema's order, section by section; bounds and defaults of numbers are the tables' of
+ * schema.c, those of choices the schema's own.
+ */
+
+#include <string.h>
+
+#include "config_internal.h"
+
+#define LIVE	false
+#define RESTART true
+
+#define NAME	 "name"
+#define ADDRESS	 "address"
+#define PREFIXED "address/prefix"
+#define CLASS	 "class"
+
+/* clang-format off: one key a line is a table. */
+const struct sl_config_key sl_config_keys[] = {
+	{"node", NAME, "`sluice`", "", LIVE, "This appliance's name."},
+	{"udp_port", NULL, NULL, NULL, RESTART,
+		"Messages come in at this UDP port, and go out from it."},
+	{"epoch", NULL, NULL, NULL, RESTART,
+		"Stamped on every datagram sent; grows with every change of the active appliance."},
+	{"ports", NULL, NULL, NULL, RESTART, "The network ports."},
+	{"lcores", NULL, "chosen", "at most `RTE_MAX_LCORE` entries", RESTART,
+		"What each lcore does. Empty: the application chooses."},
+	{"dedup", NULL, NULL, NULL, RESTART, "The window of duplicates."},
+	{"classes", NULL, "three", NULL, RESTART,
+		"The priority classes: `high` (1), `medium` (2) and `low` (3) unless given."},
+	{"destinations", NULL, NULL, NULL, LIVE, "Where messages can go."},
+	{"rules", NULL, NULL, NULL, LIVE,
+		"What sets a message's class. The first rule that matches does."},
+	{"neighbours", NULL, NULL, NULL, LIVE,
+		"Link-layer addresses that are given instead of asked for."},
+	{"mbufs", NULL, NULL, NULL, RESTART,
+		"Packet buffers of the pool; 0: chosen from queues, rings and descriptors. Anything else is at least 512."},
+	{"drain_timeout_ms", NULL, NULL, NULL, LIVE,
+		"How long SIGTERM or SIGINT lets the queues drain."},
+	{"idle", NULL, NULL, NULL, RESTART, "What an lcore with nothing to do does."},
+	{"rings", NULL, NULL, NULL, RESTART, "The rings between lcores."},
+	{"arp", NULL, NULL, NULL, RESTART,
+		"How neighbours are asked for, with ARP or with neighbour discovery."},
+	{"health", NULL, NULL, NULL, LIVE,
+		"How backends are checked, unless their destination says something else."},
+	{"log", NULL, NULL, NULL, LIVE, "Where log lines go, and which."},
+	{"events", NULL, NULL, NULL, LIVE, "Who is told of events."},
+	{"control", NULL, NULL, NULL, LIVE, "The socket of sluicectl."},
+	{"http", NULL, NULL, NULL, LIVE, "Metrics, the read-only API and the live page."},
+	{"limits", NULL, NULL, NULL, RESTART, "Room for what is added while the packet path runs."},
+
+	{"ports.name", NAME, NULL, "", RESTART, "The port's name in statistics and messages."},
+	{"ports.device", NAME, NULL, "", RESTART,
+		"The ethdev's name (`net_af_packet0`, `net_memif1`), or a NIC's PCI address. Each port has its own."},
+	{"ports.address", PREFIXED, "none", "IPv4, prefix 0 to 32", RESTART,
+		"The port's own IPv4 address with its subnet's prefix length: `10.77.0.1/24`. A port needs this or `address6`."},
+	{"ports.gateway", ADDRESS, "none", "on the port's subnet", RESTART,
+		"The router to IPv4 backends that are on no port's subnet."},
+	{"ports.address6", PREFIXED, "none", "IPv6, prefix 0 to 128", RESTART,
+		"The port's own IPv6 address likewise: `\"fd00:77::1/64\"`. Global or unique local; needs an `mtu` of 1280."},
+	{"ports.gateway6", ADDRESS, "none", "on the port's subnet", RESTART,
+		"The router to IPv6 backends that are on no port's subnet."},
+	{"ports.vlan", NULL, NULL, NULL, RESTART, "802.1Q VLAN that the port is in; 0: untagged."},
+	{"ports.mtu", NULL, NULL, NULL, RESTART, "Longest IP packet, in bytes."},
+	{"ports.rx_descriptors", NULL, NULL, NULL, RESTART,
+		"Of each receive queue; fitted to what the device can do."},
+	{"ports.tx_descriptors", NULL, NULL, NULL, RESTART, "Of each send queue; fitted likewise."},
+	{"ports.check_udp_checksum", NULL, "`true`", NULL, RESTART,
+		"Drop datagrams whose UDP checksum is wrong. One of 0 (none) is always taken over IPv4."},
+	{"ports.send_udp_checksum", NULL, "`true`", NULL, RESTART,
+		"Send UDP checksums over IPv4; `false` sends 0 (none). IPv6 always has them."},
+
+	{"lcores.lcore", NULL, NULL, "0 to `RTE_MAX_LCORE` - 1", RESTART,
+		"One that EAL was started with, each at most once."},
+	{"lcores.roles", NULL, NULL, NULL, RESTART,
+		"`rx` receives and parses; `worker` owns a share of the destinations, and sends. One lcore can do both; each role is needed."},
+
+	{"dedup.window_ms", NULL, NULL, NULL, RESTART,
+		"A message seen again within this time is a duplicate."},
+	{"dedup.capacity", NULL, NULL, NULL, RESTART,
+		"Messages remembered, of all workers together; about 50 bytes each. When more come within the window, the oldest are forgotten early, and counted."},
+
+	{"classes.level", NULL, NULL, NULL, RESTART, "1 is served first. Each level at most once."},
+	{"classes.name", NAME, NULL, "", RESTART,
+		"What rules and statistics call it; not a number."},
+	{"classes.min_share_percent", NULL, NULL, NULL, LIVE,
+		"What the class gets at least of what a congested destination sends. All classes together: at most 100."},
+	{"classes.max_wait_ms", NULL, NULL, NULL, LIVE,
+		"A message that has waited so long is dropped (`max_wait`), so that none is delivered later; 0: no maximum. What keeps a class moving is its share."},
+
+	{"destinations.name", NAME, NULL, "", LIVE, "What sources put into a message, as its key."},
+	{"destinations.kind", NULL, "`queue`", NULL, LIVE,
+		"`queue`: each message goes to one backend. `topic` is refused: this version does not deliver topics."},
+	{"destinations.class_boost", NULL, NULL, NULL, LIVE,
+		"Its messages are served so many classes better than they ask for."},
+	{"destinations.default_class", CLASS, "the middle one", "a configured one", LIVE,
+		"Class of messages with priority 0. The middle of n classes is the ((n - 1) / 2 + 1)-th, of four the second."},
+	{"destinations.queue_capacity", NULL, NULL, NULL, LIVE,
+		"Messages that may wait; more are dropped, the lowest class first, and counted."},
+	{"destinations.rate_msgs_per_s", NULL, NULL, NULL, LIVE,
+		"The destination sends no more messages a second; 0: no limit."},
+	{"destinations.burst_msgs", NULL, "chosen", NULL, LIVE,
+		"Messages that a rate limit lets go at once, its backends' limits too. Chosen: a hundredth of the highest `rate_msgs_per_s` of the destination and its backends, at least 32."},
+	{"destinations.policy", NULL, "`round-robin`", NULL, LIVE,
+		"How a backend is chosen among those that have room."},
+	{"destinations.partitions", NULL, NULL, NULL, RESTART,
+		"Splits a hot destination by source, so that several workers share it. A destination that is added may have any number."},
+	{"destinations.backends", NULL, NULL, NULL, LIVE,
+		"Where its messages go. With none they wait in the queue."},
+	{"destinations.health", NULL, "the file's", NULL, LIVE,
+		"How its backends are checked: the keys of `health`, each of them over the file's. A list of `checks` replaces the file's, an empty one, too."},
+
+	{"destinations.backends.name", NAME, NULL, "", LIVE,
+		"The backend's name, unique within the destination."},
+	{"destinations.backends.address", ADDRESS, NULL, "", LIVE,
+		"Of either family; not a port's own."},
+	{"destinations.backends.port", NULL, NULL, NULL, LIVE,
+		"UDP port that the backend listens at."},
+	{"destinations.backends.weight", NULL, NULL, NULL, LIVE,
+		"Its share with `weighted-round-robin`."},
+	{"destinations.backends.rate_msgs_per_s", NULL, NULL, NULL, LIVE,
+		"The backend gets no more messages a second; 0: no limit."},
+	{"destinations.backends.state", NULL, "`ready`", NULL, LIVE,
+		"`drain`: it finishes what it has and takes nothing new, checks go on; `maintenance`: it takes nothing and is not checked."},
+
+	{"rules.source", NAME, "any", "", LIVE, "The message's source."},
+	{"rules.destination", NAME, "any", "a configured one", LIVE, "Its destination."},
+	{"rules.type", NAME, "any", "", LIVE, "Its type."},
+	{"rules.priority", NULL, "any", NULL, LIVE, "The class that it asks for."},
+	{"rules.class", CLASS, NULL, "a configured one", LIVE, "The class that it gets."},
+
+	{"neighbours.address", ADDRESS, NULL, "on a port's subnet", LIVE,
+		"A neighbour that is not asked for; each at most once."},
+	{"neighbours.mac", "MAC address", NULL, "unicast", LIVE,
+		"Its link-layer address, `\"02:00:00:00:00:0b\"`."},
+
+	{"idle.nap", NULL, "`auto`", NULL, RESTART,
+		"`on`: an idle lcore naps; `off`: it polls on; `auto`: it naps unless a port is a physical NIC."},
+	{"idle.nap_us", NULL, NULL, NULL, RESTART, "Length of one nap, in microseconds."},
+
+	{"rings.size", NULL, NULL, NULL, RESTART,
+		"Messages between one receiving lcore and one worker; a power of 2."},
+
+	{"arp.reachable_ms", NULL, NULL, NULL, RESTART, "An answer is believed for so long."},
+	{"arp.retry_ms", NULL, NULL, NULL, RESTART, "Between the first tries; doubles with each."},
+	{"arp.retry_max_ms", NULL, NULL, NULL, RESTART,
+		"Where the doubling ends; at least `retry_ms`."},
+	{"arp.max_tries", NULL, NULL, NULL, RESTART,
+		"Unanswered tries until the neighbour counts as gone. It is asked again from time to time."},
+
+	{"health.interval_ms", NULL, NULL, NULL, LIVE, "Between two checks of a backend."},
+	{"health.fast_interval_ms", NULL, "`interval_ms`", NULL, LIVE,
+		"The same while its state is changing."},
+	{"health.down_interval_ms", NULL, "`interval_ms`", NULL, LIVE,
+		"The same while it is down."},
+	{"health.timeout_ms", NULL, NULL, NULL, LIVE,
+		"A check that has no answer after this time has failed."},
+	{"health.rise", NULL, NULL, NULL, LIVE, "Successes in a row that bring a backend up."},
+	{"health.fall", NULL, NULL, NULL, LIVE, "Failures in a row that bring it down."},
+	{"health.notify_after", NULL, NULL, NULL, LIVE,
+		"Failures in a row that are worth an event; the recovery is worth another."},
+	{"health.slow_start_ms", NULL, NULL, NULL, LIVE, "From up to its full weight; 0: at once."},
+	{"health.panic_threshold_percent", NULL, NULL, NULL, LIVE,
+		"With fewer of a destination's backends up, all of them are used, up or not; 0: never."},
+	{"health.checks", NULL, NULL, NULL, LIVE,
+		"All of them have to succeed. With none, the backends count as up."},
+
+	{"health.checks.kind", NULL, NULL, NULL, LIVE,
+		"`probe`: a Probe through the packet path; `icmp`: an echo request through it; `udp`, `tcp`, `http`: from a kernel socket; `exec`: a command, whose exit code 0 is success."},
+	{"health.checks.address", ADDRESS, "the backend's", "", LIVE,
+		"`udp`, `tcp`, `http`: whom to ask, for instance at an address of management."},
+	{"health.checks.port", NULL, "the backend's", NULL, LIVE,
+		"`udp`, `tcp`, `http`: at which port."},
+	{"health.checks.path", "text", "`/`", "1 to 1024 bytes", LIVE,
+		"`http`: the path that is got."},
+	{"health.checks.host", "text", "the address", "1 to 255 bytes", LIVE,
+		"`http`: the Host header."},
+	{"health.checks.status", "number or range", "200-399", "100 to 599", LIVE,
+		"`http`: the status that is expected, `200` or `200-299`."},
+	{"health.checks.body", "text", "any", "1 to 1024 bytes", LIVE,
+		"`http`: a text that the body has to contain."},
+	{"health.checks.send", "text", "nothing", "1 to 1024 bytes", LIVE,
+		"`udp`, `tcp`: what is sent; `\"\\r\\n\"` in double quotes is a line's end. `udp` sends an empty datagram without it."},
+	{"health.checks.expect", "text", "any", "1 to 1024 bytes", LIVE,
+		"`udp`, `tcp`: what the answer has to begin with. `tcp` is content with the connection without it."},
+	{"health.checks.argv", "list of texts", "none", "1 to 64 entries", LIVE,
+		"`exec`: the command and its arguments; no shell. It begins with an absolute path."},
+
+	{"log.target", NULL, "`stderr`", NULL, LIVE, "Where the lines go."},
+	{"log.file", "path", "none", "absolute", LIVE,
+		"With target `file`: which. It may be moved away while it is written to."},
+	{"log.format", NULL, "`text`", NULL, LIVE, "Lines for people, or one JSON object a line."},
+	{"log.level", NULL, "`info`", NULL, LIVE, "This level and more serious ones."},
+	{"log.levels", NULL, NULL, NULL, LIVE, "The same for single modules."},
+	{"log.lines_per_s", NULL, NULL, NULL, LIVE,
+		"Lines a second of one module, at most; what is left out is counted."},
+
+	{"log.levels.module", NAME, NULL, "", LIVE,
+		"The module's name as log lines have it; each at most once."},
+	{"log.levels.level", NULL, NULL, NULL, LIVE, "Its level."},
+
+	{"events.exec", NULL, NULL, NULL, LIVE,
+		"Commands that get each event as JSON on their standard input."},
+	{"events.webhooks", NULL, NULL, NULL, LIVE, "URLs that each event is posted to as JSON."},
+	{"events.queue", NULL, NULL, NULL, LIVE,
+		"Events that may wait for commands and URLs; more are dropped, and counted."},
+
+	{"events.exec.argv", "list of texts", NULL, "1 to 64 entries", LIVE,
+		"The command and its arguments; no shell. It begins with an absolute path."},
+	{"events.exec.timeout_ms", NULL, NULL, NULL, LIVE, "Then its process group is killed."},
+	{"events.exec.level", NULL, "`notify`", NULL, LIVE,
+		"Events of this level and more serious ones."},
+
+	{"events.webhooks.url", "URL", NULL, "http or https, 1 to 2048 bytes", LIVE, "Where to."},
+	{"events.webhooks.timeout_ms", NULL, NULL, NULL, LIVE, "Of one try."},
+	{"events.webhooks.tries", NULL, NULL, NULL, LIVE,
+		"Until the event is given up, and counted."},
+	{"events.webhooks.level", NULL, "`notify`", NULL, LIVE,
+		"Events of this level and more serious ones."},
+
+	{"control.socket", "path", "`/run/sluice/control.sock`", "absolute, 1 to 107 bytes",
+		RESTART, "A Unix socket; `none`: there is none."},
+	{"control.group", NAME, "the process's", "", RESTART, "The group that may use it."},
+	{"control.clients_max", NULL, NULL, NULL, LIVE, "Clients at a time."},
+
+	{"http.enabled", NULL, "`true`", NULL, RESTART, "`false`: there is no listener."},
+	{"http.address", ADDRESS, "127.0.0.1", "", RESTART,
+		"Where it listens; `0.0.0.0` or `\"::\"` is every address."},
+	{"http.port", NULL, NULL, NULL, RESTART, "The TCP port."},
+	{"http.clients_max", NULL, NULL, NULL, LIVE, "Clients at a time."},
+	{"http.timeout_ms", NULL, NULL, NULL, LIVE, "For a request and its answer."},
+	{"http.metrics_destinations", NULL, NULL, NULL, LIVE,
+		"Destinations with series of their own in `/metrics`; the others are added up."},
+
+	{"limits.shards", NULL, NULL, NULL, RESTART,
+		"Partitions of all destinations together; 0: twice what the file has, and 1024."},
+	{"limits.backends", NULL, NULL, NULL, RESTART,
+		"Backends of all destinations together; 0: likewise."},
+	{NULL},
+};
+/* clang-format on */
+
+const struct sl_config_key *
+sl_config_find_key(const char *path)
+{
+	static const char prefix[] = "destinations.health.";
+	const struct sl_config_key *key = sl_config_keys;
+
+	if (strncmp(path, prefix, strlen(prefix)) == 0)
+		path += strlen("destinations.");
+	while (key->path != NULL && strcmp(key->path, path) != 0)
+		key++;
+	return key->path != NULL ? key : NULL;
+}
