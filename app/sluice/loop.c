@@ -129,7 +129,7 @@ on_reload(evutil_socket_t fd, short what, void *arg)
 		for (uint32_t b = 0; b < config->destinations[d].nb_backends; b++)
 			sl_datapath_set_share(loop->datapath, d, b, SL_DATAPATH_SHARE_ONE);
 	}
-	if (sl_neighbours_update(loop->neighbours, config, now_ms()) != 0) {
+	if (sl_neighbours_apply(loop->neighbours, config, now_ms()) != 0) {
 		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "reload: no memory for neighbours");
 		exit(EXIT_FAILURE);
 	}

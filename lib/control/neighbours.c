@@ -103,7 +103,7 @@ free_tables(struct sl_neighbours *n)
 }
 
 int
-sl_neighbours_update(struct sl_neighbours *n, const struct sl_config *config, uint64_t now_ms)
+sl_neighbours_apply(struct sl_neighbours *n, const struct sl_config *config, uint64_t now_ms)
 {
 	const struct sl_datapath_next_hop *hops;
 	struct sl_neighbours old = *n;
@@ -148,7 +148,7 @@ sl_neighbours_create(const struct sl_config *config, struct sl_datapath *datapat
 	n->notify_arg = notify_arg;
 	n->now_ms = now_ms;
 	n->report_due_ms = now_ms + REPORT_EVERY_MS;
-	if (sl_neighbours_update(n, config, now_ms) != 0) {
+	if (sl_neighbours_apply(n, config, now_ms) != 0) {
 		sl_neighbours_destroy(n);
 		return NULL;
 	}

@@ -33,7 +33,7 @@ typedef void (*sl_neighbours_echo_t)(
 
 /**
  * Begin to resolve the next hops of a datapath.
- * @param config, datapath  kept by the caller as long as this, or until sl_neighbours_update()
+ * @param config, datapath  kept by the caller as long as this, or until sl_neighbours_apply()
  * @return NULL when memory is short
  */
 struct sl_neighbours *
@@ -46,7 +46,7 @@ sl_neighbours_create(const struct sl_config *config, struct sl_datapath *datapat
  * @param config  takes the place of the one before
  * @return 0; -ENOMEM: call it again, and sl_neighbours_poll() not before that
  */
-int sl_neighbours_update(
+int sl_neighbours_apply(
 	struct sl_neighbours *neighbours, const struct sl_config *config, uint64_t now_ms);
 
 void sl_neighbours_destroy(struct sl_neighbours *neighbours);
