@@ -92,8 +92,8 @@ tell_too_big(struct sl_drop_watch *watch, const struct sl_config *config,
 			snprintf(text, sizeof(text),
 				"%" PRIu64
 				" messages dropped as `too_big`: with their headers they "
-				"exceed the MTU of port %s, %u; so far messages to %u destinations: "
-				"raise `mtu`, or let the senders send less",
+				"exceed the MTU of port %s (%u); destinations concerned so far: "
+				"%u; raise `mtu`, or let the senders send less",
 				count - watch->too_big[i], config->ports[i].name,
 				config->ports[i].mtu, nb_destinations);
 			line(arg, text);
