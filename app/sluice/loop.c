@@ -10,13 +10,20 @@
 #include <unistd.h>
 
 #include <event2/event.h>
-#include <rte_cycles.h>
 
+#include "checks.h"
+#include "http.h"
 #include "loop.h"
+#include "sl_api_server.h"
+#include "sl_cli.h"
+#include "sl_control.h"
 #include "sl_drop_watch.h"
 #include "sl_log.h"
 #include "sl_neighbours.h"
+#include "sl_notify.h"
 #include "sl_stats.h"
+#include "sl_telemetry.h"
+#include "supervisor.h"
 
 /* ARP and ICMP wait no longer than this for the control thread. */
 #define POLL_MS 1
@@ -24,24 +31,35 @@
 /* How often the path is looked after. */
 #define HOUSEKEEPING_MS 10
 
+/* What the hooks are given, at the end, for events that wait. */
+#define NOTIFY_END_MS 2000
+
 /* How often a drop that goes on is worth a line. */
 #define WATCH_S 10
 
-/* How often a draining path is asked whether it is empty. */
-#define DRAIN_POLL_MS 5
+/* Sockets of clients are served after the path's own timers; so many of their events at a time. */
+#define CLIENT_EVENTS 1
+
+enum { PRIORITY_PATH, PRIORITY_CLIENTS, PRIORITIES };
 
 struct loop {
 	const struct options *options;
-	struct sl_config *config;
+	struct sl_config *config; /* Until the control has it. */
 	struct sl_datapath *datapath;
+	struct sl_notify *notify;
 	struct sl_neighbours *neighbours;
+	struct checks_context checks_context;
+	struct sl_checks *checks;
+	struct sl_control *control;
+	struct sl_api_server *api;
+	struct sl_cli_prompt *prompt;
+	struct sl_http *http;
 	struct sl_drop_watch watch;
 	struct event_base *base;
 	struct event *events[16];
 	unsigned int nb_events;
-	bool is_draining;
+	bool was_signalled;
 	bool stats_failed;
-	uint64_t drain_until_ms;
 };
 
 static uint64_t
@@ -71,12 +89,14 @@ static void
 on_link(void *arg, uint32_t port_index, bool is_up)
 {
 	struct loop *loop = arg;
-	const char *name = loop->config->ports[port_index].name;
+	const char *name = sl_control_config(loop->control)->ports[port_index].name;
 
 	if (is_up)
-		sl_log(SL_LOG_datapath, SL_LEVEL_NOTIFY, "port %s: its link is up", name);
+		sl_notify(loop->notify, SL_LEVEL_NOTIFY, "port_up",
+			json_pack("{s:s}", "port", name), "port %s: its link is up", name);
 	else
-		sl_log(SL_LOG_datapath, SL_LEVEL_WARN,
+		sl_notify(loop->notify, SL_LEVEL_WARN, "port_down",
+			json_pack("{s:s}", "port", name),
 			"port %s: its link is down: the backends behind it are not chosen", name);
 	sl_neighbours_link(loop->neighbours, port_index, is_up, now_ms());
 }
@@ -89,8 +109,8 @@ on_poll(evutil_socket_t fd, short what, void *arg)
 	RTE_SET_USED(fd);
 	RTE_SET_USED(what);
 	sl_datapath_poll_links(loop->datapath, now_ms(), on_link, loop);
-	/* A draining path hears no answers: nobody is to be asked, and nobody given up. */
-	if (!loop->is_draining)
+	/* A path that drains or stands hears no answers: nobody is asked, and nobody given up. */
+	if (sl_control_is_running(loop->control))
 		sl_neighbours_poll(loop->neighbours, now_ms());
 }
 
@@ -105,38 +125,12 @@ on_housekeeping(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-on_reload(evutil_socket_t fd, short what, void *arg)
+on_watchdog(evutil_socket_t fd, short what, void *arg)
 {
-	struct loop *loop = arg;
-	struct sl_config *config;
-	char error[512] = "";
-	uint64_t begin;
-
 	RTE_SET_USED(fd);
 	RTE_SET_USED(what);
-	if (sl_config_load(loop->options->config, &config, error, sizeof(error)) != 0) {
-		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "reload: %s", error);
-		return;
-	}
-	begin = rte_rdtsc();
-	if (sl_datapath_apply(loop->datapath, config, error, sizeof(error)) != 0) {
-		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "reload: %s", error);
-		sl_config_free(config);
-		return;
-	}
-	begin = rte_rdtsc() - begin;
-	for (uint32_t d = 0; d < config->nb_destinations; d++) {
-		for (uint32_t b = 0; b < config->destinations[d].nb_backends; b++)
-			sl_datapath_set_share(loop->datapath, d, b, SL_DATAPATH_SHARE_ONE);
-	}
-	if (sl_neighbours_apply(loop->neighbours, config, now_ms()) != 0) {
-		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "reload: no memory for neighbours");
-		exit(EXIT_FAILURE);
-	}
-	sl_config_free(loop->config);
-	loop->config = config;
-	sl_log(SL_LOG_main, SL_LEVEL_NOTIFY, "reloaded: %u destinations, applied in %" PRIu64 " us",
-		config->nb_destinations, begin / (rte_get_tsc_hz() / 1000000));
+	RTE_SET_USED(arg);
+	supervisor_alive();
 }
 
 static void
@@ -147,7 +141,8 @@ on_stats(evutil_socket_t fd, short what, void *arg)
 
 	RTE_SET_USED(fd);
 	RTE_SET_USED(what);
-	rc = sl_stats_write_json(loop->options->stats_file, loop->config, loop->datapath);
+	rc = sl_stats_write_json(
+		loop->options->stats_file, sl_control_config(loop->control), loop->datapath);
 	/* One line when it begins to fail, not one an interval. */
 	if (rc != 0 && !loop->stats_failed)
 		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "--stats-file %s cannot be written: %s",
@@ -166,49 +161,56 @@ on_watch(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-on_drain(evutil_socket_t fd, short what, void *arg)
-{
-	struct loop *loop = arg;
-	uint64_t left;
-
-	RTE_SET_USED(fd);
-	RTE_SET_USED(what);
-	if (!loop->is_draining)
-		return;
-	left = sl_datapath_in_flight(loop->datapath);
-	if (left != 0 && now_ms() < loop->drain_until_ms)
-		return;
-	if (left != 0)
-		sl_log(SL_LOG_main, SL_LEVEL_WARN,
-			"%" PRIu64
-			" messages could not be delivered within drain_timeout_ms (%u): dropped "
-			"as `shutdown`",
-			left, loop->config->drain_timeout_ms);
-	event_base_loopbreak(loop->base);
-}
-
-static void
 on_signal(evutil_socket_t signal_number, short what, void *arg)
 {
 	struct loop *loop = arg;
 
 	RTE_SET_USED(what);
-	if (loop->is_draining) {
+	if (loop->was_signalled) {
 		sl_log(SL_LOG_main, SL_LEVEL_WARN, "second signal: exiting at once");
 		_exit(EXIT_FAILURE);
 	}
-	sl_log(SL_LOG_main, SL_LEVEL_NOTIFY, "%s: delivering what is queued, for up to %u ms",
-		strsignal((int)signal_number), loop->config->drain_timeout_ms);
-	loop->is_draining = true;
-	loop->drain_until_ms = now_ms() + loop->config->drain_timeout_ms;
-	sl_datapath_drain(loop->datapath);
+	loop->was_signalled = true;
+	sl_log(SL_LOG_main, SL_LEVEL_NOTIFY, "%s", strsignal((int)signal_number));
+	supervisor_stopping();
+	sl_control_quit(loop->control);
+}
+
+static void
+on_reload(evutil_socket_t signal_number, short what, void *arg)
+{
+	struct loop *loop = arg;
+	char error[512];
+	json_t *changes;
+
+	RTE_SET_USED(signal_number);
+	RTE_SET_USED(what);
+	supervisor_reloading();
+	if (sl_control_load(loop->control, NULL, false, &changes, error, sizeof(error)) != 0)
+		sl_notify(loop->notify, SL_LEVEL_ERROR, "reload_refused", NULL,
+			"reload refused, nothing has changed: %s", error);
+	json_decref(changes);
+	supervisor_ready("running");
+}
+
+static void
+on_quit(void *arg)
+{
+	struct loop *loop = arg;
+
+	event_base_loopbreak(loop->base);
 }
 
 static int
 add_event(struct loop *loop, struct event *event, const struct timeval *interval)
 {
-	if (event == NULL || event_add(event, interval) != 0)
+	if (event == NULL)
 		return -ENOMEM;
+	event_priority_set(event, PRIORITY_PATH);
+	if (event_add(event, interval) != 0) {
+		event_free(event);
+		return -ENOMEM;
+	}
 	loop->events[loop->nb_events++] = event;
 	return 0;
 }
@@ -236,10 +238,10 @@ add_events(struct loop *loop)
 		rc = add_event(loop, evsignal_new(loop->base, SIGHUP, on_reload, loop), NULL);
 	if (rc == 0)
 		rc = add_timer(loop, on_housekeeping, HOUSEKEEPING_MS / 1e3);
+	if (rc == 0 && supervisor_interval_us() > 0)
+		rc = add_timer(loop, on_watchdog, (double)supervisor_interval_us() / 1e6);
 	if (rc == 0)
 		rc = add_timer(loop, on_poll, POLL_MS / 1e3);
-	if (rc == 0)
-		rc = add_timer(loop, on_drain, DRAIN_POLL_MS / 1e3);
 	if (rc == 0)
 		rc = add_timer(loop, on_watch, WATCH_S);
 	if (rc == 0 && loop->options->stats_file != NULL)
@@ -255,52 +257,225 @@ log_ready(const struct sl_config *config)
 		config->nb_ports, config->nb_destinations, config->udp_port);
 }
 
+/* An event base on which clients do not delay the path's timers. */
+static struct event_base *
+create_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (config == NULL)
+		return NULL;
+	if (event_config_set_max_dispatch_interval(config, NULL, CLIENT_EVENTS, PRIORITY_CLIENTS) ==
+		0)
+		base = event_base_new_with_config(config);
+	event_config_free(config);
+	if (base != NULL && event_base_priority_init(base, PRIORITIES) != 0) {
+		event_base_free(base);
+		return NULL;
+	}
+	return base;
+}
+
+/* The socket the clients find us at; NULL: none. */
+static const char *
+control_socket(const struct loop *loop)
+{
+	const char *path = loop->options->control_socket != NULL
+		? loop->options->control_socket
+		: sl_control_config(loop->control)->control.socket;
+
+	return strcmp(path, "none") == 0 ? NULL : path;
+}
+
+static int
+listen_for_http(struct loop *loop, char *error, size_t error_len)
+{
+	struct sl_config_http config = sl_control_config(loop->control)->http;
+
+	if (loop->options->has_http) {
+		config.is_enabled = !loop->options->is_http_off;
+		config.address = loop->options->http_address;
+		config.port = loop->options->http_port;
+	}
+	return http_listen(loop->control, loop->base, &config, &loop->http, error, error_len);
+}
+
+static int
+listen_for_clients(struct loop *loop, char *error, size_t error_len)
+{
+	struct sl_config_control config = sl_control_config(loop->control)->control;
+	const char *path = control_socket(loop);
+	int rc = 0;
+
+	if (path != NULL) {
+		config.socket = (char *)(uintptr_t)path;
+		rc = sl_api_server_create(
+			loop->control, loop->base, &config, &loop->api, error, error_len);
+	}
+	return rc != 0 ? rc : listen_for_http(loop, error, error_len);
+}
+
+static int
+create_control(struct loop *loop, char *error, size_t error_len)
+{
+	const struct sl_control_params params = {
+		.base = loop->base,
+		.datapath = loop->datapath,
+		.config = loop->config,
+		.neighbours = loop->neighbours,
+		.checks = loop->checks,
+		.notify = loop->notify,
+		.version = SLUICE_VERSION,
+		.quit = on_quit,
+		.arg = loop,
+	};
+	int rc = sl_control_create(&params, &loop->control, error, error_len);
+
+	if (rc == 0) {
+		loop->config = NULL;
+		loop->checks_context.control = loop->control;
+	}
+	return rc;
+}
+
+static int
+create_neighbours(struct loop *loop, char *error, size_t error_len)
+{
+	loop->neighbours = sl_neighbours_create(
+		loop->config, loop->datapath, log_notify, loop, now_ms());
+	if (loop->neighbours != NULL)
+		return 0;
+	snprintf(error, error_len, "no memory for the neighbours");
+	return -ENOMEM;
+}
+
+static int
+create_checks(struct loop *loop, char *error, size_t error_len)
+{
+	int rc;
+
+	loop->checks_context = (struct checks_context){
+		.datapath = loop->datapath, .notify = loop->notify};
+	rc = checks_start(loop->base, loop->config, &loop->checks_context, &loop->checks);
+	if (rc != 0)
+		snprintf(error, error_len, "no memory for the health checks");
+	return rc;
+}
+
+/* All there is, in the order in which one needs the other; destroy() undoes as much as was done. */
+static int
+create(struct loop *loop, char *error, size_t error_len)
+{
+	int rc;
+
+	snprintf(error, error_len, "no memory for the event loop");
+	loop->base = create_base();
+	if (loop->base == NULL)
+		return -ENOMEM;
+	rc = sl_log_configure(&loop->config->log, error, error_len);
+	if (rc == 0)
+		rc = sl_notify_create(
+			loop->config->node, &loop->config->events, &loop->notify, error, error_len);
+	if (rc == 0)
+		rc = sl_datapath_create(loop->config, &loop->datapath, error, error_len);
+	if (rc == 0)
+		rc = create_neighbours(loop, error, error_len);
+	if (rc == 0)
+		rc = create_checks(loop, error, error_len);
+	if (rc == 0)
+		rc = create_control(loop, error, error_len);
+	if (rc == 0)
+		rc = add_events(loop);
+	if (rc == 0)
+		rc = listen_for_clients(loop, error, error_len);
+	if (rc == 0)
+		rc = sl_telemetry_open(loop->control, loop->base, error, error_len);
+	if (rc == 0)
+		rc = sl_control_start(loop->control, error, error_len);
+	return rc;
+}
+
+static void
+destroy(struct loop *loop)
+{
+	sl_telemetry_close();
+	sl_http_destroy(loop->http);
+	sl_api_server_destroy(loop->api);
+	for (unsigned int i = 0; i < loop->nb_events; i++)
+		event_free(loop->events[i]);
+	sl_checks_destroy(loop->checks);
+	sl_neighbours_destroy(loop->neighbours);
+	if (loop->datapath != NULL)
+		sl_datapath_destroy(loop->datapath);
+	sl_control_destroy(loop->control);
+	sl_config_free(loop->config);
+	if (loop->notify != NULL)
+		sl_notify_destroy(loop->notify, NOTIFY_END_MS);
+	if (loop->base != NULL)
+		event_base_free(loop->base);
+}
+
+static void
+start_prompt(struct loop *loop)
+{
+	const char *path = control_socket(loop);
+	int rc = path == NULL ? -ENOTSOCK : sl_cli_prompt_start(path, &loop->prompt);
+
+	if (rc == -ENOTSOCK)
+		sl_log(SL_LOG_main, SL_LEVEL_WARN,
+			"--interactive: there is no prompt without a control socket; give one with "
+			"--control-socket PATH");
+	else if (rc != 0)
+		sl_log(SL_LOG_main, SL_LEVEL_WARN, "--interactive: no prompt: %s", strerror(-rc));
+}
+
+/* The server first, so that the prompt has the answer to its "quit". */
+static void
+stop_clients(struct loop *loop)
+{
+	sl_api_server_destroy(loop->api);
+	loop->api = NULL;
+	sl_cli_prompt_stop(loop->prompt);
+	loop->prompt = NULL;
+}
+
 static int
 run(struct loop *loop)
 {
-	char error[512] = "";
-	int rc;
-
-	loop->base = event_base_new();
-	loop->neighbours = sl_neighbours_create(
-		loop->config, loop->datapath, log_notify, loop, now_ms());
-	if (loop->base == NULL || loop->neighbours == NULL || add_events(loop) != 0) {
-		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "no memory for the event loop");
-		return -ENOMEM;
-	}
-	rc = sl_datapath_start(loop->datapath, error, sizeof(error));
-	if (rc != 0) {
-		sl_log(SL_LOG_datapath, SL_LEVEL_ERROR, "%s", error);
-		return rc;
-	}
-	sl_neighbours_announce(loop->neighbours);
+	for (unsigned int i = 0; sl_datapath_notice(loop->datapath, i) != NULL; i++)
+		sl_log(SL_LOG_datapath, SL_LEVEL_WARN, "%s", sl_datapath_notice(loop->datapath, i));
 	if (loop->options->stats_file != NULL)
 		on_stats(-1, 0, loop);
-	log_ready(loop->config);
+	log_ready(sl_control_config(loop->control));
+	supervisor_ready("running");
+	if (loop->options->is_interactive)
+		start_prompt(loop);
 	event_base_dispatch(loop->base);
+	stop_clients(loop);
 
 	/* From here on nobody looks at libevent's flags: a second signal has to end it by itself.
 	 */
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGINT, SIG_DFL);
-	sl_datapath_stop(loop->datapath);
 	if (loop->options->stats_file != NULL)
 		on_stats(-1, 0, loop);
-	sl_stats_print(stdout, loop->config, loop->datapath);
+	sl_stats_print(stdout, sl_control_config(loop->control), loop->datapath);
 	return loop->stats_failed ? -EIO : 0;
 }
 
 int
-loop_run(const struct options *options, struct sl_config **config, struct sl_datapath *datapath)
+loop_run(const struct options *options, struct sl_config *config)
 {
-	struct loop loop = {.options = options, .config = *config, .datapath = datapath};
-	int rc = run(&loop);
+	struct loop loop = {.options = options, .config = config};
+	char error[512] = "";
+	int rc = create(&loop, error, sizeof(error));
 
-	*config = loop.config;
-	for (unsigned int i = 0; i < loop.nb_events; i++)
-		event_free(loop.events[i]);
-	sl_neighbours_destroy(loop.neighbours);
-	if (loop.base != NULL)
-		event_base_free(loop.base);
+	if (rc == 0)
+		rc = run(&loop);
+	else
+		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "%s", error[0] != '\0' ? error : strerror(-rc));
+	destroy(&loop);
+	sl_log_close();
 	return rc;
 }

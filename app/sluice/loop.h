@@ -6,18 +6,16 @@
 
 /**
  * @file
- * The control thread's event loop: signals, neighbours, statistics, shutdown.
+ * The control thread's event loop: signals, neighbours, statistics, clients.
  */
 
 #include "options.h"
 #include "sl_config.h"
-#include "sl_datapath.h"
 
 /*
- * Run until a signal has ended it and the path has drained. SIGHUP puts another configuration in the
- * place of `config`. Returns 0 or -errno, already logged.
+ * Run until a signal or a client has ended it and the path has drained. EAL is initialized. Takes
+ * `config`. Returns 0 or -errno, already logged.
  */
-int loop_run(
-	const struct options *options, struct sl_config **config, struct sl_datapath *datapath);
+int loop_run(const struct options *options, struct sl_config *config);
 
 #endif /* LOOP_H */

@@ -7,17 +7,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
+#include <rte_pdump.h>
 #include <rte_version.h>
 
 #include "loop.h"
 #include "options.h"
 #include "sl_config.h"
-#include "sl_datapath.h"
 #include "sl_log.h"
 
 /* What would mend it when EAL does not start, by words in what it said itself. */
@@ -148,27 +149,39 @@ init_eal(int argc, char **argv)
 	return rc;
 }
 
-static int
-run(const struct options *options, struct sl_config **config, char **argv)
+/* Each client is a descriptor. */
+static void
+raise_descriptor_limit(void)
 {
-	struct sl_datapath *datapath;
-	char error[512] = "";
-	int rc;
+	struct rlimit limit;
 
-	rc = init_eal(options->nb_eal_args, argv);
-	if (rc != 0)
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Takes `config`. */
+static int
+run(const struct options *options, struct sl_config *config, char **argv)
+{
+	int rc = init_eal(options->nb_eal_args, argv);
+	bool has_capture;
+
+	if (rc != 0) {
+		sl_config_free(config);
 		return rc;
-	rc = sl_datapath_create(*config, &datapath, error, sizeof(error));
-	if (rc == 0) {
-		for (unsigned int i = 0; sl_datapath_notice(datapath, i) != NULL; i++)
-			sl_log(SL_LOG_datapath, SL_LEVEL_WARN, "%s",
-				sl_datapath_notice(datapath, i));
-		rc = loop_run(options, config, datapath);
-		sl_datapath_destroy(datapath);
-	} else {
-		sl_log(SL_LOG_datapath, SL_LEVEL_ERROR, "%s",
-			error[0] != '\0' ? error : strerror(-rc));
 	}
+	raise_descriptor_limit();
+	/* Works only where memory can be shared with another process. */
+	has_capture = rte_eal_has_hugepages() && rte_pdump_init() == 0;
+	if (!has_capture)
+		sl_log(SL_LOG_main, SL_LEVEL_NOTIFY,
+			"dpdk-dumpcap cannot capture here: it needs shared memory (huge pages, no "
+			"--in-memory)");
+	rc = loop_run(options, config);
+	if (has_capture)
+		rte_pdump_uninit();
 	rte_eal_cleanup();
 	return rc;
 }
@@ -225,11 +238,10 @@ main(int argc, char **argv)
 		printf("%s: ok: %u ports, %u classes, %u destinations, %u rules\n", options.config,
 			config->nb_ports, config->nb_classes, config->nb_destinations,
 			config->nb_rules);
-		rc = 0;
+		sl_config_free(config);
 	} else {
-		rc = run(&options, &config, eal_argv);
+		rc = run(&options, config, eal_argv);
 	}
-	sl_config_free(config);
 	free(eal_argv);
 	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -18,6 +18,9 @@ enum {
 	OPT_REFERENCE,
 	OPT_STATS_FILE,
 	OPT_STATS_INTERVAL,
+	OPT_CONTROL_SOCKET,
+	OPT_HTTP,
+	OPT_INTERACTIVE,
 	OPT_VERSION,
 	OPT_HELP
 };
@@ -28,6 +31,9 @@ static const struct option long_options[] = {
 	{"config-reference", no_argument, NULL, OPT_REFERENCE},
 	{"stats-file", required_argument, NULL, OPT_STATS_FILE},
 	{"stats-interval", required_argument, NULL, OPT_STATS_INTERVAL},
+	{"control-socket", required_argument, NULL, OPT_CONTROL_SOCKET},
+	{"http", required_argument, NULL, OPT_HTTP},
+	{"interactive", no_argument, NULL, OPT_INTERACTIVE},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{"help", no_argument, NULL, OPT_HELP},
 	{0},
@@ -46,6 +52,9 @@ options_usage(void)
 	       "  --config-reference        print all its keys as Markdown and exit\n"
 	       "  --stats-file FILE         rewrite FILE with the statistics, as JSON\n"
 	       "  --stats-interval SECONDS  how often (default 1)\n"
+	       "  --control-socket PATH     instead of control.socket; \"none\": there is none\n"
+	       "  --http ADDRESS:PORT       instead of http.address and http.port; \"none\"\n"
+	       "  --interactive             a prompt on standard input, with sluicectl's commands\n"
 	       "  --version                 print the version and exit\n"
 	       "  --help                    print this and exit\n"
 	       "\n"
@@ -71,6 +80,51 @@ parse_interval(const char *text, double *seconds)
 }
 
 static int
+parse_socket(const char *text, const char **path)
+{
+	*path = text;
+	if (strcmp(text, "none") == 0 || text[0] == '/')
+		return 0;
+	fprintf(stderr,
+		"sluice: --control-socket %s: give an absolute path, for example "
+		"/run/sluice/control.sock, or none\n",
+		text);
+	return -1;
+}
+
+/* 127.0.0.1:8090, [::1]:8090, none */
+static int
+parse_http(const char *text, struct options *options)
+{
+	const char *colon = strrchr(text, ':'), *begin = text, *end = colon;
+	char address[SL_IP_STRLEN], *rest;
+	unsigned long port;
+
+	options->has_http = true;
+	options->is_http_off = strcmp(text, "none") == 0;
+	if (options->is_http_off)
+		return 0;
+	if (colon != NULL && text[0] == '[' && colon[-1] == ']') {
+		begin++;
+		end--;
+	}
+	if (colon != NULL && end > begin && (size_t)(end - begin) < sizeof(address)) {
+		memcpy(address, begin, (size_t)(end - begin));
+		address[end - begin] = '\0';
+		port = strtoul(colon + 1, &rest, 10);
+		options->http_port = (uint16_t)port;
+		if (colon[1] >= '0' && colon[1] <= '9' && *rest == '\0' && port > 0 &&
+			port <= UINT16_MAX && sl_ip_parse(address, &options->http_address))
+			return 0;
+	}
+	fprintf(stderr,
+		"sluice: --http %s: give ADDRESS:PORT, for example 127.0.0.1:8090 or [::1]:8090, "
+		"or none\n",
+		text);
+	return -1;
+}
+
+static int
 parse_one(int opt, char *arg, struct options *options)
 {
 	switch (opt) {
@@ -88,6 +142,13 @@ parse_one(int opt, char *arg, struct options *options)
 		return 0;
 	case OPT_STATS_INTERVAL:
 		return parse_interval(arg, &options->stats_interval_s);
+	case OPT_CONTROL_SOCKET:
+		return parse_socket(arg, &options->control_socket);
+	case OPT_HTTP:
+		return parse_http(arg, options);
+	case OPT_INTERACTIVE:
+		options->is_interactive = true;
+		return 0;
 	case OPT_VERSION:
 		options->version = true;
 		return 0;

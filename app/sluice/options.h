@@ -10,11 +10,20 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
+
+#include "sl_ip.h"
 
 struct options {
 	const char *config;
 	const char *stats_file; /* NULL: none. */
 	double stats_interval_s;
+	const char *control_socket; /* Instead of control.socket; NULL: as configured. */
+	bool has_http;		    /* The next ones count instead of "http". */
+	bool is_http_off;
+	struct sl_ip http_address;
+	uint16_t http_port;
+	bool is_interactive; /* A prompt on standard input. */
 	bool check_config;
 	bool config_reference;
 	bool version;

@@ -16,6 +16,7 @@ import time
 
 import yaml
 
+from .control import ControlClient
 from .netns import child_options
 from .wire import ROOT
 
@@ -108,19 +109,21 @@ class Appliance:
     """
 
     def __init__(self, config, vdevs=(), namespace=None, nb_lcores=1, memory=NO_HUGE_PAGES, eal=(),
-                 args=(), file_prefix=None, stats_interval=0.1):
+                 args=(), file_prefix=None, stats_interval=0.1, telemetry=("--no-telemetry",)):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="sluice-"))
         self.file_prefix = file_prefix or f"sluice-{os.getpid()}-{next(_counter)}"
         self.config_file = self.dir / "sluice.yaml"
         self.stats_file = self.dir / "stats.json"
+        self.control_socket = self.dir / "control.sock"
         self._stderr_file = self.dir / "stderr"
         text = config if isinstance(config, str) else yaml.safe_dump(config, sort_keys=False)
         self.config_file.write_text(text)
         self.argv = [str(SLUICE), f"--lcores={eal_lcores(nb_lcores)}", *memory, "--no-pci",
-                     "--no-telemetry", f"--file-prefix={self.file_prefix}",
+                     *telemetry, f"--file-prefix={self.file_prefix}",
                      *[f"--vdev={v}" for v in vdevs], *eal, "--",
                      "--config", str(self.config_file), "--stats-file", str(self.stats_file),
-                     "--stats-interval", str(stats_interval), *args]
+                     "--stats-interval", str(stats_interval),
+                     "--control-socket", str(self.control_socket), "--http", "none", *args]
         if namespace is not None:
             self.argv = namespace.exec_args(*self.argv)
         self.process = None
@@ -180,6 +183,10 @@ class Appliance:
 
     def wait_ready(self):
         self.wait_said("ready")
+
+    def control(self, **kwargs):
+        """A client of its control API."""
+        return ControlClient(self.control_socket, **kwargs)
 
     def stats(self):
         """The newest statistics; waits for the first."""

@@ -14,17 +14,19 @@ PORT = 7500
 MAGIC = 0x31434C53
 
 
-def _load_schema():
+def load_schema(path):
+    """The Python module that protoc makes of a .proto file."""
+    name = f"{path.stem}_pb2"
     with tempfile.TemporaryDirectory(prefix="sluice-proto-") as out:
-        subprocess.run(["protoc", f"--proto_path={SCHEMA.parent}", f"--python_out={out}",
-                        str(SCHEMA)], check=True)
-        spec = importlib.util.spec_from_file_location("sluice_pb2", f"{out}/sluice_pb2.py")
+        subprocess.run(["protoc", f"--proto_path={path.parent}", f"--python_out={out}",
+                        str(path)], check=True)
+        spec = importlib.util.spec_from_file_location(name, f"{out}/{name}.py")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     return module
 
 
-pb2 = _load_schema()
+pb2 = load_schema(SCHEMA)
 
 
 def name_key(name):

@@ -125,3 +125,15 @@ sl_drop_watch_poll(struct sl_drop_watch *watch, const struct sl_config *config,
 			message_hints[i], line, arg);
 	free(stats);
 }
+
+const char *
+sl_frame_drop_hint(enum sl_frame_drop reason)
+{
+	return frame_hints[reason];
+}
+
+const char *
+sl_message_drop_hint(enum sl_message_drop reason)
+{
+	return message_hints[reason];
+}

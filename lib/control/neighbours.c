@@ -304,3 +304,13 @@ sl_neighbours_get(const struct sl_neighbours *n, uint32_t index, struct sl_neigh
 	info->tries = neigh->tries;
 	return true;
 }
+
+bool
+sl_neighbours_find(const struct sl_neighbours *n, const struct sl_ip *ip, uint32_t port_index,
+	struct sl_neighbour_info *info)
+{
+	const struct sl_datapath_next_hop hop = {.port_index = port_index, .ip = *ip};
+
+	return sl_neighbours_get(n, find_place(n, &hop), info) &&
+		info->port_index == port_index && sl_ip_equal(&info->ip, ip);
+}

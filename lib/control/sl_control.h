@@ -35,11 +35,15 @@ struct sl_control_params {
 	struct event_base *base;
 	struct sl_datapath *datapath;
 	struct sl_config *config; /**< What runs; taken over, and freed when it is replaced. */
-	struct sl_notify *notify;
-	const char *version; /**< Of Sluice. */
-	/** The operator wants the process to end. */
+	struct sl_neighbours *neighbours; /**< NULL: nobody asks for next hops. */
+	struct sl_checks *checks;	  /**< NULL: all backends count as up. */
+	struct sl_notify *notify;	  /**< NULL: nobody is told of events. */
+	const char *version;		  /**< Of Sluice. */
+	/** The path has stopped for good; the process is to end. */
 	void (*quit)(void *arg);
-	void *quit_arg;
+	/** Another configuration runs: sl_control_config(). NULL: nobody wants to know. */
+	void (*applied)(void *arg);
+	void *arg; /**< Of both. */
 };
 
 /** @return 0 or -errno, with one line in @p error */
@@ -47,6 +51,21 @@ int sl_control_create(const struct sl_control_params *params, struct sl_control 
 	char *error, size_t error_len);
 
 void sl_control_destroy(struct sl_control *control);
+
+/** @name The path. @{ */
+
+/** Start ports and lcores; fine when they run. @return 0; -EBUSY: it is stopping now; -errno */
+int sl_control_start(struct sl_control *control, char *error, size_t error_len);
+
+/**
+ * Deliver what is queued, for up to drain_timeout_ms, stop lcores and ports, and call `quit`.
+ * @return false when that is under way already
+ */
+bool sl_control_quit(struct sl_control *control);
+
+/** Are ports and lcores running, and taking messages in? */
+bool sl_control_is_running(const struct sl_control *control);
+/** @} */
 
 /** The configuration that runs; valid until the next event of the loop. */
 const struct sl_config *sl_control_config(const struct sl_control *control);
@@ -89,7 +108,32 @@ int sl_control_apply(struct sl_control *control, struct sl_config *config, bool 
 int sl_control_load(struct sl_control *control, const char *path, bool check_only, json_t **changes,
 	char *error, size_t error_len);
 
-/** Is the appliance alive, and may it be sent messages? @p reason says why not. */
+/** sl_control_apply() with what runs and @p edits made to it, in turn. */
+int sl_control_change(struct sl_control *control, const struct sl_config_edit *edits,
+	uint32_t nb_edits, json_t **changes, char *error, size_t error_len);
+
+/**
+ * Write what runs to a file: whole or not at all, in place of one that is there. The file is left
+ * with mode 0640, or that of the one it replaces.
+ */
+int sl_control_save(struct sl_control *control, const char *path, char *error, size_t error_len);
+
+/** What counters begin at 0 in views, from now on. */
+enum sl_clear { SL_CLEAR_ALL, SL_CLEAR_PORT, SL_CLEAR_DESTINATION };
+
+/**
+ * Let counters begin at 0 in sl_control_show(); metrics and the statistics file keep counting.
+ * @param name  of the port or destination
+ * @return 0, -ENOENT, -EAGAIN: the lcores do not answer now, -ENOMEM
+ */
+int sl_control_clear(struct sl_control *control, enum sl_clear what, const char *name, char *error,
+	size_t error_len);
+
+/**
+ * May the appliance be sent messages: the path runs and is not about to stop, and the link of at
+ * least one port is up? Backends that are down do not count: messages wait for them, or are dropped
+ * and counted, destination by destination. @p reason says why not.
+ */
 bool sl_control_is_ready(struct sl_control *control, char *reason, size_t reason_len);
 
 /**

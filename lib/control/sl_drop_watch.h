@@ -34,4 +34,8 @@ typedef void (*sl_drop_watch_line_t)(void *arg, const char *line);
 void sl_drop_watch_poll(struct sl_drop_watch *watch, const struct sl_config *config,
 	struct sl_datapath *datapath, sl_drop_watch_line_t line, void *arg);
 
+/** What usually is behind a drop; NULL for those a network carries anyway. */
+const char *sl_frame_drop_hint(enum sl_frame_drop reason);
+const char *sl_message_drop_hint(enum sl_message_drop reason);
+
 #endif /* SL_DROP_WATCH_H */

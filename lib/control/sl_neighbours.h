@@ -87,4 +87,8 @@ struct sl_neighbour_info {
 bool sl_neighbours_get(
 	const struct sl_neighbours *neighbours, uint32_t index, struct sl_neighbour_info *info);
 
+/** @return false when no backend is reached through that next hop */
+bool sl_neighbours_find(const struct sl_neighbours *neighbours, const struct sl_ip *ip,
+	uint32_t port_index, struct sl_neighbour_info *info);
+
 #endif /* SL_NEIGHBOURS_H */

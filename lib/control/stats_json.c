@@ -8,13 +8,9 @@
 
 #include <jansson.h>
 
+#include "control_internal.h"
 #include "sl_stats.h"
-
-static json_t *
-integer(uint64_t value)
-{
-	return json_integer((json_int_t)value);
-}
+#include "stats_json.h"
 
 static json_t *
 frame_drops(const struct sl_datapath_stats *stats)
@@ -68,13 +64,16 @@ by_class(const struct sl_config *config, const struct sl_datapath_stats *stats)
 }
 
 static json_t *
-by_destination(const struct sl_config *config, struct sl_datapath *datapath)
+by_destination(
+	const struct sl_config *config, struct sl_datapath *datapath, const struct marks *marks)
 {
 	json_t *destinations = json_object(), *destination;
 	struct sl_destination_stats stats;
 
 	for (uint32_t i = 0; i < config->nb_destinations; i++) {
 		sl_datapath_get_destination_stats(datapath, i, &stats);
+		if (marks != NULL)
+			marks_subtract_destination(marks, i, &stats);
 		destination = json_object();
 		json_object_set_new(destination, "delivered", integer(stats.delivered));
 		json_object_set_new(destination, "duplicates", integer(stats.duplicates));
@@ -116,20 +115,12 @@ memory_of(struct sl_datapath *datapath)
 	return memory;
 }
 
-static json_t *
-to_json(const struct sl_config *config, struct sl_datapath *datapath)
+json_t *
+stats_to_json(const struct sl_config *config, struct sl_datapath *datapath,
+	const struct sl_datapath_stats *stats, const struct marks *marks)
 {
-	struct sl_datapath_stats *stats = calloc(1, sizeof(*stats));
-	json_t *root, *frames, *dedup, *cycles;
+	json_t *root = json_object(), *frames = json_object(), *dedup, *cycles;
 
-	if (stats == NULL)
-		return NULL;
-	if (sl_datapath_get_stats(datapath, stats) != 0) {
-		free(stats);
-		return NULL;
-	}
-	root = json_object();
-	frames = json_object();
 	json_object_set_new(frames, "received", integer(stats->frames_received));
 	json_object_set_new(frames, "dropped", frame_drops(stats));
 	json_object_set_new(root, "frames", frames);
@@ -140,7 +131,7 @@ to_json(const struct sl_config *config, struct sl_datapath *datapath)
 	json_object_set_new(root, "dropped", message_drops(stats));
 	json_object_set_new(root, "parse_slow", integer(stats->parse_slow));
 	json_object_set_new(root, "by_class", by_class(config, stats));
-	json_object_set_new(root, "by_destination", by_destination(config, datapath));
+	json_object_set_new(root, "by_destination", by_destination(config, datapath, marks));
 	json_object_set_new(root, "by_node", by_node(stats));
 	dedup = json_object();
 	json_object_set_new(dedup, "entries", integer(stats->dedup_entries));
@@ -152,17 +143,20 @@ to_json(const struct sl_config *config, struct sl_datapath *datapath)
 	json_object_set_new(cycles, "hz", integer(stats->tsc_hz));
 	json_object_set_new(root, "cycles", cycles);
 	json_object_set_new(root, "memory", memory_of(datapath));
-	free(stats);
 	return root;
 }
 
 int
 sl_stats_write_json(const char *path, const struct sl_config *config, struct sl_datapath *datapath)
 {
-	json_t *root = to_json(config, datapath);
+	struct sl_datapath_stats *stats = calloc(1, sizeof(*stats));
+	json_t *root = NULL;
 	char *tmp;
 	int rc = 0;
 
+	if (stats != NULL && sl_datapath_get_stats(datapath, stats) == 0)
+		root = stats_to_json(config, datapath, stats, NULL);
+	free(stats);
 	if (root == NULL)
 		return -EAGAIN;
 	if (asprintf(&tmp, "%s.tmp", path) < 0) {

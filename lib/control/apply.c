@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "changes.h"
+#include "control_internal.h"
+#include "sl_checks.h"
+#include "sl_log.h"
+#include "sl_neighbours.h"
+#include "sl_notify.h"
+
+/*
+ * A change on its way. The steps stand in an order in which each can be undone while later ones may
+ * fail; the last cannot fail.
+ */
+struct step {
+	int (*take)(struct sl_control *control, const struct sl_config *config,
+		const struct changes *changes, char *error, size_t error_len);
+};
+
+static int
+take_log(struct sl_control *c, const struct sl_config *config, const struct changes *changes,
+	char *error, size_t error_len)
+{
+	RTE_SET_USED(c);
+	return changes->is_log_changed ? sl_log_configure(&config->log, error, error_len) : 0;
+}
+
+static int
+take_events(struct sl_control *c, const struct sl_config *config, const struct changes *changes,
+	char *error, size_t error_len)
+{
+	RTE_SET_USED(error);
+	RTE_SET_USED(error_len);
+	if (!changes->is_events_changed || c->params.notify == NULL)
+		return 0;
+	return sl_notify_configure(c->params.notify, &config->events);
+}
+
+static int
+take_path(struct sl_control *c, const struct sl_config *config, const struct changes *changes,
+	char *error, size_t error_len)
+{
+	RTE_SET_USED(changes);
+	return sl_datapath_apply(c->params.datapath, config, error, error_len);
+}
+
+static int
+take_neighbours(struct sl_control *c, const struct sl_config *config, const struct changes *changes,
+	char *error, size_t error_len)
+{
+	RTE_SET_USED(changes);
+	RTE_SET_USED(error);
+	RTE_SET_USED(error_len);
+	if (c->params.neighbours == NULL)
+		return 0;
+	return sl_neighbours_apply(c->params.neighbours, config, control_now_ms());
+}
+
+static int
+take_checks(struct sl_control *c, const struct sl_config *config, const struct changes *changes,
+	char *error, size_t error_len)
+{
+	RTE_SET_USED(changes);
+	RTE_SET_USED(error);
+	RTE_SET_USED(error_len);
+	if (c->params.checks == NULL)
+		return 0;
+	return sl_checks_configure(c->params.checks, config);
+}
+
+/* The checks tell the shares of the backends, so they come behind the path. */
+static const struct step steps[] = {
+	{take_log}, {take_events}, {take_path}, {take_neighbours}, {take_checks}};
+
+/* All steps, or none: those done are done again with what ran before. */
+static int
+take_all(struct sl_control *c, const struct sl_config *config, const struct changes *changes,
+	char *error, size_t error_len)
+{
+	char ignored[256];
+	int rc = 0, back = 0;
+	size_t done;
+
+	error[0] = '\0';
+	for (done = 0; done < RTE_DIM(steps); done++) {
+		rc = steps[done].take(c, config, changes, error, error_len);
+		if (rc != 0)
+			break;
+	}
+	if (rc == 0)
+		return 0;
+	if (error[0] == '\0')
+		snprintf(error, error_len, "the change cannot be taken over: %s", strerror(-rc));
+	while (done-- > 0)
+		back |= steps[done].take(c, c->config, changes, ignored, sizeof(ignored));
+	if (back != 0)
+		sl_log(SL_LOG_control, SL_LEVEL_ERROR,
+			"a change was refused (%s), and not all of it could be undone: restart",
+			error);
+	return rc;
+}
+
+/* From here on it is what runs. */
+static void
+swap(struct sl_control *c, struct sl_config *config, struct marks *marks)
+{
+	struct sl_config *before = c->config;
+
+	marks_replace(&c->marks, marks);
+	c->config = config;
+	c->nb_applied++;
+	sl_config_free(before);
+	if (c->params.applied != NULL)
+		c->params.applied(c->params.arg);
+}
+
+int
+control_apply(struct sl_control *c, struct sl_config *config, bool check_only,
+	struct changes *changes, char *error, size_t error_len)
+{
+	struct marks *marks;
+	int rc = changes_find(changes, c->config, config);
+
+	if (rc != 0)
+		return control_fail(rc, error, error_len, "no memory to compare configurations");
+	if (changes->first_restart[0] != '\0')
+		return control_fail(-EPERM, error, error_len,
+			"%s cannot be changed while the path exists: restart with the new file "
+			"(nothing has changed)",
+			changes->first_restart);
+	if (check_only) {
+		sl_config_free(config);
+		return 0;
+	}
+	if (c->is_draining || c->is_quitting)
+		return control_fail(-EBUSY, error, error_len,
+			"the path is stopping: change it when it has stopped");
+	marks = marks_follow(c->marks, c->config, config);
+	if (marks == NULL)
+		return control_fail(-ENOMEM, error, error_len, "no memory for the change");
+	rc = take_all(c, config, changes, error, error_len);
+	if (rc != 0) {
+		marks_free(marks);
+		return rc;
+	}
+	swap(c, config, marks);
+	if (c->params.notify != NULL)
+		sl_notify(c->params.notify, SL_LEVEL_NOTIFY, "reload",
+			json_pack("{s:I}", "changes", (json_int_t)changes->nb_changes),
+			"%u changes of the configuration taken over", changes->nb_changes);
+	return 0;
+}
+
+int
+sl_control_apply(struct sl_control *c, struct sl_config *config, bool check_only, json_t **list,
+	char *error, size_t error_len)
+{
+	struct changes changes;
+	int rc = control_apply(c, config, check_only, &changes, error, error_len);
+
+	*list = changes.list;
+	return rc;
+}
+
+static int
+load(struct sl_control *c, const char *path, bool check_only, struct changes *changes, char *error,
+	size_t error_len)
+{
+	struct sl_config *config;
+	int rc;
+
+	memset(changes, 0, sizeof(*changes));
+	if (path == NULL || path[0] == '\0')
+		path = c->config->path;
+	else if (path[0] != '/')
+		return control_fail(
+			-EINVAL, error, error_len, "%.128s: give an absolute path", path);
+	rc = sl_config_load(path, &config, error, error_len);
+	if (rc != 0)
+		return rc;
+	rc = control_apply(c, config, check_only, changes, error, error_len);
+	if (rc != 0)
+		sl_config_free(config);
+	return rc;
+}
+
+int
+control_load(struct sl_control *c, const char *path, bool check_only, struct changes *changes,
+	char *error, size_t error_len)
+{
+	int rc = load(c, path, check_only, changes, error, error_len);
+
+	if (rc != 0 && !check_only)
+		c->nb_refused++;
+	return rc;
+}
+
+int
+sl_control_load(struct sl_control *c, const char *path, bool check_only, json_t **list, char *error,
+	size_t error_len)
+{
+	struct changes changes;
+	int rc = control_load(c, path, check_only, &changes, error, error_len);
+
+	*list = changes.list;
+	return rc;
+}
+
+int
+control_change(struct sl_control *c, const struct sl_config_edit *edits, uint32_t nb_edits,
+	struct changes *changes, char *error, size_t error_len)
+{
+	struct sl_config *config;
+	int rc;
+
+	memset(changes, 0, sizeof(*changes));
+	rc = sl_config_edit(c->config, edits, nb_edits, &config, error, error_len);
+	if (rc != 0)
+		return rc;
+	rc = control_apply(c, config, false, changes, error, error_len);
+	if (rc != 0)
+		sl_config_free(config);
+	return rc;
+}
+
+int
+sl_control_change(struct sl_control *c, const struct sl_config_edit *edits, uint32_t nb_edits,
+	json_t **list, char *error, size_t error_len)
+{
+	struct changes changes;
+	int rc = control_change(c, edits, nb_edits, &changes, error, error_len);
+
+	*list = changes.list;
+	return rc;
+}
