@@ -247,7 +247,8 @@ void sl_datapath_get_destination_stats(
 
 struct sl_backend_stats {
 	uint64_t delivered; /**< Frames a port has taken for it. */
-	uint32_t share;	    /**< As set. */
+	uint64_t too_big; /**< Messages for its present address that did not fit its port's MTU. */
+	uint32_t share;	  /**< As set. */
 };
 
 /** Read the counters of a backend; live. */
