@@ -11,6 +11,8 @@
 
 #include <event2/event.h>
 
+#include "checks.h"
+#include "http.h"
 #include "loop.h"
 #include "sl_api_server.h"
 #include "sl_cli.h"
@@ -18,10 +20,19 @@
 #include "sl_drop_watch.h"
 #include "sl_log.h"
 #include "sl_neighbours.h"
+#include "sl_notify.h"
 #include "sl_stats.h"
+#include "sl_telemetry.h"
+#include "supervisor.h"
 
 /* ARP and ICMP wait no longer than this for the control thread. */
 #define POLL_MS 1
+
+/* How often the path is looked after. */
+#define HOUSEKEEPING_MS 10
+
+/* What the hooks are given, at the end, for events that wait. */
+#define NOTIFY_END_MS 2000
 
 /* How often a drop that goes on is worth a line. */
 #define WATCH_S 10
@@ -35,13 +46,17 @@ struct loop {
 	const struct options *options;
 	struct sl_config *config; /* Until the control has it. */
 	struct sl_datapath *datapath;
+	struct sl_notify *notify;
 	struct sl_neighbours *neighbours;
+	struct checks_context checks_context;
+	struct sl_checks *checks;
 	struct sl_control *control;
 	struct sl_api_server *api;
 	struct sl_cli_prompt *prompt;
+	struct sl_http *http;
 	struct sl_drop_watch watch;
 	struct event_base *base;
-	struct event *events[8];
+	struct event *events[16];
 	unsigned int nb_events;
 	bool was_signalled;
 	bool stats_failed;
@@ -71,15 +86,51 @@ log_drops(void *arg, const char *line)
 }
 
 static void
+on_link(void *arg, uint32_t port_index, bool is_up)
+{
+	struct loop *loop = arg;
+	const char *name = sl_control_config(loop->control)->ports[port_index].name;
+
+	if (is_up)
+		sl_notify(loop->notify, SL_LEVEL_NOTIFY, "port_up",
+			json_pack("{s:s}", "port", name), "port %s: its link is up", name);
+	else
+		sl_notify(loop->notify, SL_LEVEL_WARN, "port_down",
+			json_pack("{s:s}", "port", name),
+			"port %s: its link is down: the backends behind it are not chosen", name);
+	sl_neighbours_link(loop->neighbours, port_index, is_up, now_ms());
+}
+
+static void
 on_poll(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop *loop = arg;
 
 	RTE_SET_USED(fd);
 	RTE_SET_USED(what);
+	sl_datapath_poll_links(loop->datapath, now_ms(), on_link, loop);
 	/* A path that drains or stands hears no answers: nobody is asked, and nobody given up. */
 	if (sl_control_is_running(loop->control))
 		sl_neighbours_poll(loop->neighbours, now_ms());
+}
+
+static void
+on_housekeeping(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *loop = arg;
+
+	RTE_SET_USED(fd);
+	RTE_SET_USED(what);
+	sl_datapath_poll(loop->datapath, now_ms());
+}
+
+static void
+on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+	RTE_SET_USED(fd);
+	RTE_SET_USED(what);
+	RTE_SET_USED(arg);
+	supervisor_alive();
 }
 
 static void
@@ -121,7 +172,25 @@ on_signal(evutil_socket_t signal_number, short what, void *arg)
 	}
 	loop->was_signalled = true;
 	sl_log(SL_LOG_main, SL_LEVEL_NOTIFY, "%s", strsignal((int)signal_number));
+	supervisor_stopping();
 	sl_control_quit(loop->control);
+}
+
+static void
+on_reload(evutil_socket_t signal_number, short what, void *arg)
+{
+	struct loop *loop = arg;
+	char error[512];
+	json_t *changes;
+
+	RTE_SET_USED(signal_number);
+	RTE_SET_USED(what);
+	supervisor_reloading();
+	if (sl_control_load(loop->control, NULL, false, &changes, error, sizeof(error)) != 0)
+		sl_notify(loop->notify, SL_LEVEL_ERROR, "reload_refused", NULL,
+			"reload refused, nothing has changed: %s", error);
+	json_decref(changes);
+	supervisor_ready("running");
 }
 
 static void
@@ -165,6 +234,12 @@ add_events(struct loop *loop)
 	rc = add_event(loop, evsignal_new(loop->base, SIGTERM, on_signal, loop), NULL);
 	if (rc == 0)
 		rc = add_event(loop, evsignal_new(loop->base, SIGINT, on_signal, loop), NULL);
+	if (rc == 0)
+		rc = add_event(loop, evsignal_new(loop->base, SIGHUP, on_reload, loop), NULL);
+	if (rc == 0)
+		rc = add_timer(loop, on_housekeeping, HOUSEKEEPING_MS / 1e3);
+	if (rc == 0 && supervisor_interval_us() > 0)
+		rc = add_timer(loop, on_watchdog, (double)supervisor_interval_us() / 1e6);
 	if (rc == 0)
 		rc = add_timer(loop, on_poll, POLL_MS / 1e3);
 	if (rc == 0)
@@ -214,16 +289,31 @@ control_socket(const struct loop *loop)
 }
 
 static int
+listen_for_http(struct loop *loop, char *error, size_t error_len)
+{
+	struct sl_config_http config = sl_control_config(loop->control)->http;
+
+	if (loop->options->has_http) {
+		config.is_enabled = !loop->options->is_http_off;
+		config.address = loop->options->http_address;
+		config.port = loop->options->http_port;
+	}
+	return http_listen(loop->control, loop->base, &config, &loop->http, error, error_len);
+}
+
+static int
 listen_for_clients(struct loop *loop, char *error, size_t error_len)
 {
 	struct sl_config_control config = sl_control_config(loop->control)->control;
 	const char *path = control_socket(loop);
+	int rc = 0;
 
-	if (path == NULL)
-		return 0;
-	config.socket = (char *)(uintptr_t)path;
-	return sl_api_server_create(
-		loop->control, loop->base, &config, &loop->api, error, error_len);
+	if (path != NULL) {
+		config.socket = (char *)(uintptr_t)path;
+		rc = sl_api_server_create(
+			loop->control, loop->base, &config, &loop->api, error, error_len);
+	}
+	return rc != 0 ? rc : listen_for_http(loop, error, error_len);
 }
 
 static int
@@ -234,14 +324,18 @@ create_control(struct loop *loop, char *error, size_t error_len)
 		.datapath = loop->datapath,
 		.config = loop->config,
 		.neighbours = loop->neighbours,
+		.checks = loop->checks,
+		.notify = loop->notify,
 		.version = SLUICE_VERSION,
 		.quit = on_quit,
 		.arg = loop,
 	};
 	int rc = sl_control_create(&params, &loop->control, error, error_len);
 
-	if (rc == 0)
+	if (rc == 0) {
 		loop->config = NULL;
+		loop->checks_context.control = loop->control;
+	}
 	return rc;
 }
 
@@ -256,6 +350,19 @@ create_neighbours(struct loop *loop, char *error, size_t error_len)
 	return -ENOMEM;
 }
 
+static int
+create_checks(struct loop *loop, char *error, size_t error_len)
+{
+	int rc;
+
+	loop->checks_context = (struct checks_context){
+		.datapath = loop->datapath, .notify = loop->notify};
+	rc = checks_start(loop->base, loop->config, &loop->checks_context, &loop->checks);
+	if (rc != 0)
+		snprintf(error, error_len, "no memory for the health checks");
+	return rc;
+}
+
 /* All there is, in the order in which one needs the other; destroy() undoes as much as was done. */
 static int
 create(struct loop *loop, char *error, size_t error_len)
@@ -266,15 +373,24 @@ create(struct loop *loop, char *error, size_t error_len)
 	loop->base = create_base();
 	if (loop->base == NULL)
 		return -ENOMEM;
-	rc = sl_datapath_create(loop->config, &loop->datapath, error, error_len);
+	rc = sl_log_configure(&loop->config->log, error, error_len);
+	if (rc == 0)
+		rc = sl_notify_create(
+			loop->config->node, &loop->config->events, &loop->notify, error, error_len);
+	if (rc == 0)
+		rc = sl_datapath_create(loop->config, &loop->datapath, error, error_len);
 	if (rc == 0)
 		rc = create_neighbours(loop, error, error_len);
+	if (rc == 0)
+		rc = create_checks(loop, error, error_len);
 	if (rc == 0)
 		rc = create_control(loop, error, error_len);
 	if (rc == 0)
 		rc = add_events(loop);
 	if (rc == 0)
 		rc = listen_for_clients(loop, error, error_len);
+	if (rc == 0)
+		rc = sl_telemetry_open(loop->control, loop->base, error, error_len);
 	if (rc == 0)
 		rc = sl_control_start(loop->control, error, error_len);
 	return rc;
@@ -283,14 +399,19 @@ create(struct loop *loop, char *error, size_t error_len)
 static void
 destroy(struct loop *loop)
 {
+	sl_telemetry_close();
+	sl_http_destroy(loop->http);
 	sl_api_server_destroy(loop->api);
 	for (unsigned int i = 0; i < loop->nb_events; i++)
 		event_free(loop->events[i]);
+	sl_checks_destroy(loop->checks);
 	sl_neighbours_destroy(loop->neighbours);
 	if (loop->datapath != NULL)
 		sl_datapath_destroy(loop->datapath);
 	sl_control_destroy(loop->control);
 	sl_config_free(loop->config);
+	if (loop->notify != NULL)
+		sl_notify_destroy(loop->notify, NOTIFY_END_MS);
 	if (loop->base != NULL)
 		event_base_free(loop->base);
 }
@@ -327,6 +448,7 @@ run(struct loop *loop)
 	if (loop->options->stats_file != NULL)
 		on_stats(-1, 0, loop);
 	log_ready(sl_control_config(loop->control));
+	supervisor_ready("running");
 	if (loop->options->is_interactive)
 		start_prompt(loop);
 	event_base_dispatch(loop->base);
@@ -354,5 +476,6 @@ loop_run(const struct options *options, struct sl_config *config)
 	else
 		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "%s", error[0] != '\0' ? error : strerror(-rc));
 	destroy(&loop);
+	sl_log_close();
 	return rc;
 }

@@ -48,8 +48,7 @@ api_relieve(struct sl_api_server *server)
 
 	if (server->unread <= API_UNREAD_TOTAL)
 		return;
-	TAILQ_FOREACH(client, &server->clients, next)
-	{
+	TAILQ_FOREACH (client, &server->clients, next) {
 		len = evbuffer_get_length(bufferevent_get_output(client->bev));
 		if (!client->is_doomed && len > most) {
 			most = len;

@@ -54,15 +54,15 @@ take_path(struct sl_control *c, const struct sl_config *config, const struct cha
 }
 
 static int
-take_neighbours(struct sl_control *c, const struct sl_config *config,
-	const struct changes *changes, char *error, size_t error_len)
+take_neighbours(struct sl_control *c, const struct sl_config *config, const struct changes *changes,
+	char *error, size_t error_len)
 {
 	RTE_SET_USED(changes);
 	RTE_SET_USED(error);
 	RTE_SET_USED(error_len);
 	if (c->params.neighbours == NULL)
 		return 0;
-	return sl_neighbours_update(c->params.neighbours, config, control_now_ms());
+	return sl_neighbours_apply(c->params.neighbours, config, control_now_ms());
 }
 
 static int
@@ -117,6 +117,7 @@ swap(struct sl_control *c, struct sl_config *config, struct marks *marks)
 
 	marks_replace(&c->marks, marks);
 	c->config = config;
+	c->nb_applied++;
 	sl_config_free(before);
 	if (c->params.applied != NULL)
 		c->params.applied(c->params.arg);
@@ -155,7 +156,7 @@ control_apply(struct sl_control *c, struct sl_config *config, bool check_only,
 	if (c->params.notify != NULL)
 		sl_notify(c->params.notify, SL_LEVEL_NOTIFY, "reload",
 			json_pack("{s:I}", "changes", (json_int_t)changes->nb_changes),
-			"configuration changed: %u changes", changes->nb_changes);
+			"%u changes of the configuration taken over", changes->nb_changes);
 	return 0;
 }
 
@@ -170,9 +171,9 @@ sl_control_apply(struct sl_control *c, struct sl_config *config, bool check_only
 	return rc;
 }
 
-int
-control_load(struct sl_control *c, const char *path, bool check_only, struct changes *changes,
-	char *error, size_t error_len)
+static int
+load(struct sl_control *c, const char *path, bool check_only, struct changes *changes, char *error,
+	size_t error_len)
 {
 	struct sl_config *config;
 	int rc;
@@ -181,14 +182,25 @@ control_load(struct sl_control *c, const char *path, bool check_only, struct cha
 	if (path == NULL || path[0] == '\0')
 		path = c->config->path;
 	else if (path[0] != '/')
-		return control_fail(-EINVAL, error, error_len, "%.128s: give an absolute path",
-			path);
+		return control_fail(
+			-EINVAL, error, error_len, "%.128s: give an absolute path", path);
 	rc = sl_config_load(path, &config, error, error_len);
 	if (rc != 0)
 		return rc;
 	rc = control_apply(c, config, check_only, changes, error, error_len);
 	if (rc != 0)
 		sl_config_free(config);
+	return rc;
+}
+
+int
+control_load(struct sl_control *c, const char *path, bool check_only, struct changes *changes,
+	char *error, size_t error_len)
+{
+	int rc = load(c, path, check_only, changes, error, error_len);
+
+	if (rc != 0 && !check_only)
+		c->nb_refused++;
 	return rc;
 }
 

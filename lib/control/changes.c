@@ -27,8 +27,8 @@ on_change(void *arg, const struct sl_config_change *change)
 	if (is_below(change->path, "events") || is_below(change->path, "node"))
 		changes->is_events_changed = true;
 	if (change->needs_restart && changes->first_restart[0] == '\0')
-		snprintf(changes->first_restart, sizeof(changes->first_restart), "%s",
-			change->path);
+		snprintf(
+			changes->first_restart, sizeof(changes->first_restart), "%s", change->path);
 	if (changes->nb_changes > CHANGES_LISTED)
 		return;
 	json_array_append_new(changes->list,

@@ -16,13 +16,13 @@
 struct changes {
 	json_t *list;
 	uint32_t nb_changes;
-	bool is_log_changed;	/* Keys of "log". */
-	bool is_events_changed; /* Keys of "events". */
+	bool is_log_changed;	 /* Keys of "log". */
+	bool is_events_changed;	 /* Keys of "events". */
 	char first_restart[256]; /* The first key that needs a restart; "": none does. */
 };
 
 /* Returns 0 or -ENOMEM. On success `list` is the caller's. */
-int
-changes_find(struct changes *changes, const struct sl_config *before, const struct sl_config *after);
+int changes_find(
+	struct changes *changes, const struct sl_config *before, const struct sl_config *after);
 
 #endif /* CHANGES_H */

@@ -6,6 +6,7 @@
 
 #include "control_internal.h"
 #include "request.h"
+#include "sl_checks.h"
 #include "sl_log.h"
 #include "sl_neighbours.h"
 
@@ -81,6 +82,9 @@ sl_control_quit(struct sl_control *c)
 	if (c->is_quitting)
 		return false;
 	c->is_quitting = true;
+	/* A path that drains hears no answers: who is well now is to take what waits. */
+	if (c->params.checks != NULL)
+		sl_checks_freeze(c->params.checks);
 	path_stop(c);
 	if (!c->is_draining)
 		c->params.quit(c->params.arg);
@@ -102,6 +106,10 @@ sl_control_start(struct sl_control *c, char *error, size_t error_len)
 		return rc;
 	if (c->params.neighbours != NULL)
 		sl_neighbours_announce(c->params.neighbours);
+	/* Tells the shares of all backends, which the path was spared while it stood. */
+	if (c->params.checks != NULL && sl_checks_configure(c->params.checks, c->config) != 0)
+		sl_log(SL_LOG_health, SL_LEVEL_WARN,
+			"no memory to tell how the backends are: they are used as they were");
 	return 0;
 }
 

@@ -39,7 +39,8 @@ uint8_t *
 response_make(uint64_t id, int status, const char *error, json_t *json, size_t *frame_len)
 {
 	Sluice__Control__V1__Response response = SLUICE__CONTROL__V1__RESPONSE__INIT;
-	char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)), too_long[96];
+	char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)),
+	     too_long[96];
 	uint8_t *frame;
 	size_t len;
 
@@ -141,8 +142,8 @@ handle_load(struct sl_control *c, const struct request_peer *peer,
 {
 	const Sluice__Control__V1__Load *load = request->load;
 	struct changes changes;
-	int rc = control_load(c, load->file, load->check_only, &changes, outcome->error,
-		sizeof(outcome->error));
+	int rc = control_load(
+		c, load->file, load->check_only, &changes, outcome->error, sizeof(outcome->error));
 
 	sl_log(SL_LOG_control, SL_LEVEL_INFO, "%s %s asked for by uid %u, pid %d: %s",
 		load->check_only ? "check" : "reload", load->file, peer->uid, peer->pid,
@@ -237,12 +238,29 @@ static int
 handle_save(struct sl_control *c, const struct request_peer *peer,
 	const Sluice__Control__V1__Request *request, struct outcome *outcome)
 {
-	int rc = sl_control_save(
-		c, request->save->file, outcome->error, sizeof(outcome->error));
+	int rc = sl_control_save(c, request->save->file, outcome->error, sizeof(outcome->error));
 
 	sl_log(SL_LOG_control, SL_LEVEL_INFO, "save %s asked for by uid %u, pid %d: %s",
 		request->save->file, peer->uid, peer->pid, rc == 0 ? "done" : outcome->error);
 	return rc;
+}
+
+static int
+handle_explain(struct sl_control *c, const struct request_peer *peer,
+	const Sluice__Control__V1__Request *request, struct outcome *outcome)
+{
+	const struct explain_query query = {
+		.source = request->explain->source,
+		.destination = request->explain->destination,
+		.type = request->explain->type,
+		.priority = request->explain->priority,
+	};
+	struct view_call call = {
+		.error = outcome->error, .error_len = sizeof(outcome->error), .rc = -ENOMEM};
+
+	RTE_SET_USED(peer);
+	outcome->json = explain(c, &query, &call);
+	return outcome->json != NULL ? 0 : call.rc;
 }
 
 /* 32 hexadecimal digits. */
@@ -365,6 +383,8 @@ handler_of(Sluice__Control__V1__Request__CommandCase command)
 		return handle_save;
 	case SLUICE__CONTROL__V1__REQUEST__COMMAND_PATH:
 		return handle_path;
+	case SLUICE__CONTROL__V1__REQUEST__COMMAND_EXPLAIN:
+		return handle_explain;
 	case SLUICE__CONTROL__V1__REQUEST__COMMAND_TRACE:
 		return handle_trace;
 	case SLUICE__CONTROL__V1__REQUEST__COMMAND_CLEAR:

@@ -69,8 +69,8 @@ sl_control_save(struct sl_control *c, const char *path, char *error, size_t erro
 	unlink(tmp);
 	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
-		return control_fail(-errno, error, error_len, "save: %.128s.tmp cannot be written: %s",
-			path, strerror(errno));
+		return control_fail(-errno, error, error_len,
+			"save: %.128s.tmp cannot be written: %s", path, strerror(errno));
 	fchmod(fd, mode);
 	rc = write_config(c->config, fd);
 	if (rc == 0 && rename(tmp, path) != 0)

@@ -38,7 +38,7 @@ struct sl_control_params {
 	struct sl_neighbours *neighbours; /**< NULL: nobody asks for next hops. */
 	struct sl_checks *checks;	  /**< NULL: all backends count as up. */
 	struct sl_notify *notify;	  /**< NULL: nobody is told of events. */
-	const char *version; /**< Of Sluice. */
+	const char *version;		  /**< Of Sluice. */
 	/** The path has stopped for good; the process is to end. */
 	void (*quit)(void *arg);
 	/** Another configuration runs: sl_control_config(). NULL: nobody wants to know. */

@@ -50,6 +50,5 @@ view_events(struct sl_control *c, struct view_call *call)
 			return NULL;
 		}
 	}
-	return c->params.notify == NULL ? json_array()
-					: sl_notify_recent(c->params.notify, after);
+	return c->params.notify == NULL ? json_array() : sl_notify_recent(c->params.notify, after);
 }

@@ -7,6 +7,7 @@
 
 #include "control_internal.h"
 #include "sl_checks.h"
+#include "sl_neighbours.h"
 
 /* Views of destinations and their backends. */
 
@@ -20,6 +21,24 @@ static const char *const admin_states[] = {
 	[SL_CONFIG_DRAIN] = "drain",
 	[SL_CONFIG_MAINTENANCE] = "maintenance",
 };
+
+static void
+put(json_t *json, const char *key, uint64_t value)
+{
+	json_object_set_new(json, key, integer(value));
+}
+
+static void
+add_neighbour(struct sl_control *c, const struct sl_config_backend *b, json_t *json)
+{
+	struct sl_neighbour_info info;
+	bool is_known = c->params.neighbours != NULL &&
+		sl_neighbours_find(c->params.neighbours, &b->next_hop, b->port_index, &info);
+
+	json_object_set_new(
+		json, "neighbour_state", is_known ? json_string(info.state) : json_null());
+	json_object_set_new(json, "mac", is_known ? neighbour_mac(&info) : json_null());
+}
 
 static json_t *
 backend_of(struct sl_control *c, uint32_t destination, uint32_t index)
@@ -40,6 +59,7 @@ backend_of(struct sl_control *c, uint32_t destination, uint32_t index)
 		(json_int_t)marks_subtract_backend(c->marks, destination, index, stats.delivered),
 		"port_name", c->config->ports[b->port_index].name, "next_hop",
 		sl_ip_format(&b->next_hop, next_hop));
+	add_neighbour(c, b, json);
 	if (c->params.checks == NULL ||
 		!sl_checks_get(c->params.checks, destination, index, &status))
 		return json;
@@ -47,8 +67,7 @@ backend_of(struct sl_control *c, uint32_t destination, uint32_t index)
 	json_object_set_new(json, "since_s", integer(status.age_ms / 1000));
 	json_object_set_new(json, "check_failures_in_row", integer(status.failures_in_row));
 	json_object_set_new(json, "check_latency_us",
-		status.has_latency ? json_real((double)status.last_latency_ns / 1e3)
-				   : json_null());
+		status.has_latency ? json_real((double)status.last_latency_ns / 1e3) : json_null());
 	json_object_set_new(json, "reason", json_string(status.reason));
 	return json;
 }
@@ -60,19 +79,26 @@ destination_of(struct sl_control *c, uint32_t index)
 	struct sl_checks_destination checked = {.nb_up = d->nb_backends};
 	struct sl_destination_stats stats;
 	char key[17];
+	json_t *json;
 
 	sl_datapath_get_destination_stats(c->params.datapath, index, &stats);
 	marks_subtract_destination(c->marks, index, &stats);
 	snprintf(key, sizeof(key), "%016" PRIx64, d->key);
-	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-		"name", d->name, "key", key, "policy", policies[d->policy], "rate_msgs_per_s",
-		(json_int_t)d->rate_msgs_per_s, "class_boost", (json_int_t)d->class_boost,
-		"default_class", (json_int_t)d->default_class, "partitions",
-		(json_int_t)d->partitions, "backends", (json_int_t)d->nb_backends, "backends_up",
-		(json_int_t)checked.nb_up, "is_panic", checked.is_panic, "delivered",
-		(json_int_t)stats.delivered, "duplicates", (json_int_t)stats.duplicates, "dropped",
-		(json_int_t)stats.dropped, "queued", (json_int_t)stats.queued, "queue_capacity",
-		(json_int_t)d->queue_capacity);
+	json = json_pack(
+		"{s:s, s:s, s:s}", "name", d->name, "key", key, "policy", policies[d->policy]);
+	put(json, "rate_msgs_per_s", d->rate_msgs_per_s);
+	put(json, "class_boost", d->class_boost);
+	put(json, "default_class", d->default_class);
+	put(json, "partitions", d->partitions);
+	put(json, "backends", d->nb_backends);
+	put(json, "backends_up", checked.nb_up);
+	json_object_set_new(json, "is_panic", json_boolean(checked.is_panic));
+	put(json, "delivered", stats.delivered);
+	put(json, "duplicates", stats.duplicates);
+	put(json, "dropped", stats.dropped);
+	put(json, "queued", stats.queued);
+	put(json, "queue_capacity", d->queue_capacity);
+	return json;
 }
 
 json_t *

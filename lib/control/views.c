@@ -21,6 +21,8 @@ struct view {
 static const struct view views[] = {
 	{{"version", "", "versions of Sluice, DPDK and the control API; uptime"}, 0, 0,
 		view_version},
+	{{"live", "", "what the live page draws: counters, latencies and nodes of one reading"}, 0, 0,
+		view_live},
 	{{"stats", "", "all counters, as in the statistics file"}, 0, 0, view_stats},
 	{{"classes", "", "counters and latency of each class"}, 0, 0, view_classes},
 	{{"drops", "", "every reason for a drop, and how often"}, 0, 0, view_drops},
@@ -32,6 +34,8 @@ static const struct view views[] = {
 		view_backends},
 	{{"health", "DESTINATION BACKEND", "the checks of a backend, and their latest results"}, 2,
 		2, view_health},
+	{{"neighbours", "", "next hops of the backends, and where they are"}, 0, 0,
+		view_neighbours},
 	{{"ports", "", "ports, links and counters"}, 0, 0, view_ports},
 	{{"port", "PORT|all info|stats|xstats", "one port"}, 2, 2, view_port},
 	{{"lcores", "", "what each lcore does and how busy it is"}, 0, 0, view_lcores},
