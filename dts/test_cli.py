@@ -175,7 +175,9 @@ def test_trace_tells_the_way_of_a_message(lab):
 def test_explain_tells_steps_in_words(cli):
     shown = cli.ok("explain priority 1 destination table2 source till")
     assert re.match(r" 1\. \S", shown)
-    assert "kitchen2" in shown
+    assert "backend: kitchen2 may take it" in shown
+    assert shown.endswith("Such a message now: delivered\n")
+    assert "there is no destination nowhere" in cli.ok("explain source s destination nowhere")
 
 
 def test_capture_names_the_device(cli):
@@ -218,7 +220,7 @@ def test_names_with_blanks_and_beyond_ascii(lab):
     ("set class 1 min-share 101", ["PERCENT: 101 does not do", "0 to 100"]),
     ("trace id xyz", ["ID: xyz does not do", "32 hexadecimal digits"]),
     ("trace source till count 65", ["COUNT: 65 does not do", "1 to 64"]),
-    ("show stats rate 0", ["SECONDS: 0 does not do", "0.1 to 3600"]),
+    ("show stats rate 0", ["no such word", "SECONDS (seconds from 0.1 to 3600)"]),
     ("log datapth debug", ["MODULE: datapth does not do", "datapath"]),
     ("add rule source till", ["class is missing"]),
     ("explain destination table1", ["source is missing"]),
@@ -253,13 +255,9 @@ def test_wrong_lines(cli, line, words):
     ("check /nonexistent.yaml", "/nonexistent.yaml"),
     ("reload /nonexistent.yaml", "/nonexistent.yaml"),
     ("save config /nonexistent/x.yaml", "/nonexistent/x.yaml"),
-    ("explain source s destination nowhere", "nowhere"),
 ])
 def test_what_is_not_there_is_named(cli, line, name):
     done = cli.run(line)
-    if line.startswith("explain") and done.returncode == OK:
-        assert name in done.stdout or "no such" in done.stdout
-        return
     assert done.returncode == FAILED, done.stdout
     assert done.stderr.startswith("sluicectl: ") and done.stderr.count("\n") == 1
     assert name in done.stderr
@@ -407,7 +405,7 @@ def test_completion_by_tab(terminal):
     terminal.send("destination t" + TAB)
     terminal.expect_exact("destination table")
     terminal.send(TAB)
-    terminal.expect(r"\n +table1\r\n +table2\r\n")
+    terminal.expect(r"\n +table1\s+table2\s")
     terminal.expect_exact("sluice> show destination table")
     terminal.send("1" + TAB + "\r")
     terminal.expect(r"name: +table1")
@@ -478,19 +476,19 @@ def test_ctrl_c_ends_waiting(terminal):
     terminal.send(CTRL_C)
     terminal.expect_exact(PROMPT)
     started = time.monotonic()
-    terminal.send("trace source nobody timeout 60\r")
+    terminal.send("trace source nobody timeout 5\r")
     time.sleep(0.3)
     terminal.send(CTRL_C)
     terminal.expect_exact("given up")
     terminal.expect_exact(PROMPT)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 4
     assert "uptime_s" in type_line(terminal, "show version")
 
 
 def test_what_is_typed_ahead_is_run_after(terminal):
-    terminal.send("trace source nobody timeout 0.5\rshow ded")
+    terminal.send("show stats rate 0.5\rshow ded")
     terminal.send("up\r")
-    terminal.expect_exact("no such message")
+    terminal.expect_exact("a second, over")
     terminal.expect_exact("evicted_early")
 
 

@@ -86,8 +86,8 @@ render_rows(FILE *out, const char *view, json_t *all, unsigned int indent)
 	if (json_array_size(rows) > 0)
 		sl_cli_render_table(out, view, rows, indent);
 	if (left > 0)
-		fprintf(out, "%*s(of %s%zu the %s is 0)\n", (int)indent, "",
-			json_array_size(rows) == 0 ? "all " : "", left, counter);
+		fprintf(out, "%*s(%zu rows are left out: their %s is 0)\n", (int)indent, "", left,
+			counter);
 	json_decref(rows);
 }
 

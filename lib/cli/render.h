@@ -30,8 +30,8 @@ char *sl_cli_cell_text(const json_t *value);
 
 /** @name Answers that are no views. @{ */
 
-/** What a reload or a change has changed, or would change. */
-void sl_cli_render_changes(FILE *out, const json_t *json);
+/** What a reload or a change has changed; with @p is_check would change. */
+void sl_cli_render_changes(FILE *out, const json_t *json, bool is_check);
 void sl_cli_render_explanation(FILE *out, const json_t *json);
 void sl_cli_render_trace(FILE *out, const json_t *json);
 /** A graph in Graphviz's language as lines of "node -> next, next". */

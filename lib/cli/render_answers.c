@@ -32,7 +32,7 @@ readable_change(json_t *change, bool needs_restart)
 }
 
 void
-sl_cli_render_changes(FILE *out, const json_t *json)
+sl_cli_render_changes(FILE *out, const json_t *json, bool is_check)
 {
 	const json_t *changes = json_object_get(json, "changes");
 	bool needs_restart = false;
@@ -49,7 +49,11 @@ sl_cli_render_changes(FILE *out, const json_t *json)
 	else
 		sl_cli_render_table(out, "changes", rows, 0);
 	json_decref(rows);
-	if (json_is_true(json_object_get(json, "applied")))
+	if (is_check && json_array_size(changes) == 0)
+		return;
+	if (is_check && !needs_restart)
+		fprintf(out, "a reload would take this over\n");
+	else if (json_is_true(json_object_get(json, "applied")))
 		fprintf(out, "applied\n");
 	else if (needs_restart)
 		fprintf(out, "not applied: what has yes under restart takes one\n");
@@ -61,29 +65,19 @@ void
 sl_cli_render_explanation(FILE *out, const json_t *json)
 {
 	const json_t *steps = json_object_get(json, "steps");
-	const char *verdict = text_of(json, "verdict");
+	const char *outcome = text_of(json, "outcome");
 	json_t *step;
 	size_t i;
 
-	if (!json_is_array(steps)) {
-		sl_cli_render(out, NULL, json, 0);
-		return;
-	}
 	json_array_foreach(steps, i, step)
 	{
-		const char *what = text_of(step, "what"), *why = text_of(step, "why");
-		const json_t *result = json_object_get(step, "result");
-		char *text = result == NULL ? NULL : sl_cli_cell_text(result);
+		const char *name = text_of(step, "step"), *text = text_of(step, "text");
 
-		fprintf(out, "%2zu. %s: %s", i + 1, what == NULL ? "" : what,
-			text == NULL ? "" : text);
-		if (why != NULL && why[0] != '\0')
-			fprintf(out, " - %s", why);
-		fputc('\n', out);
-		free(text);
+		fprintf(out, "%2zu. %s: %s\n", i + 1, name == NULL ? "-" : name,
+			text == NULL ? "-" : text);
 	}
-	if (verdict != NULL)
-		fprintf(out, "%s\n", verdict);
+	if (outcome != NULL)
+		fprintf(out, "Such a message now: %s\n", outcome);
 }
 
 void

@@ -125,7 +125,7 @@ show_answer(struct sl_cli *cli, const struct sl_cli_match *match, const json_t *
 	case SL_CLI_CHANGE:
 	case SL_CLI_LOAD:
 	case SL_CLI_CHECK:
-		sl_cli_render_changes(out, json);
+		sl_cli_render_changes(out, json, match->command->action == SL_CLI_CHECK);
 		break;
 	case SL_CLI_EXPLAIN:
 		sl_cli_render_explanation(out, json);
@@ -155,7 +155,7 @@ run_once(struct sl_cli *cli, const struct sl_cli_match *match)
 	if (result == SL_CLI_OK)
 		show_answer(cli, match, json);
 	else if (!cli->params.is_json && json_array_size(json_object_get(json, "changes")) > 0)
-		sl_cli_render_changes(cli->params.out, json);
+		sl_cli_render_changes(cli->params.out, json, false);
 	if (result != SL_CLI_OK)
 		sl_cli_fail(cli, result, status, error, json);
 	json_decref(json);

@@ -33,7 +33,7 @@ static const struct {
 	{"backends",
 		"destination name address port state admin_state=wanted weight share_percent=share_% "
 		"delivered rate_msgs_per_s=rate port_name=through next_hop neighbour_state=neighbour "
-		"mac"},
+		"mac since_s=for_s check_failures_in_row=failures check_latency_us=check_us reason"},
 	{"lcores",
 		"lcore cpu roles busy_percent=busy_% frames delivered queued rx_queues shards "
 		"-busy_cycles -idle_cycles"},
