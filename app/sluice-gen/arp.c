@@ -46,9 +46,10 @@ send_arp(const struct port *port, struct rte_mempool *pool, const struct rte_eth
 static bool
 parse(const struct port *port, const uint8_t *data, uint32_t len, struct sl_arp *arp, bool *is_arp)
 {
+	const struct sl_net_station station = port_station(port);
 	struct sl_net_eth eth;
 
-	*is_arp = sl_net_check_eth(data, len, &port->mac, 0, &eth) == SL_NET_OK &&
+	*is_arp = sl_net_check_eth(data, len, &station, &eth) == SL_NET_OK &&
 		eth.type == RTE_ETHER_TYPE_ARP;
 	return *is_arp && sl_arp_parse(data + eth.len, len - eth.len, arp);
 }

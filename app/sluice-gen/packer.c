@@ -137,6 +137,8 @@ int
 packer_init(struct packer *p, const struct traffic *traffic, const struct packer_params *params,
 	uint64_t count, bool has_destinations)
 {
+	struct sl_ip src, dst;
+
 	memset(p, 0, sizeof(*p));
 	p->traffic = traffic;
 	p->params = *params;
@@ -144,11 +146,13 @@ packer_init(struct packer *p, const struct traffic *traffic, const struct packer
 			RTE_ETHER_HDR_LEN >
 		params->mtu)
 		return -EMSGSIZE;
+	src = sl_ip_from_v4(params->src_ip);
+	dst = sl_ip_from_v4(params->dst_ip);
 	sl_net_put_eth(
 		(uint8_t *)&p->eth, &params->dst_mac, &params->src_mac, 0, RTE_ETHER_TYPE_IPV4);
 	for (unsigned int i = 0; i < PACKER_NB_FEEDS; i++) {
 		p->open[i].feed = i;
-		sl_net_flow_init(&p->flows[i], params->src_ip, params->dst_ip,
+		sl_net_flow_init(&p->flows[i], &src, &dst,
 			rte_cpu_to_be_16((uint16_t)(params->src_port + i)),
 			rte_cpu_to_be_16(params->dst_port), TTL);
 	}

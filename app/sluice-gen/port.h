@@ -16,6 +16,8 @@
 #include <rte_ether.h>
 #include <rte_mempool.h>
 
+#include <sl_net.h>
+
 struct port {
 	uint16_t id;
 	bool is_started;
@@ -30,6 +32,13 @@ struct port {
 	rte_be32_t not_own; /**< In the net, but somebody else; 0: none. */
 	uint64_t nb_arp_answered;
 };
+
+/** To whom frames have to be addressed. Which IPv4 addresses are its own is told elsewhere. */
+static inline struct sl_net_station
+port_station(const struct port *port)
+{
+	return (struct sl_net_station){.mac = port->mac, .address = RTE_BE32(UINT32_MAX)};
+}
 
 struct port_params {
 	uint16_t mtu;

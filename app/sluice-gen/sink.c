@@ -144,13 +144,14 @@ static const uint8_t *
 strip_headers(struct sink *s, const uint8_t *data, uint32_t len, uint16_t *payload_len)
 {
 	unsigned int known_good = s->verify == OPTIONS_VERIFY_FULL ? 0 : SL_NET_UDP_SUM_KNOWN_GOOD;
+	const struct sl_net_station station = port_station(s->port);
 	const struct rte_ipv4_hdr *ip;
 	enum sl_net_error error;
 	struct sl_net_eth eth;
-	struct sl_net_ip4 ip4;
+	struct sl_net_ip ip4;
 	struct sl_net_udp udp;
 
-	error = sl_net_check_eth(data, len, &s->port->mac, 0, &eth);
+	error = sl_net_check_eth(data, len, &station, &eth);
 	if (unlikely(error != SL_NET_OK || eth.type != RTE_ETHER_TYPE_IPV4)) {
 		/* Whatever else is on this wire is none of our business, but for ARP. */
 		arp_input(s->port, s->pool, data, len);
@@ -163,7 +164,7 @@ strip_headers(struct sink *s, const uint8_t *data, uint32_t len, uint16_t *paylo
 	/* Any address of the net is ours; a cut header is found out by the check. */
 	error = sl_net_check_ip4(data, len, len < sizeof(*ip) ? 0 : ip->dst_addr, 0, &ip4);
 	if (error == SL_NET_OK &&
-		((ip4.dst & s->port->mask) != s->port->net || ip4.proto != IPPROTO_UDP))
+		((ip->dst_addr & s->port->mask) != s->port->net || ip4.proto != IPPROTO_UDP))
 		error = SL_NET_IP_NOT_FOR_US;
 	if (unlikely(error == SL_NET_IP_NOT_FOR_US || error == SL_NET_IP_UNKNOWN_PROTO)) {
 		s->nb_ignored++;
@@ -173,7 +174,7 @@ strip_headers(struct sink *s, const uint8_t *data, uint32_t len, uint16_t *paylo
 		data += ip4.header_len;
 		len = ip4.payload_len;
 		/* The backends' ports are the appliance's business. */
-		error = sl_net_check_udp(data, len, &ip4,
+		error = sl_net_check_udp(data, len, ip,
 			len < sizeof(struct rte_udp_hdr)
 				? 0
 				: ((const struct rte_udp_hdr *)data)->dst_port,

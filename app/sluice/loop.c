@@ -21,6 +21,7 @@
 #include "sl_neighbours.h"
 #include "sl_notify.h"
 #include "sl_stats.h"
+#include "sl_telemetry.h"
 #include "supervisor.h"
 
 /* ARP and ICMP wait no longer than this for the control thread. */
@@ -83,12 +84,29 @@ log_drops(void *arg, const char *line)
 }
 
 static void
+on_link(void *arg, uint32_t port_index, bool is_up)
+{
+	struct loop *loop = arg;
+	const char *name = sl_control_config(loop->control)->ports[port_index].name;
+
+	if (is_up)
+		sl_notify(loop->notify, SL_LEVEL_NOTIFY, "port_up",
+			json_pack("{s:s}", "port", name), "port %s: its link is up", name);
+	else
+		sl_notify(loop->notify, SL_LEVEL_WARN, "port_down",
+			json_pack("{s:s}", "port", name),
+			"port %s: its link is down: the backends behind it are not chosen", name);
+	sl_neighbours_link(loop->neighbours, port_index, is_up, now_ms());
+}
+
+static void
 on_poll(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop *loop = arg;
 
 	RTE_SET_USED(fd);
 	RTE_SET_USED(what);
+	sl_datapath_poll_links(loop->datapath, now_ms(), on_link, loop);
 	/* A path that drains or stands hears no answers: nobody is asked, and nobody given up. */
 	if (sl_control_is_running(loop->control))
 		sl_neighbours_poll(loop->neighbours, now_ms());
@@ -360,6 +378,8 @@ create(struct loop *loop, char *error, size_t error_len)
 	if (rc == 0)
 		rc = listen_for_clients(loop, error, error_len);
 	if (rc == 0)
+		rc = sl_telemetry_open(loop->control, loop->base, error, error_len);
+	if (rc == 0)
 		rc = sl_control_start(loop->control, error, error_len);
 	return rc;
 }
@@ -368,6 +388,7 @@ static void
 destroy(struct loop *loop)
 {
 	sl_http_destroy(loop->http);
+	sl_telemetry_close();
 	sl_api_server_destroy(loop->api);
 	for (unsigned int i = 0; i < loop->nb_events; i++)
 		event_free(loop->events[i]);

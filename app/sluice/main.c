@@ -13,6 +13,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
+#include <rte_pdump.h>
 #include <rte_version.h>
 
 #include "loop.h"
@@ -165,13 +166,22 @@ static int
 run(const struct options *options, struct sl_config *config, char **argv)
 {
 	int rc = init_eal(options->nb_eal_args, argv);
+	bool has_capture;
 
 	if (rc != 0) {
 		sl_config_free(config);
 		return rc;
 	}
 	raise_descriptor_limit();
+	/* Works only where memory can be shared with another process. */
+	has_capture = rte_eal_has_hugepages() && rte_pdump_init() == 0;
+	if (!has_capture)
+		sl_log(SL_LOG_main, SL_LEVEL_NOTIFY,
+			"dpdk-dumpcap cannot capture here: it needs shared memory (huge pages, no "
+			"--in-memory)");
 	rc = loop_run(options, config);
+	if (has_capture)
+		rte_pdump_uninit();
 	rte_eal_cleanup();
 	return rc;
 }

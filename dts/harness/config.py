@@ -5,10 +5,16 @@
 import ipaddress
 
 ADDRESS = "10.77.0.1"
+ADDRESS6 = "fd00:77::1"
 
 
 def port(name="net0", device="net_af_packet0", address=f"{ADDRESS}/24", **keys):
     return {"name": name, "device": device, "address": address, **keys}
+
+
+def port6(name="net0", device="net_af_packet0", address6=f"{ADDRESS6}/64", **keys):
+    """A port that speaks IPv6 alone, unless @keys have an IPv4 address, too."""
+    return {"name": name, "device": device, "address6": address6, **keys}
 
 
 def backend(name, address, port=9001, **keys):
@@ -25,12 +31,23 @@ def table(number, **keys):
                        **keys)
 
 
+def table6(number, **keys):
+    """Destination tableN with one backend, kitchenN at [fd00:77::(10 + N)]:9001."""
+    return destination(f"table{number}", backend(f"kitchen{number}", kitchen6(number)), **keys)
+
+
+def kitchen6(number):
+    return f"fd00:77::{10 + number:x}"
+
+
 def on_subnet(config):
     """The backends that are neighbours of a port: {address: number of the port}."""
-    subnets = [ipaddress.ip_interface(p["address"]).network for p in config["ports"]]
+    subnets = [(number, ipaddress.ip_interface(p[key]).network)
+               for number, p in enumerate(config["ports"]) for key in ("address", "address6")
+               if key in p]
     found = {}
     for b in (b for d in config["destinations"] for b in d["backends"]):
-        for number, subnet in enumerate(subnets):
+        for number, subnet in subnets:
             if ipaddress.ip_address(b["address"]) in subnet:
                 found[b["address"]] = number
     return found

@@ -5,6 +5,7 @@
 import contextlib
 
 from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Dot1Q, Ether
 
 from . import config as conf
@@ -12,6 +13,7 @@ from . import netns, sockets, wire
 from .appliance import Appliance
 
 SENDER = "10.77.0.100"
+SENDER6 = "fd00:77::100"
 
 
 def appliance_mac(port):
@@ -30,7 +32,8 @@ class Lab:
     """Veth pairs from the appliance's namespace to the peers', one a port.
 
     By default the kernel of the peer side owns @addresses and answers ARP and ping for them. With
-    addresses=() nobody does: then a test plays the neighbours itself, frame by frame.
+    addresses=() nobody does: then a test plays the neighbours itself, frame by frame. IPv6 is
+    switched on in the peer side by an IPv6 address among them, and only then.
     """
 
     def __init__(self, addresses=(f"{SENDER}/24",), mtu=1500, nb_ports=1):
@@ -59,11 +62,15 @@ class Lab:
 
     def add_address(self, address, interface="peer0"):
         """Give the peer side's kernel one more address, such as "10.77.0.11/24"."""
-        self.outside.ip("address", "add", address, "dev", interface)
+        if ":" in address:
+            self.outside.enable_ipv6(interface)
+            self.outside.ip("address", "add", address, "dev", interface, "nodad")
+        else:
+            self.outside.ip("address", "add", address, "dev", interface)
 
     def ensure_address(self, address):
-        if f" {address}/" not in self.outside.ip("-o", "-4", "address", "show", "dev", "peer0"):
-            self.add_address(f"{address}/24")
+        if f" {address}/" not in self.outside.ip("-o", "address", "show"):
+            self.add_address(f"{address}/64" if ":" in address else f"{address}/24")
 
     def appliance(self, config=None, **kwargs):
         """The appliance on this bench. The peers are there for it: as addresses of their kernel,
@@ -81,7 +88,13 @@ class Lab:
 
     def receiver(self, number=1, port=9001):
         """The backend of tableN: a kernel socket on 10.77.0.(10 + N)."""
-        address = f"10.77.0.{10 + number}"
+        return self._receiver(f"10.77.0.{10 + number}", port)
+
+    def receiver6(self, number=1, port=9001):
+        """The backend of tableN in IPv6."""
+        return self._receiver(conf.kitchen6(number), port)
+
+    def _receiver(self, address, port):
         self.ensure_address(address)
         return sockets.Receiver(self.outside, address, port)
 
@@ -93,6 +106,11 @@ class Lab:
         if self._sender is None:
             self._sender = self._stack.enter_context(contextlib.closing(self.udp_socket()))
         self._sender.sendto(data, (conf.ADDRESS, port))
+
+    def send6(self, *messages, **header):
+        """Send one datagram with @messages from a kernel socket of the peer side, by IPv6."""
+        with contextlib.closing(sockets.udp_socket(self.outside, SENDER6)) as sender:
+            sender.sendto(wire.encode(*messages, **header), (conf.ADDRESS6, wire.PORT))
 
     def udp_socket(self):
         """One more sender's socket."""
@@ -107,6 +125,16 @@ def frame(payload, src=SENDER, dst=conf.ADDRESS, sport=40000, dport=wire.PORT, v
     if vlan:
         ether /= Dot1Q(vlan=vlan)
     return (ether / IP(src=src, dst=dst, **(ip or {})) /
+            UDP(sport=sport, dport=dport, **(udp or {})) / payload)
+
+
+def frame6(payload, src=SENDER6, dst=conf.ADDRESS6, sport=40000, dport=wire.PORT, vlan=0,
+           dst_mac=APPLIANCE_MAC, src_mac=PEER_MAC, ip=None, udp=None):
+    """The same over IPv6."""
+    ether = Ether(dst=dst_mac, src=src_mac)
+    if vlan:
+        ether /= Dot1Q(vlan=vlan)
+    return (ether / IPv6(src=src, dst=dst, **(ip or {})) /
             UDP(sport=sport, dport=dport, **(udp or {})) / payload)
 
 

@@ -67,6 +67,14 @@ class Namespace:
                     knob.write_text("1")
         self.ip("link", "set", "lo", "up")
 
+    def enable_ipv6(self, interface):
+        """Let the kernel speak IPv6 on one interface, and let it ask nobody for routers."""
+        with self.entered():
+            knobs = pathlib.Path(f"/proc/sys/net/ipv6/conf/{interface}")
+            for name, value in (("accept_ra", 0), ("router_solicitations", 0), ("accept_dad", 0),
+                                ("disable_ipv6", 0)):
+                (knobs / name).write_text(str(value))
+
     @contextlib.contextmanager
     def entered(self):
         """The calling thread is in the namespace; what it opens there stays there."""

@@ -3,6 +3,7 @@
 """Sockets inside a namespace: raw Ethernet for scapy, and ordinary UDP."""
 
 import collections
+import errno
 import select
 import socket
 import struct
@@ -40,7 +41,12 @@ class RawPort:
             self._sock.send(bytes(frame))
 
     def _receive(self):
-        data, ancillary, _, address = self._sock.recvmsg(65536, 256)
+        try:
+            data, ancillary, _, address = self._sock.recvmsg(65536, 256)
+        except OSError as error:
+            if error.errno != errno.ENETDOWN:  # told once when the interface goes down
+                raise
+            return None
         if address[2] == socket.PACKET_OUTGOING:
             return None
         for level, kind, value in ancillary:
@@ -85,8 +91,9 @@ class RawPort:
 
 def udp_socket(namespace, address=None, port=0):
     """An ordinary UDP socket in @namespace, with room for everything a test sends."""
+    family = socket.AF_INET6 if ":" in (address or "") else socket.AF_INET
     with namespace.entered():
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock = socket.socket(family, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
     if address is not None:
         sock.bind((address, port))

@@ -42,10 +42,12 @@ send_now(struct run *run)
 	const struct sl_checks_hooks *hooks = &backend->checks->hooks;
 
 	if (run->kind == &kind_probe)
-		return hooks->send_probe(
-			hooks->arg, backend->dest->index, backend->index, run->nonce);
-	return hooks->send_echo(hooks->arg, backend->dest->index, backend->index,
-		(uint16_t)(run->nonce >> 16), (uint16_t)run->nonce);
+		return hooks->send_probe != NULL &&
+			hooks->send_probe(
+				hooks->arg, backend->dest->index, backend->index, run->nonce);
+	return hooks->send_echo != NULL &&
+		hooks->send_echo(hooks->arg, backend->dest->index, backend->index,
+			(uint16_t)(run->nonce >> 16), (uint16_t)run->nonce);
 }
 
 /* The path may not know yet where the backend is: there is time until the check times out. */

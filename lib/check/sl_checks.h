@@ -48,10 +48,10 @@ struct sl_checks_hooks {
 	void (*event)(void *arg, enum sl_config_level level, const char *kind, json_t *fields,
 		const char *text);
 
-	/** See sl_datapath_send_probe(). @return false when it cannot be sent now */
+	/** See sl_datapath_send_probe(). @return false when it cannot be sent now; NULL: never */
 	bool (*send_probe)(void *arg, uint32_t destination, uint32_t backend, uint64_t nonce);
 
-	/** See sl_datapath_send_echo(). @return false when it cannot be sent now */
+	/** See sl_datapath_send_echo(). @return false when it cannot be sent now; NULL: never */
 	bool (*send_echo)(
 		void *arg, uint32_t destination, uint32_t backend, uint16_t id, uint16_t sequence);
 };

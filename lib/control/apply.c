@@ -62,7 +62,7 @@ take_neighbours(struct sl_control *c, const struct sl_config *config, const stru
 	RTE_SET_USED(error_len);
 	if (c->params.neighbours == NULL)
 		return 0;
-	return sl_neighbours_update(c->params.neighbours, config, control_now_ms());
+	return sl_neighbours_apply(c->params.neighbours, config, control_now_ms());
 }
 
 static int

@@ -17,6 +17,7 @@
 #include "marks.h"
 #include "sl_control.h"
 
+struct sl_neighbour_info;
 struct sl_request;
 
 TAILQ_HEAD(request_list, sl_request);
@@ -104,12 +105,25 @@ json_t *view_port(struct sl_control *control, struct view_call *call);
 json_t *view_lcores(struct sl_control *control, struct view_call *call);
 json_t *view_queues(struct sl_control *control, struct view_call *call);
 json_t *view_health(struct sl_control *control, struct view_call *call);
+json_t *view_neighbours(struct sl_control *control, struct view_call *call);
 json_t *view_config(struct sl_control *control, struct view_call *call);
 json_t *view_events(struct sl_control *control, struct view_call *call);
 json_t *view_graph(struct sl_control *control, struct view_call *call);
 
 /* Counters less what was cleared, on the heap, to free(); NULL with the reason in `call`. */
 struct sl_datapath_stats *view_get_stats(struct sl_control *control, struct view_call *call);
+
+/* A neighbour's link-layer address, null when it is not known. */
+json_t *neighbour_mac(const struct sl_neighbour_info *info);
+
+/* What would happen to a message; NULL with the reason in `call`. */
+struct explain_query {
+	const char *source, *destination, *type; /* Names; "": none. */
+	uint32_t priority;
+};
+
+json_t *
+explain(struct sl_control *control, const struct explain_query *query, struct view_call *call);
 
 static inline json_t *
 integer(uint64_t value)

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 The Sluice authors
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "sl_arp.h"
-#include "sl_neigh.h"
-#include "sl_neighbours.h"
-#include "sl_net.h"
+#include "neighbours_internal.h"
 
 /* Frames handled in one poll: the rest waits a millisecond, in a bounded ring. */
 #define PUNT_BURST 64
@@ -17,110 +13,125 @@
 /* Next hops whose time is looked at in one poll, so that a large table does not stop the thread. */
 #define TICK_BURST 256
 
-/* How often an address conflict is worth a line. */
-#define CONFLICT_EVERY_MS 10000
+/* A switch forgets a group after 260 seconds (RFC 3810, 9.4), also where nobody asks for it. */
+#define REPORT_EVERY_MS 100000
 
-struct sl_neighbours {
-	const struct sl_config *config;
-	struct sl_datapath *datapath;
-	struct sl_neigh_params params;
-	sl_neighbours_notify_t notify;
-	void *notify_arg;
-	uint32_t nb_hops;		   /* Numbers in use and not. */
-	uint32_t nb_used;		   /* In use. */
-	uint32_t next_tick;		   /* Into by_ip. */
-	struct sl_datapath_next_hop *hops; /* A copy: the datapath's own change. */
-	struct sl_neigh *neighs;	   /* One a next hop. */
-	uint32_t *by_ip;		   /* Numbers in use, sorted by address and port. */
-	uint64_t conflict_ms;		   /* When a conflict was reported last. */
-};
+/* A next hop that no backend is reached through. */
+#define NO_PORT UINT32_MAX
 
 static int
-compare_hops(const void *a, const void *b, void *hops)
+compare_hops(const struct sl_datapath_next_hop *x, const struct sl_datapath_next_hop *y)
 {
-	const struct sl_datapath_next_hop *x = (const struct sl_datapath_next_hop *)hops +
-		*(const uint32_t *)a;
-	const struct sl_datapath_next_hop *y = (const struct sl_datapath_next_hop *)hops +
-		*(const uint32_t *)b;
-
 	int order = sl_ip_compare(&x->ip, &y->ip);
 
-	if (order != 0)
-		return order;
-	return (x->port_index > y->port_index) - (x->port_index < y->port_index);
+	return order != 0 ? order
+			  : (x->port_index > y->port_index) - (x->port_index < y->port_index);
 }
 
-/* Place in `by_ip` of the first next hop of this address; nb_used when there is none. */
-static uint32_t
-find_ip(const struct sl_neighbours *n, const struct sl_ip *ip)
+static int
+compare_numbers(const void *a, const void *b, void *hops)
 {
-	uint32_t low = 0, high = n->nb_used, middle;
+	const struct sl_datapath_next_hop *h = hops;
+
+	return compare_hops(&h[*(const uint32_t *)a], &h[*(const uint32_t *)b]);
+}
+
+/* Place in `sorted` of the first next hop that is not below this one; nb_sorted: behind all. */
+static uint32_t
+find_place(const struct sl_neighbours *n, const struct sl_datapath_next_hop *hop)
+{
+	uint32_t low = 0, high = n->nb_sorted, middle;
 
 	while (low < high) {
 		middle = low + (high - low) / 2;
-		if (sl_ip_compare(&n->hops[n->by_ip[middle]].ip, ip) < 0)
+		if (compare_hops(&n->hops[n->sorted[middle]], hop) < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low < n->nb_used && sl_ip_equal(&n->hops[n->by_ip[low]].ip, ip) ? low : n->nb_used;
+	return low;
 }
 
 static void
 set_static(struct sl_neighbours *n, const struct sl_config_neighbour *fixed)
 {
-	for (uint32_t at = find_ip(n, &fixed->address);
-		at < n->nb_used && sl_ip_equal(&n->hops[n->by_ip[at]].ip, &fixed->address); at++) {
-		sl_neigh_init_static(&n->neighs[n->by_ip[at]], &fixed->mac);
-		sl_datapath_set_next_hop(n->datapath, n->by_ip[at], &fixed->mac);
+	const struct sl_datapath_next_hop first = {.ip = fixed->address};
+	uint32_t hop;
+
+	for (uint32_t at = find_place(n, &first);
+		at < n->nb_sorted && sl_ip_equal(&n->hops[n->sorted[at]].ip, &fixed->address);
+		at++) {
+		hop = n->sorted[at];
+		sl_neigh_init_static(&n->neighs[hop], &fixed->mac);
+		sl_datapath_set_next_hop(n->datapath, hop, &fixed->mac);
 	}
 }
 
-/* What is known of a next hop that was there before, at the same number. */
 static bool
-is_known(const struct sl_neighbours *n, const struct sl_datapath_next_hop *hops, uint32_t index)
+is_configured(const struct sl_config *config, const struct sl_ip *ip)
 {
-	return index < n->nb_hops && n->hops[index].port_index == hops[index].port_index &&
-		sl_ip_equal(&n->hops[index].ip, &hops[index].ip);
+	for (uint32_t i = 0; i < config->nb_neighbours; i++) {
+		if (sl_ip_equal(&config->neighbours[i].address, ip))
+			return true;
+	}
+	return false;
+}
+
+/* Of a next hop that was there before, what is known is kept. */
+static void
+adopt_hop(struct sl_neighbours *n, const struct sl_neighbours *old, uint32_t hop, uint64_t now_ms)
+{
+	if (n->hops[hop].port_index == NO_PORT)
+		return;
+	n->sorted[n->nb_sorted++] = hop;
+	if (hop < old->nb_hops && compare_hops(&n->hops[hop], &old->hops[hop]) == 0 &&
+		(old->neighs[hop].state != SL_NEIGH_STATIC ||
+			is_configured(n->config, &n->hops[hop].ip))) {
+		n->neighs[hop] = old->neighs[hop];
+		return;
+	}
+	sl_neigh_init(&n->neighs[hop], now_ms);
+	sl_datapath_set_next_hop(n->datapath, hop, NULL);
+}
+
+static void
+free_tables(struct sl_neighbours *n)
+{
+	free(n->hops);
+	free(n->neighs);
+	free(n->sorted);
 }
 
 int
-sl_neighbours_update(struct sl_neighbours *n, const struct sl_config *config, uint64_t now_ms)
+sl_neighbours_apply(struct sl_neighbours *n, const struct sl_config *config, uint64_t now_ms)
 {
-	const struct sl_datapath_next_hop *now_there;
-	uint32_t nb = sl_datapath_next_hops(n->datapath, &now_there), nb_used = 0;
-	struct sl_datapath_next_hop *hops = calloc(nb + 1, sizeof(*hops));
-	struct sl_neigh *neighs = calloc(nb + 1, sizeof(*neighs));
-	uint32_t *by_ip = calloc(nb + 1, sizeof(*by_ip));
+	const struct sl_datapath_next_hop *hops;
+	struct sl_neighbours old = *n;
 
-	if (hops == NULL || neighs == NULL || by_ip == NULL) {
-		free(hops);
-		free(neighs);
-		free(by_ip);
+	n->config = config;
+	n->params.reachable_ms = config->arp_reachable_ms;
+	n->params.retry_ms = config->arp_retry_ms;
+	n->params.retry_max_ms = config->arp_retry_max_ms;
+	n->params.max_tries = config->arp_max_tries;
+	n->nb_sorted = 0;
+	n->nb_hops = sl_datapath_next_hops(n->datapath, &hops);
+	n->hops = calloc(n->nb_hops + 1, sizeof(*n->hops));
+	n->neighs = calloc(n->nb_hops + 1, sizeof(*n->neighs));
+	n->sorted = calloc(n->nb_hops + 1, sizeof(*n->sorted));
+	if (n->hops == NULL || n->neighs == NULL || n->sorted == NULL) {
+		free_tables(n);
+		*n = old;
+		n->config = config;
 		return -ENOMEM;
 	}
-	for (uint32_t i = 0; i < nb; i++) {
-		hops[i] = now_there[i];
-		if (hops[i].port_index == UINT32_MAX)
-			continue;
-		by_ip[nb_used++] = i;
-		if (is_known(n, hops, i))
-			neighs[i] = n->neighs[i];
-		else
-			sl_neigh_init(&neighs[i], now_ms);
+	for (uint32_t i = 0; i < n->nb_hops; i++) {
+		n->hops[i] = hops[i];
+		adopt_hop(n, &old, i, now_ms);
 	}
-	qsort_r(by_ip, nb_used, sizeof(*by_ip), compare_hops, hops);
-	free(n->hops);
-	free(n->neighs);
-	free(n->by_ip);
-	n->hops = hops;
-	n->neighs = neighs;
-	n->by_ip = by_ip;
-	n->nb_hops = nb;
-	n->nb_used = nb_used;
-	n->config = config;
+	qsort_r(n->sorted, n->nb_sorted, sizeof(*n->sorted), compare_numbers, n->hops);
 	for (uint32_t i = 0; i < config->nb_neighbours; i++)
 		set_static(n, &config->neighbours[i]);
+	free_tables(&old);
 	return 0;
 }
 
@@ -135,14 +146,13 @@ sl_neighbours_create(const struct sl_config *config, struct sl_datapath *datapat
 	n->datapath = datapath;
 	n->notify = notify;
 	n->notify_arg = notify_arg;
-	n->params.reachable_ms = config->arp_reachable_ms;
-	n->params.retry_ms = config->arp_retry_ms;
-	n->params.retry_max_ms = config->arp_retry_max_ms;
-	n->params.max_tries = config->arp_max_tries;
-	if (sl_neighbours_update(n, config, now_ms) == 0)
-		return n;
-	sl_neighbours_destroy(n);
-	return NULL;
+	n->now_ms = now_ms;
+	n->report_due_ms = now_ms + REPORT_EVERY_MS;
+	if (sl_neighbours_apply(n, config, now_ms) != 0) {
+		sl_neighbours_destroy(n);
+		return NULL;
+	}
+	return n;
 }
 
 void
@@ -150,196 +160,158 @@ sl_neighbours_destroy(struct sl_neighbours *n)
 {
 	if (n == NULL)
 		return;
-	free(n->hops);
-	free(n->neighs);
-	free(n->by_ip);
+	free_tables(n);
 	free(n);
 }
 
-static rte_be32_t
-own_v4(const struct sl_neighbours *n, uint32_t port_index)
+void
+sl_neighbours_set_echo(struct sl_neighbours *n, sl_neighbours_echo_t callback, void *arg)
 {
-	return sl_ip_v4(&n->config->ports[port_index].subnets[SL_IPV4].address);
-}
-
-static void
-send_arp(struct sl_neighbours *n, uint32_t port_index, const struct rte_ether_addr *dst,
-	const struct sl_arp *arp)
-{
-	struct rte_mbuf *m = sl_datapath_alloc(n->datapath);
-	size_t len;
-
-	/* Without a buffer the request is simply lost, and repeated when its time comes. */
-	if (m == NULL)
-		return;
-	len = sl_arp_build(
-		rte_pktmbuf_mtod(m, uint8_t *), dst, n->config->ports[port_index].vlan, arp);
-	m->data_len = (uint16_t)len;
-	m->pkt_len = (uint32_t)len;
-	sl_datapath_send(n->datapath, port_index, m);
-}
-
-static const struct rte_ether_addr broadcast = {
-	.addr_bytes = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
-};
-
-static void
-ask(struct sl_neighbours *n, uint32_t index, bool is_unicast)
-{
-	uint32_t port = n->hops[index].port_index;
-	struct sl_arp arp = {
-		.is_request = true,
-		.sender_mac = *sl_datapath_port_mac(n->datapath, port),
-		.sender_ip = own_v4(n, port),
-		.target_ip = sl_ip_v4(&n->hops[index].ip),
-	};
-
-	send_arp(n, port, is_unicast ? &n->neighs[index].mac : &broadcast, &arp);
+	n->echo = callback;
+	n->echo_arg = arg;
 }
 
 void
 sl_neighbours_announce(struct sl_neighbours *n)
 {
-	for (uint32_t port = 0; port < n->config->nb_ports; port++) {
-		struct sl_arp arp = {
-			.is_request = true,
-			.sender_mac = *sl_datapath_port_mac(n->datapath, port),
-			.sender_ip = own_v4(n, port),
-			.target_ip = own_v4(n, port),
-		};
+	for (uint32_t port = 0; port < n->config->nb_ports; port++)
+		neighbours_announce_port(n, port);
+}
 
-		send_arp(n, port, &broadcast, &arp);
+void
+sl_neighbours_link(struct sl_neighbours *n, uint32_t port_index, bool is_up, uint64_t now_ms)
+{
+	if (!is_up)
+		return;
+	neighbours_announce_port(n, port_index);
+	for (uint32_t i = 0; i < n->nb_hops; i++) {
+		if (n->hops[i].port_index == port_index)
+			sl_neigh_recheck(&n->neighs[i], now_ms);
 	}
 }
 
 static void
-report(const struct sl_neighbours *n, uint32_t index, const char *what)
+report(const struct sl_neighbours *n, uint32_t hop, const char *what)
 {
 	char ip[SL_IP_STRLEN], line[160];
 
-	sl_ip_format(&n->hops[index].ip, ip);
+	sl_ip_format(&n->hops[hop].ip, ip);
 	snprintf(line, sizeof(line), "neighbour %s on port %s %s", ip,
-		n->config->ports[n->hops[index].port_index].name, what);
+		n->config->ports[n->hops[hop].port_index].name, what);
 	n->notify(n->notify_arg, line);
 }
 
 static void
-tick(struct sl_neighbours *n, uint32_t index, uint64_t now_ms)
+tick(struct sl_neighbours *n, uint32_t hop, uint64_t now_ms)
 {
-	struct sl_neigh *neigh = &n->neighs[index];
+	struct sl_neigh *neigh = &n->neighs[hop];
 	enum sl_neigh_state before = neigh->state;
-	enum sl_neigh_action action = sl_neigh_tick(neigh, &n->params, now_ms);
+	enum sl_neigh_action action;
 
+	if (n->hops[hop].port_index == NO_PORT ||
+		!sl_datapath_is_port_up(n->datapath, n->hops[hop].port_index))
+		return;
+	action = sl_neigh_tick(neigh, &n->params, now_ms);
 	if (action == SL_NEIGH_NOTHING)
 		return;
 	if (neigh->state == SL_NEIGH_FAILED && before != SL_NEIGH_FAILED) {
-		sl_datapath_set_next_hop(n->datapath, index, NULL);
-		report(n, index, "does not answer ARP: its backends are not chosen until it does");
+		sl_datapath_set_next_hop(n->datapath, hop, NULL);
+		report(n, hop,
+			sl_ip_is_v4(&n->hops[hop].ip)
+				? "does not answer ARP: its backends are not chosen until it does"
+				: "does not answer neighbour solicitations: its backends are not chosen until it does");
 	}
-	ask(n, index, action == SL_NEIGH_ASK_UNICAST);
+	neighbours_ask(n, hop, action == SL_NEIGH_ASK_UNICAST);
 }
 
-/* Somebody told where he is: believed only of those we want to reach. */
-static void
-learn(struct sl_neighbours *n, uint32_t port_index, const struct sl_arp *arp, uint64_t now_ms)
+/* Is a claim to be followed? `mac` is what it says, or what is known already. */
+static bool
+is_believed(const struct sl_neigh *neigh, const struct neighbour_claim *claim,
+	struct rte_ether_addr *mac)
 {
-	char mac[RTE_ETHER_ADDR_FMT_SIZE], what[64];
-	struct sl_ip ip = sl_ip_from_v4(arp->sender_ip);
-	uint32_t at = find_ip(n, &ip), hop;
+	bool is_known = sl_neigh_is_usable(neigh);
 
-	while (at < n->nb_used && sl_ip_equal(&n->hops[n->by_ip[at]].ip, &ip) &&
-		n->hops[n->by_ip[at]].port_index != port_index)
-		at++;
-	if (at == n->nb_used || !sl_ip_equal(&n->hops[n->by_ip[at]].ip, &ip))
+	if (!claim->has_mac && !is_known)
+		return false;
+	*mac = claim->has_mac ? claim->mac : neigh->mac;
+	if (!is_known)
+		return true;
+	/* RFC 4861, 7.2.5: no answer confirms nothing, and only an override changes it. */
+	if (rte_is_same_ether_addr(mac, &neigh->mac))
+		return claim->is_answer;
+	return claim->is_override;
+}
+
+void
+neighbours_learn(struct sl_neighbours *n, uint32_t port_index, const struct neighbour_claim *claim)
+{
+	const struct sl_datapath_next_hop wanted = {.port_index = port_index, .ip = claim->ip};
+	char text[RTE_ETHER_ADDR_FMT_SIZE], what[64];
+	uint32_t at = find_place(n, &wanted), hop;
+	struct rte_ether_addr mac;
+
+	if (at == n->nb_sorted || compare_hops(&n->hops[n->sorted[at]], &wanted) != 0)
 		return;
-	hop = n->by_ip[at];
-	if (!sl_neigh_confirm(&n->neighs[hop], &n->params, &arp->sender_mac, now_ms))
+	hop = n->sorted[at];
+	if (!is_believed(&n->neighs[hop], claim, &mac) ||
+		!sl_neigh_confirm(&n->neighs[hop], &n->params, &mac, n->now_ms))
 		return;
-	sl_datapath_set_next_hop(n->datapath, hop, &arp->sender_mac);
-	rte_ether_format_addr(mac, sizeof(mac), &arp->sender_mac);
-	snprintf(what, sizeof(what), "is at %s", mac);
+	sl_datapath_set_next_hop(n->datapath, hop, &mac);
+	rte_ether_format_addr(text, sizeof(text), &mac);
+	snprintf(what, sizeof(what), "is at %s", text);
 	report(n, hop, what);
-}
-
-/* Another station uses a port's address (RFC 5227, 2.4): no reply helps, but somebody should know.
- */
-static void
-report_conflict(
-	struct sl_neighbours *n, uint32_t port_index, const struct sl_arp *arp, uint64_t now_ms)
-{
-	char mac[RTE_ETHER_ADDR_FMT_SIZE], ip[INET_ADDRSTRLEN], line[200];
-
-	if (n->conflict_ms != 0 && now_ms - n->conflict_ms < CONFLICT_EVERY_MS)
-		return;
-	n->conflict_ms = now_ms;
-	rte_ether_format_addr(mac, sizeof(mac), &arp->sender_mac);
-	inet_ntop(AF_INET, &arp->sender_ip, ip, sizeof(ip));
-	snprintf(line, sizeof(line),
-		"%s uses the address %s of port %s, too: give one of the two another", mac, ip,
-		n->config->ports[port_index].name);
-	n->notify(n->notify_arg, line);
-}
-
-static void
-handle_arp(struct sl_neighbours *n, const struct sl_datapath_punt *punt, uint64_t now_ms)
-{
-	rte_be32_t own = own_v4(n, punt->port_index);
-	const uint8_t *frame = rte_pktmbuf_mtod(punt->mbuf, const uint8_t *);
-	struct sl_arp arp, answer;
-
-	if (!sl_arp_parse(frame + punt->eth_len, punt->mbuf->data_len - punt->eth_len, &arp)) {
-		sl_datapath_drop(n->datapath, punt->mbuf, SL_FRAME_DROP_arp_malformed);
-		return;
-	}
-	if (arp.sender_ip == own &&
-		!rte_is_same_ether_addr(
-			&arp.sender_mac, sl_datapath_port_mac(n->datapath, punt->port_index)))
-		report_conflict(n, punt->port_index, &arp, now_ms);
-	learn(n, punt->port_index, &arp, now_ms);
-	if (arp.target_ip != own) {
-		sl_datapath_drop(n->datapath, punt->mbuf, SL_FRAME_DROP_arp_not_for_us);
-		return;
-	}
-	rte_pktmbuf_free(punt->mbuf);
-	if (!arp.is_request || arp.sender_ip == own)
-		return;
-	answer.is_request = false;
-	answer.sender_mac = *sl_datapath_port_mac(n->datapath, punt->port_index);
-	answer.sender_ip = own;
-	answer.target_mac = arp.sender_mac;
-	answer.target_ip = arp.sender_ip;
-	send_arp(n, punt->port_index, &arp.sender_mac, &answer);
-}
-
-static void
-handle_icmp(struct sl_neighbours *n, const struct sl_datapath_punt *punt)
-{
-	struct rte_mbuf *m = punt->mbuf;
-
-	if (!sl_net_icmp_reply(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, punt->eth_len,
-		    sl_datapath_port_mac(n->datapath, punt->port_index))) {
-		sl_datapath_drop(n->datapath, m, SL_FRAME_DROP_icmp_not_echo);
-		return;
-	}
-	m->ol_flags = 0;
-	sl_datapath_send(n->datapath, punt->port_index, m);
 }
 
 void
 sl_neighbours_poll(struct sl_neighbours *n, uint64_t now_ms)
 {
 	struct sl_datapath_punt punts[PUNT_BURST];
-	uint32_t nb = sl_datapath_receive(n->datapath, punts, PUNT_BURST);
+	uint32_t nb;
 
-	for (uint32_t i = 0; i < nb; i++) {
-		if (punts[i].type == RTE_ETHER_TYPE_ARP)
-			handle_arp(n, &punts[i], now_ms);
-		else
-			handle_icmp(n, &punts[i]);
-	}
-	for (uint32_t i = 0; i < TICK_BURST && i < n->nb_used; i++) {
-		if (n->next_tick >= n->nb_used)
+	n->now_ms = now_ms;
+	nb = sl_datapath_receive(n->datapath, punts, PUNT_BURST);
+	for (uint32_t i = 0; i < nb; i++)
+		neighbours_handle(n, &punts[i]);
+	for (uint32_t i = 0; i < TICK_BURST && i < n->nb_hops; i++) {
+		if (n->next_tick >= n->nb_hops)
 			n->next_tick = 0;
-		tick(n, n->by_ip[n->next_tick++], now_ms);
+		tick(n, n->next_tick++, now_ms);
 	}
+	if (now_ms < n->report_due_ms)
+		return;
+	n->report_due_ms = now_ms + REPORT_EVERY_MS;
+	for (uint32_t port = 0; port < n->config->nb_ports; port++)
+		neighbours_report_groups(n, port);
+}
+
+bool
+sl_neighbours_get(const struct sl_neighbours *n, uint32_t index, struct sl_neighbour_info *info)
+{
+	const struct sl_neigh *neigh;
+	uint32_t hop;
+
+	if (index >= n->nb_sorted)
+		return false;
+	hop = n->sorted[index];
+	neigh = &n->neighs[hop];
+	memset(info, 0, sizeof(*info));
+	info->ip = n->hops[hop].ip;
+	info->port_index = n->hops[hop].port_index;
+	info->state = sl_neigh_state_name(neigh->state);
+	info->has_mac = sl_neigh_is_usable(neigh);
+	if (info->has_mac)
+		info->mac = neigh->mac;
+	info->age_ms = neigh->seen_ms != 0 ? n->now_ms - neigh->seen_ms : UINT64_MAX;
+	info->tries = neigh->tries;
+	return true;
+}
+
+bool
+sl_neighbours_find(const struct sl_neighbours *n, const struct sl_ip *ip, uint32_t port_index,
+	struct sl_neighbour_info *info)
+{
+	const struct sl_datapath_next_hop hop = {.port_index = port_index, .ip = *ip};
+
+	return sl_neighbours_get(n, find_place(n, &hop), info) &&
+		info->port_index == port_index && sl_ip_equal(&info->ip, ip);
 }

@@ -245,6 +245,24 @@ handle_save(struct sl_control *c, const struct request_peer *peer,
 	return rc;
 }
 
+static int
+handle_explain(struct sl_control *c, const struct request_peer *peer,
+	const Sluice__Control__V1__Request *request, struct outcome *outcome)
+{
+	const struct explain_query query = {
+		.source = request->explain->source,
+		.destination = request->explain->destination,
+		.type = request->explain->type,
+		.priority = request->explain->priority,
+	};
+	struct view_call call = {
+		.error = outcome->error, .error_len = sizeof(outcome->error), .rc = -ENOMEM};
+
+	RTE_SET_USED(peer);
+	outcome->json = explain(c, &query, &call);
+	return outcome->json != NULL ? 0 : call.rc;
+}
+
 /* 32 hexadecimal digits. */
 static bool
 parse_id(const char *text, uint64_t *high, uint64_t *low)
@@ -365,6 +383,8 @@ handler_of(Sluice__Control__V1__Request__CommandCase command)
 		return handle_save;
 	case SLUICE__CONTROL__V1__REQUEST__COMMAND_PATH:
 		return handle_path;
+	case SLUICE__CONTROL__V1__REQUEST__COMMAND_EXPLAIN:
+		return handle_explain;
 	case SLUICE__CONTROL__V1__REQUEST__COMMAND_TRACE:
 		return handle_trace;
 	case SLUICE__CONTROL__V1__REQUEST__COMMAND_CLEAR:

@@ -7,6 +7,7 @@
 
 #include "control_internal.h"
 #include "sl_checks.h"
+#include "sl_neighbours.h"
 
 /* Views of destinations and their backends. */
 
@@ -25,6 +26,18 @@ static void
 put(json_t *json, const char *key, uint64_t value)
 {
 	json_object_set_new(json, key, integer(value));
+}
+
+static void
+add_neighbour(struct sl_control *c, const struct sl_config_backend *b, json_t *json)
+{
+	struct sl_neighbour_info info;
+	bool is_known = c->params.neighbours != NULL &&
+		sl_neighbours_find(c->params.neighbours, &b->next_hop, b->port_index, &info);
+
+	json_object_set_new(
+		json, "neighbour_state", is_known ? json_string(info.state) : json_null());
+	json_object_set_new(json, "mac", is_known ? neighbour_mac(&info) : json_null());
 }
 
 static json_t *
@@ -46,6 +59,7 @@ backend_of(struct sl_control *c, uint32_t destination, uint32_t index)
 		(json_int_t)marks_subtract_backend(c->marks, destination, index, stats.delivered),
 		"port_name", c->config->ports[b->port_index].name, "next_hop",
 		sl_ip_format(&b->next_hop, next_hop));
+	add_neighbour(c, b, json);
 	if (c->params.checks == NULL ||
 		!sl_checks_get(c->params.checks, destination, index, &status))
 		return json;
@@ -69,9 +83,11 @@ destination_of(struct sl_control *c, uint32_t index)
 
 	sl_datapath_get_destination_stats(c->params.datapath, index, &stats);
 	marks_subtract_destination(c->marks, index, &stats);
+	if (c->params.checks != NULL)
+		sl_checks_get_destination(c->params.checks, index, &checked);
 	snprintf(key, sizeof(key), "%016" PRIx64, d->key);
-	json = json_pack("{s:s, s:s, s:s}", "name", d->name, "key", key, "policy",
-		policies[d->policy]);
+	json = json_pack(
+		"{s:s, s:s, s:s}", "name", d->name, "key", key, "policy", policies[d->policy]);
 	put(json, "rate_msgs_per_s", d->rate_msgs_per_s);
 	put(json, "class_boost", d->class_boost);
 	put(json, "default_class", d->default_class);

@@ -34,6 +34,8 @@ static const struct view views[] = {
 		view_backends},
 	{{"health", "DESTINATION BACKEND", "the checks of a backend, and their latest results"}, 2,
 		2, view_health},
+	{{"neighbours", "", "next hops of the backends, and where they are"}, 0, 0,
+		view_neighbours},
 	{{"ports", "", "ports, links and counters"}, 0, 0, view_ports},
 	{{"port", "PORT|all info|stats|xstats", "one port"}, 2, 2, view_port},
 	{{"lcores", "", "what each lcore does and how busy it is"}, 0, 0, view_lcores},

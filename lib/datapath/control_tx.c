@@ -3,7 +3,8 @@
  */
 #include "dp.h"
 
-/* Source: sends the frames of the control thread (ARP, ICMP), on the first worker only. */
+/* Source: sends the frames of the control thread (ARP, neighbour discovery, ICMP), on the first
+ * worker only. */
 
 enum { CONTROL_PORT_FULL = 0, NB_EDGES };
 

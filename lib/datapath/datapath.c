@@ -211,7 +211,7 @@ sl_datapath_set_next_hop(struct sl_datapath *dp, uint32_t index, const struct rt
 const struct rte_ether_addr *
 sl_datapath_port_mac(const struct sl_datapath *dp, uint32_t port_index)
 {
-	return &dp->ports[port_index].mac;
+	return &dp->ports[port_index].station.mac;
 }
 
 uint32_t

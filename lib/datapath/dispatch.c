@@ -20,7 +20,7 @@ static const rte_edge_t drop_edges[] = {[SL_SCHED_MAX_WAIT] = MAX_WAIT};
 #define RETRY_PER_S	1000
 #define RETRY_ALL_PER_S 1000000
 
-/* A port that is full has room again much sooner. */
+/* A port that is full has room again much sooner, one that is down has not. */
 #define RETRY_PORT_PER_S 50000
 
 struct bind_arg {
@@ -29,6 +29,12 @@ struct bind_arg {
 	uint64_t now;
 	uint64_t retry_at;
 };
+
+static inline bool
+is_up(const struct dp_txq *txq)
+{
+	return atomic_load_explicit(&txq->port->is_up, memory_order_relaxed);
+}
 
 static uint32_t
 share_of(void *opaque, uint32_t index)
@@ -41,7 +47,9 @@ share_of(void *opaque, uint32_t index)
 	uint64_t word;
 
 	if (unlikely(arg->lcore->txq_of_port[b->port_id]->room == 0)) {
-		arg->retry_at = RTE_MIN(arg->retry_at, arg->now + dp->tsc_hz / RETRY_PORT_PER_S);
+		if (is_up(arg->lcore->txq_of_port[b->port_id]))
+			arg->retry_at = RTE_MIN(
+				arg->retry_at, arg->now + dp->tsc_hz / RETRY_PORT_PER_S);
 		return 0;
 	}
 	word = atomic_load_explicit(&dp->next_hop_words[b->next_hop], memory_order_relaxed);
@@ -102,6 +110,8 @@ dispatch_process(struct rte_graph *graph, struct rte_node *node, void **objs, ui
 		if (unlikely(txq->nb_pending > 0))
 			dp_tx_flush(lcore, txq);
 		txq->room = (uint16_t)(DP_TX_PENDING - txq->nb_pending);
+		if (unlikely(!is_up(txq)))
+			txq->room = 0;
 		room = RTE_MAX(room, txq->room);
 	}
 	/* With one port, or all full, nobody needs to be asked to find that out. */

@@ -76,18 +76,27 @@ dp_mbuf(struct sl_sched_msg *msg)
 	return RTE_PTR_SUB(container_of(msg, struct dp_msg, sched), sizeof(struct rte_mbuf));
 }
 
-/* A port; immutable while the path runs. Indexed by ethdev port id. */
+/* How a port gets the frames to the groups that neighbour discovery uses. */
+enum dp_multicast {
+	DP_MULTICAST_UNFILTERED, /* All frames come in anyway, or none is needed. */
+	DP_MULTICAST_LIST,
+	DP_MULTICAST_ALL,
+	DP_MULTICAST_PROMISCUOUS,
+};
+
+/* A port; but for its link immutable while the path runs. Indexed by ethdev port id. */
 struct dp_port {
 	uint16_t port_id;
 	uint32_t index; /* Into the configuration. */
-	struct rte_ether_addr mac;
-	rte_be32_t address;
-	uint16_t vlan;
+	struct sl_net_station station;
 	uint16_t mtu;
 	uint16_t nb_rxqs;
 	uint16_t nb_txqs;
 	bool is_udp_sum_sent;
 	bool is_physical;
+	enum dp_multicast multicast;
+	_Atomic bool is_up; /* Written by the control thread (link.c). */
+	uint32_t link_changes;
 	unsigned int
 		known_good; /* SL_NET_*_KNOWN_GOOD that need no check, whatever the mbuf says. */
 };
@@ -95,9 +104,9 @@ struct dp_port {
 /* A backend, at its slot; but for the share immutable from before a worker knows the slot. */
 struct dp_backend {
 	struct sl_net_flow flow;
-	uint32_t next_hop;
 	_Atomic uint32_t share; /* Written by the control thread at any time. */
 	uint16_t port_id;
+	uint32_t next_hop;
 } __rte_cache_aligned;
 
 /* What a worker counts of a backend; read by the control thread at any time. */
@@ -105,6 +114,13 @@ struct dp_backend_counters {
 	uint64_t delivered;
 	uint64_t pending; /* Frames that wait for the port. */
 };
+
+/* The address of a port that a peer of this family talks to. */
+static inline struct sl_ip
+dp_port_address(const struct dp_port *port, const struct sl_ip *peer)
+{
+	return sl_ip_is_v4(peer) ? sl_ip_from_v4(port->station.address) : port->station.address6;
+}
 
 /*
  * Where a next hop is: its MAC address in the low 48 bits and this bit when it may be used. One
@@ -175,6 +191,7 @@ struct dp_rxq {
 
 /* A worker's transmit queue on one port, and what the port would not take yet. */
 struct dp_txq {
+	const struct dp_port *port;
 	uint16_t port_id;
 	uint16_t queue;
 	uint16_t nb_pending;
@@ -266,6 +283,7 @@ struct sl_datapath {
 	struct rte_ring *control_ring;
 	struct rte_graph_cluster_stats *cluster;
 	uint64_t frames_dropped[SL_FRAME_DROPS]; /* By the control thread. */
+	uint64_t links_due_ms;
 	struct dp_trace *trace;
 	_Atomic uint32_t trace_generation;
 	uint64_t tsc_start;
@@ -369,12 +387,13 @@ dp_trace_poll(struct dp_lcore *lcore)
 int dp_ports_create(struct sl_datapath *dp, char *error, size_t error_len);
 int dp_ports_start(struct sl_datapath *dp, char *error, size_t error_len);
 void dp_ports_stop(struct sl_datapath *dp);
+void dp_links_begin(struct sl_datapath *dp);
 int dp_pool_create(struct sl_datapath *dp, char *error, size_t error_len);
 int dp_lcores_create(struct sl_datapath *dp, char *error, size_t error_len);
-int dp_tables_create(struct sl_datapath *dp, const struct sl_config *config, char *error,
-	size_t error_len);
-int dp_control_create(struct sl_datapath *dp, const struct sl_config *config, char *error,
-	size_t error_len);
+int dp_tables_create(
+	struct sl_datapath *dp, const struct sl_config *config, char *error, size_t error_len);
+int dp_control_create(
+	struct sl_datapath *dp, const struct sl_config *config, char *error, size_t error_len);
 int dp_graphs_create(struct sl_datapath *dp, char *error, size_t error_len);
 int dp_cluster_create(struct sl_datapath *dp, char *error, size_t error_len);
 int dp_trace_create(struct sl_datapath *dp, char *error, size_t error_len);

@@ -28,8 +28,8 @@ eth_input_process(struct rte_graph *graph, struct rte_node *node, void **objs, u
 			rte_node_enqueue_x1(graph, node, SCATTERED, m);
 			continue;
 		}
-		rc = sl_net_check_eth(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, &port->mac,
-			port->vlan, &eth);
+		rc = sl_net_check_eth(
+			rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, &port->station, &eth);
 		if (unlikely(rc != SL_NET_OK)) {
 			rte_node_enqueue_x1(graph, node,
 				(rte_edge_t)(FIRST_ERROR + rc - SL_NET_ETH_TRUNCATED), m);

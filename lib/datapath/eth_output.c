@@ -23,10 +23,10 @@ eth_output_process(struct rte_graph *graph, struct rte_node *node, void **objs, 
 		/* Usable when the backend was chosen; the address outlives a change of that. */
 		word = atomic_load_explicit(&dp->next_hop_words[b->next_hop], memory_order_relaxed);
 		memcpy(&mac, &word, sizeof(mac));
-		if (port->vlan != 0)
+		if (port->station.vlan != 0)
 			len += RTE_VLAN_HLEN;
-		sl_net_put_eth((uint8_t *)rte_pktmbuf_prepend(m, len), &mac, &port->mac, port->vlan,
-			RTE_ETHER_TYPE_IPV4);
+		sl_net_put_eth((uint8_t *)rte_pktmbuf_prepend(m, len), &mac, &port->station.mac,
+			port->station.vlan, sl_net_flow_type(&b->flow));
 	}
 	rte_node_next_stream_move(graph, node, PORT_TX);
 	return nb_objs;

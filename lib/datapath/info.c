@@ -4,7 +4,7 @@
 #include <rte_errno.h>
 #include <rte_lcore.h>
 
-#include "dp.h"
+#include "apply.h"
 
 /* What there is to see of ports, lcores and the graph; for the control thread. */
 
@@ -37,7 +37,7 @@ sl_datapath_get_port(struct sl_datapath *dp, uint32_t port_index, struct sl_port
 
 	memset(info, 0, sizeof(*info));
 	info->port_id = port->port_id;
-	info->mac = port->mac;
+	info->mac = port->station.mac;
 	info->mtu = port->mtu;
 	info->socket_id = rte_eth_dev_socket_id(port->port_id);
 	if (rte_eth_dev_info_get(port->port_id, &dev) == 0)
@@ -48,7 +48,24 @@ sl_datapath_get_port(struct sl_datapath *dp, uint32_t port_index, struct sl_port
 		info->speed_mbps = link.link_speed;
 		info->is_full_duplex = link.link_duplex == RTE_ETH_LINK_FULL_DUPLEX;
 	}
+	info->link_changes = port->link_changes;
 	get_queues(port, info);
+}
+
+/* Partitions of destinations that a worker owns. */
+static uint32_t
+count_shards(const struct dp_lcore *worker)
+{
+	const struct dp_control *control = worker->dp->control;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < control->nb_destinations; i++) {
+		const struct dp_destination *d = control->destinations[i];
+
+		for (uint32_t p = 0; p < d->partitions; p++)
+			n += dp_owner(worker->dp, d->first_shard + p) == worker;
+	}
+	return n;
 }
 
 static void
@@ -65,6 +82,8 @@ get_lcore(const struct dp_lcore *lcore, struct sl_lcore_stats *stats)
 	stats->messages = __atomic_load_n(&lcore->worker.delivered, __ATOMIC_RELAXED);
 	if (lcore->sched != NULL)
 		stats->queued = sl_sched_count(lcore->sched);
+	if (lcore->roles & SL_ROLE_WORKER)
+		stats->nb_shards = count_shards(lcore);
 }
 
 uint32_t

@@ -3,7 +3,7 @@
  */
 #include "dp.h"
 
-/* Checks IPv4 headers and takes them off, with any padding behind the packet. */
+/* Checks IPv4 and IPv6 headers and takes them off, with any padding behind the packet. */
 
 enum { UDP_INPUT = 0, PUNT, FIRST_ERROR, NB_EDGES = FIRST_ERROR + 6 };
 
@@ -17,25 +17,33 @@ known_good(const struct rte_mbuf *m)
 	return good;
 }
 
+/* Its last field stands in front of what it has been taken off. */
+static inline uint16_t
+eth_type(const uint8_t *data)
+{
+	return rte_be_to_cpu_16(((const unaligned_uint16_t *)data)[-1]);
+}
+
 static uint16_t
 ip_input_process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
 {
 	struct dp_port *const *ports = dp_lcore(node)->dp->port_of_id;
-	struct sl_net_ip4 ip;
+	struct sl_net_ip ip;
 	uint16_t n = 0;
 
 	for (uint16_t i = 0; i < nb_objs; i++) {
 		struct rte_mbuf *m = objs[i];
+		const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
 		enum sl_net_error rc;
 
-		rc = sl_net_check_ip4(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len,
-			ports[m->port]->address, known_good(m), &ip);
+		rc = sl_net_check_ip(data, m->data_len, eth_type(data), &ports[m->port]->station,
+			known_good(m), &ip);
 		if (unlikely(rc != SL_NET_OK)) {
 			rte_node_enqueue_x1(graph, node,
 				(rte_edge_t)(FIRST_ERROR + rc - SL_NET_IP_TRUNCATED), m);
 			continue;
 		}
-		if (unlikely(ip.proto == IPPROTO_ICMP)) {
+		if (unlikely(ip.proto != IPPROTO_UDP)) {
 			rte_pktmbuf_prepend(m, dp_msg(m)->eth_len);
 			rte_node_enqueue_x1(graph, node, PUNT, m);
 			continue;

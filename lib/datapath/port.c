@@ -89,7 +89,8 @@ use_offloads(struct dp_port *port, const struct sl_config_port *config,
 	if (port->nb_rxqs > 1 && info->flow_type_rss_offloads != 0) {
 		conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf->rx_adv_conf.rss_conf.rss_hf = info->flow_type_rss_offloads &
-			(RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_UDP);
+			(RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_IPV6 |
+				RTE_ETH_RSS_NONFRAG_IPV6_UDP);
 	}
 	if (!config->is_udp_checksum_checked)
 		port->known_good |= SL_NET_UDP_SUM_KNOWN_GOOD;
@@ -153,12 +154,56 @@ find_port(struct sl_datapath *dp, uint32_t index, struct rte_eth_dev_info *info,
 	}
 	dp->port_of_id[port->port_id] = port;
 	port->index = index;
-	port->address = sl_ip_v4(&config->subnets[SL_IPV4].address);
-	port->vlan = config->vlan;
+	port->station.vlan = config->vlan;
+	port->station.address = sl_ip_v4(&config->subnets[SL_IPV4].address);
+	port->station.address6 = config->subnets[SL_IPV6].address;
 	port->mtu = config->mtu;
 	port->is_udp_sum_sent = config->is_udp_checksum_sent;
 	port->is_physical = strcmp(rte_bus_name(rte_dev_bus(info->device)), "vdev") != 0;
 	return choose_queues(dp, port, config, info, error, error_len);
+}
+
+/* The groups of a port's IPv6 address, which solicitations and routers' news come to. */
+static int
+set_multicast_list(const struct dp_port *port)
+{
+	struct sl_ip solicited = sl_net_solicited_node(&port->station.address6);
+	struct sl_ip all = sl_net_all_nodes();
+	struct rte_ether_addr macs[] = {sl_net_group_mac(&solicited), sl_net_group_mac(&all)};
+
+	return rte_eth_dev_set_mc_addr_list(port->port_id, macs, RTE_DIM(macs));
+}
+
+/* These have no filter: what is sent to them arrives. */
+static bool
+is_unfiltered(const char *driver)
+{
+	static const char *const drivers[] = {"net_memif", "net_ring", "net_pcap", "net_null"};
+
+	for (unsigned int i = 0; i < RTE_DIM(drivers); i++) {
+		if (strcmp(driver, drivers[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+choose_multicast(struct sl_datapath *dp, struct dp_port *port, const struct sl_config_port *config,
+	const struct rte_eth_dev_info *info)
+{
+	port->multicast = DP_MULTICAST_UNFILTERED;
+	if (sl_ip_is_unset(&port->station.address6) || is_unfiltered(info->driver_name))
+		return;
+	if (set_multicast_list(port) == 0)
+		port->multicast = DP_MULTICAST_LIST;
+	else if (rte_eth_allmulticast_enable(port->port_id) == 0)
+		port->multicast = DP_MULTICAST_ALL;
+	else if (rte_eth_promiscuous_enable(port->port_id) == 0)
+		port->multicast = DP_MULTICAST_PROMISCUOUS;
+	else
+		dp_notice(dp,
+			"port %s: %s cannot be told to receive multicast: IPv6 neighbours may not find it; give them its address",
+			config->name, config->device);
 }
 
 static int
@@ -184,7 +229,8 @@ configure_port(struct sl_datapath *dp, struct dp_port *port, const struct sl_con
 	if (rc != 0 && rc != -ENOTSUP)
 		dp_notice(dp, "port %s: %s keeps its own MTU (%s); set the interface's to %u",
 			config->name, config->device, rte_strerror(-rc), config->mtu);
-	return rte_eth_macaddr_get(port->port_id, &port->mac);
+	choose_multicast(dp, port, config, info);
+	return rte_eth_macaddr_get(port->port_id, &port->station.mac);
 }
 
 int
@@ -222,7 +268,11 @@ dp_ports_start(struct sl_datapath *dp, char *error, size_t error_len)
 				rte_eth_dev_stop(dp->ports[i].port_id);
 			return rc;
 		}
+		/* Starting a port may clear what it was told before. */
+		if (dp->ports[i].multicast == DP_MULTICAST_LIST)
+			set_multicast_list(&dp->ports[i]);
 	}
+	dp_links_begin(dp);
 	return 0;
 }
 

@@ -2,19 +2,32 @@
  * Copyright (c) 2026 The Sluice authors
  */
 #include "dp.h"
+#include "sl_nd.h"
 
-/* Hands frames that are not messages (ARP, ICMP) to the control thread. */
+/* Hands frames that are not messages (ARP, ICMP, ICMPv6) to the control thread. */
 
 enum { PUNT_RING_FULL = 0, NB_EDGES };
 
-/* An echo request is a courtesy, without ARP nothing is delivered: it may fill half the ring. */
+/* Without its answers nothing is delivered. */
+static inline bool
+is_neighbour_discovery(struct rte_mbuf *m)
+{
+	const uint8_t *packet = rte_pktmbuf_mtod_offset(m, const uint8_t *, dp_msg(m)->eth_len);
+
+	switch (packet[-2] << 8 | packet[-1]) {
+	case RTE_ETHER_TYPE_ARP:
+		return true;
+	case RTE_ETHER_TYPE_IPV6:
+		return sl_nd_is_nd(packet);
+	}
+	return false;
+}
+
+/* An echo request is a courtesy: it may fill half the ring. */
 static inline bool
 is_admitted(const struct rte_ring *ring, struct rte_mbuf *m)
 {
-	const uint8_t *type = rte_pktmbuf_mtod_offset(m, const uint8_t *, dp_msg(m)->eth_len - 2);
-
-	return (type[0] << 8 | type[1]) == RTE_ETHER_TYPE_ARP ||
-		rte_ring_free_count(ring) > DP_PUNT_RING / 2;
+	return is_neighbour_discovery(m) || rte_ring_free_count(ring) > DP_PUNT_RING / 2;
 }
 
 static uint16_t

@@ -76,7 +76,21 @@ void sl_datapath_destroy(struct sl_datapath *datapath);
 int sl_datapath_apply(struct sl_datapath *datapath, const struct sl_config *config, char *error,
 	size_t error_len);
 
-/** Housekeeping: frees what lcores have let go of, follows the links. Call every 10 ms or so. */
+/** The link of a port has gone or come. */
+typedef void (*sl_datapath_link_t)(void *arg, uint32_t port_index, bool is_up);
+
+/**
+ * Follow the links: tells every change, a tenth of a second after it at the latest when called
+ * often enough. Backends on a port that is down are not chosen. How a link is when the path starts
+ * is no change: sl_datapath_is_port_up().
+ */
+void sl_datapath_poll_links(
+	struct sl_datapath *datapath, uint64_t now_ms, sl_datapath_link_t callback, void *arg);
+
+/** Was the link there when it was looked at last? */
+bool sl_datapath_is_port_up(const struct sl_datapath *datapath, uint32_t port_index);
+
+/** Housekeeping: frees what lcores have let go of. Call every 10 ms or so. */
 void sl_datapath_poll(struct sl_datapath *datapath, uint64_t now_ms);
 
 /** A full share: a backend takes all its weight is for. */
@@ -334,8 +348,11 @@ struct sl_explanation {
 	uint32_t why_not[SL_CONFIG_BACKENDS_MAX]; /**< SL_BACKEND_*; 0: may take it. */
 };
 
-/** What would happen to such a message now. Reads live state, changes none. */
-void sl_datapath_explain(struct sl_datapath *datapath, uint64_t source, uint64_t destination,
+/**
+ * What would happen to such a message now. Reads live state, changes none.
+ * @return 0; -EBUSY: an lcore has not taken over the last change yet
+ */
+int sl_datapath_explain(struct sl_datapath *datapath, uint64_t source, uint64_t destination,
 	uint64_t type, uint32_t priority, struct sl_explanation *explanation);
 
 enum sl_trace_by { SL_TRACE_SOURCE, SL_TRACE_DESTINATION, SL_TRACE_ID };

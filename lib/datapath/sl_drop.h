@@ -39,6 +39,8 @@
 	X(scattered)                                                                               \
 	X(arp_malformed)                                                                           \
 	X(arp_not_for_us)                                                                          \
+	X(nd_malformed)                                                                            \
+	X(nd_not_for_us)                                                                           \
 	X(icmp_not_echo)                                                                           \
 	X(punt_ring_full)                                                                          \
 	X(probe_ring_full)                                                                         \

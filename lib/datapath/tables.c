@@ -29,8 +29,7 @@ check_room(const char *key, uint64_t limit, uint64_t needed, char *error, size_t
 }
 
 static int
-size_tables(
-	struct sl_datapath *dp, const struct sl_config *config, char *error, size_t error_len)
+size_tables(struct sl_datapath *dp, const struct sl_config *config, char *error, size_t error_len)
 {
 	uint64_t shards = 0, backends = 0;
 	int rc;
@@ -96,12 +95,14 @@ dp_backend_fill(struct sl_datapath *dp, uint32_t slot, const struct sl_config_ba
 	uint32_t next_hop)
 {
 	struct dp_backend *b = &dp->backends[slot];
+	struct sl_ip src;
 
 	b->port_id = dp->ports[from->port_index].port_id;
 	b->next_hop = next_hop;
 	atomic_store_explicit(&b->share, 0, memory_order_relaxed);
-	sl_net_flow_init(&b->flow, dp->ports[from->port_index].address, sl_ip_v4(&from->address),
-		rte_cpu_to_be_16(dp->config->udp_port), rte_cpu_to_be_16(from->port), BACKEND_TTL);
+	src = dp_port_address(&dp->ports[from->port_index], &from->address);
+	sl_net_flow_init(&b->flow, &src, &from->address, rte_cpu_to_be_16(dp->config->udp_port),
+		rte_cpu_to_be_16(from->port), BACKEND_TTL);
 }
 
 /* Next hops: each is there once, and keeps its number while a backend's slot refers to it. */

@@ -13,22 +13,18 @@ udp_input_process(struct rte_graph *graph, struct rte_node *node, void **objs, u
 	const struct sl_datapath *dp = dp_lcore(node)->dp;
 	rte_be16_t udp_port = rte_cpu_to_be_16(dp->config->udp_port);
 	struct sl_net_udp udp;
-	struct sl_net_ip4 ip;
 	uint16_t n = 0;
 
 	for (uint16_t i = 0; i < nb_objs; i++) {
 		struct rte_mbuf *m = objs[i];
 		const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
-		const struct rte_ipv4_hdr *hdr = RTE_PTR_SUB(data, m->l3_len);
 		unsigned int good = dp->port_of_id[m->port]->known_good;
 		struct dp_msg *msg = dp_msg(m);
 		enum sl_net_error rc;
 
 		if ((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
 			good |= SL_NET_UDP_SUM_KNOWN_GOOD;
-		ip.src = hdr->src_addr;
-		ip.dst = hdr->dst_addr;
-		rc = sl_net_check_udp(data, m->data_len, &ip, udp_port, good, &udp);
+		rc = sl_net_check_udp(data, m->data_len, data - m->l3_len, udp_port, good, &udp);
 		if (unlikely(rc != SL_NET_OK)) {
 			rte_node_enqueue_x1(graph, node,
 				(rte_edge_t)(FIRST_ERROR + rc - SL_NET_UDP_TRUNCATED), m);

@@ -3,11 +3,9 @@
  */
 #include "dp.h"
 
-/* Writes the IPv4 and UDP headers of the backend in front of a datagram. */
+/* Writes the IP and UDP headers of the backend in front of a datagram. */
 
 enum { ETH_OUTPUT = 0, TOO_BIG, NB_EDGES };
-
-#define HEADERS (sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr))
 
 static uint16_t
 udp_output_process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
@@ -21,19 +19,22 @@ udp_output_process(struct rte_graph *graph, struct rte_node *node, void **objs, 
 		const struct dp_backend *b = &dp->backends[msg->sched.backend];
 		const struct dp_port *port = dp->port_of_id[b->port_id];
 		uint16_t len = m->data_len;
+		bool has_sum;
 		uint8_t *p;
 
 		m->port = b->port_id;
-		if (unlikely(len + HEADERS > port->mtu)) {
+		if (unlikely(len + b->flow.headers_len > port->mtu)) {
 			rte_node_enqueue_x1(graph, node, TOO_BIG, m);
 			continue;
 		}
-		if (port->is_udp_sum_sent && !msg->is_sum_known)
+		/* In IPv6 it is not ours to leave it out. */
+		has_sum = port->is_udp_sum_sent || !sl_net_flow_is_ip4(&b->flow);
+		if (has_sum && !msg->is_sum_known)
 			msg->payload_sum = sl_net_sum(rte_pktmbuf_mtod(m, void *), len);
-		/* There is room: these headers, or longer ones, were here when it came. */
-		p = (uint8_t *)rte_pktmbuf_prepend(m, HEADERS);
-		sl_net_flow_write(
-			&b->flow, p, len, port->is_udp_sum_sent ? &msg->payload_sum : NULL);
+		/* There is room: the headroom alone holds the longest headers. */
+		RTE_BUILD_BUG_ON(RTE_PKTMBUF_HEADROOM < SL_NET_HEADERS_MAX);
+		p = (uint8_t *)rte_pktmbuf_prepend(m, b->flow.headers_len);
+		sl_net_flow_write(&b->flow, p, len, has_sum ? &msg->payload_sum : NULL);
 		objs[n++] = m;
 	}
 	return dp_forward(graph, node, ETH_OUTPUT, objs, n, nb_objs);

@@ -85,6 +85,7 @@ create_txqs(struct sl_datapath *dp, struct dp_lcore *lcore, char *error, size_t 
 	}
 	lcore->nb_txqs = (uint16_t)dp->config->nb_ports;
 	for (uint32_t i = 0; i < dp->config->nb_ports; i++) {
+		lcore->txqs[i].port = &dp->ports[i];
 		lcore->txqs[i].port_id = dp->ports[i].port_id;
 		lcore->txqs[i].queue = (uint16_t)lcore->worker_index;
 		lcore->txq_of_port[dp->ports[i].port_id] = &lcore->txqs[i];

@@ -67,7 +67,19 @@ sl_neigh_confirm(struct sl_neigh *neigh, const struct sl_neigh_params *params,
 	neigh->mac = *mac;
 	neigh->tries = 0;
 	neigh->due_ms = now_ms + params->reachable_ms;
+	neigh->seen_ms = now_ms;
 	return is_news;
+}
+
+void
+sl_neigh_recheck(struct sl_neigh *neigh, uint64_t now_ms)
+{
+	if (neigh->state == SL_NEIGH_STATIC)
+		return;
+	if (neigh->state == SL_NEIGH_FAILED)
+		neigh->state = SL_NEIGH_INCOMPLETE;
+	neigh->tries = 0;
+	neigh->due_ms = now_ms;
 }
 
 const char *

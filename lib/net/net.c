@@ -27,70 +27,36 @@ sl_net_strerror(enum sl_net_error error)
 	return error < RTE_DIM(error_names) ? error_names[error] : "unknown";
 }
 
+bool
+sl_net_is_unicast(const struct sl_ip *ip)
+{
+	static const struct sl_ip loopback = {.bytes = {[15] = 1}};
+
+	if (sl_ip_is_v4(ip))
+		return ip->bytes[12] != 0 && ip->bytes[12] != 127 && ip->bytes[12] < 224;
+	return !sl_ip_is_unset(ip) && !sl_ip_is_multicast(ip) && !sl_ip_equal(ip, &loopback);
+}
+
 void
-sl_net_flow_init(struct sl_net_flow *flow, rte_be32_t src, rte_be32_t dst, rte_be16_t sport,
-	rte_be16_t dport, uint8_t ttl)
+sl_net_flow_init(struct sl_net_flow *flow, const struct sl_ip *src, const struct sl_ip *dst,
+	rte_be16_t sport, rte_be16_t dport, uint8_t ttl)
 {
 	memset(flow, 0, sizeof(*flow));
-	flow->src = src;
-	flow->dst = dst;
-	flow->ip.version_ihl = RTE_IPV4_VHL_DEF;
-	flow->ip.fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG);
-	flow->ip.time_to_live = ttl;
-	flow->ip.next_proto_id = IPPROTO_UDP;
-	flow->ip.src_addr = src;
-	flow->ip.dst_addr = dst;
 	flow->udp.src_port = sport;
 	flow->udp.dst_port = dport;
-	flow->ip_sum = sl_net_sum(&flow->ip, sizeof(flow->ip));
-	flow->pseudo_sum = sl_net_sum_add(
-		sl_net_pseudo_sum(src, dst, 0), sl_net_sum(&flow->udp, sizeof(flow->udp)));
-}
-
-/* An address one station can have (RFC 1122, 3.2.1.3): not 0.x, not multicast, not reserved. */
-static bool
-is_unicast(rte_be32_t ip)
-{
-	uint32_t first = rte_be_to_cpu_32(ip) >> 24;
-
-	return first != 0 && first != 127 && first < 224;
-}
-
-bool
-sl_net_icmp_reply(uint8_t *frame, size_t len, size_t eth_len, const struct rte_ether_addr *mac)
-{
-	struct rte_ether_hdr *eth = (struct rte_ether_hdr *)frame;
-	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(frame + eth_len);
-	struct rte_icmp_hdr *icmp;
-	size_t header_len, icmp_len;
-	rte_be32_t src;
-
-	header_len = (size_t)(ip->version_ihl & 0xf) * 4;
-	icmp_len = rte_be_to_cpu_16(ip->total_length) - header_len;
-	/* One frame from a station that is many must not become an answer to all of them. */
-	if (!rte_is_valid_assigned_ether_addr(&eth->src_addr) || !is_unicast(ip->src_addr) ||
-		ip->src_addr == ip->dst_addr)
-		return false;
-	if (ip->next_proto_id != IPPROTO_ICMP || icmp_len < sizeof(*icmp) ||
-		eth_len + header_len + icmp_len > len)
-		return false;
-	icmp = (struct rte_icmp_hdr *)((uint8_t *)ip + header_len);
-	if (icmp->icmp_type != RTE_IP_ICMP_ECHO_REQUEST || icmp->icmp_code != 0 ||
-		sl_net_sum(icmp, icmp_len) != 0xffff)
-		return false;
-
-	/* Summed anew: mending (RFC 1624) goes wrong when the reply is zero from end to end. */
-	icmp->icmp_type = RTE_IP_ICMP_ECHO_REPLY;
-	icmp->icmp_cksum = 0;
-	icmp->icmp_cksum = (rte_be16_t)~sl_net_sum(icmp, icmp_len);
-	/* Swapping the addresses leaves the IPv4 checksum as it is; a fresh TTL does not. */
-	src = ip->src_addr;
-	ip->src_addr = ip->dst_addr;
-	ip->dst_addr = src;
-	ip->time_to_live = 64;
-	ip->hdr_checksum = 0;
-	ip->hdr_checksum = (rte_be16_t)~sl_net_sum(ip, header_len);
-	rte_ether_addr_copy(&eth->src_addr, &eth->dst_addr);
-	rte_ether_addr_copy(mac, &eth->src_addr);
-	return true;
+	if (sl_ip_is_v4(dst)) {
+		flow->ip4.version_ihl = RTE_IPV4_VHL_DEF;
+		flow->ip4.fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG);
+		flow->ip4.time_to_live = ttl;
+		flow->ip4.next_proto_id = IPPROTO_UDP;
+		flow->ip4.src_addr = sl_ip_v4(src);
+		flow->ip4.dst_addr = sl_ip_v4(dst);
+		flow->ip_sum = sl_net_sum(&flow->ip4, sizeof(flow->ip4));
+		flow->headers_len = sizeof(flow->ip4) + sizeof(flow->udp);
+	} else {
+		sl_net_put_ip6(&flow->ip6, src, dst, IPPROTO_UDP, 0, ttl);
+		flow->headers_len = sizeof(flow->ip6) + sizeof(flow->udp);
+	}
+	flow->pseudo_sum = sl_net_sum_add(sl_net_pseudo_sum(&flow->ip4, IPPROTO_UDP, 0),
+		sl_net_sum(&flow->udp, sizeof(flow->udp)));
 }

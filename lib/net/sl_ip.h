@@ -72,6 +72,22 @@ sl_ip_compare(const struct sl_ip *a, const struct sl_ip *b)
 	return memcmp(a->bytes, b->bytes, sizeof(a->bytes));
 }
 
+/** An address as it stands in an IPv6 header. */
+static inline struct sl_ip
+sl_ip_from_v6(const uint8_t bytes[16])
+{
+	struct sl_ip ip;
+
+	memcpy(ip.bytes, bytes, sizeof(ip.bytes));
+	return ip;
+}
+
+static inline bool
+sl_ip_is_multicast(const struct sl_ip *ip)
+{
+	return ip->bytes[0] == 0xff || (sl_ip_is_v4(ip) && ip->bytes[12] >> 4 == 0xe);
+}
+
 /**
  * Read "10.77.0.11" or "fd00::11".
  * @return false when it is neither; the mapped form "::ffff:10.77.0.11" is refused, too

@@ -43,6 +43,7 @@ struct sl_neigh {
 	struct rte_ether_addr mac; /**< Valid in REACHABLE, PROBE and STATIC. */
 	uint32_t tries;		   /**< Unanswered, in a row. */
 	uint64_t due_ms;	   /**< When sl_neigh_tick() has something to do. */
+	uint64_t seen_ms;	   /**< When it answered last; 0: never. */
 };
 
 /** What the owner has to do now. */
@@ -63,11 +64,17 @@ enum sl_neigh_action
 sl_neigh_tick(struct sl_neigh *neigh, const struct sl_neigh_params *params, uint64_t now_ms);
 
 /**
- * The neighbour said where it is (an ARP reply, or its own request).
+ * The neighbour said where it is (an answer to a request, or its own request).
  * @return true when its address is new or has changed and must be published.
  */
 bool sl_neigh_confirm(struct sl_neigh *neigh, const struct sl_neigh_params *params,
 	const struct rte_ether_addr *mac, uint64_t now_ms);
+
+/**
+ * Its link was away and is back: it is asked at once. What was known of it is used until it turns
+ * out to be wrong.
+ */
+void sl_neigh_recheck(struct sl_neigh *neigh, uint64_t now_ms);
 
 /** Its address may be sent to. */
 static inline bool

@@ -114,14 +114,11 @@ sl_route_lookup(const struct sl_route_table *table, uint64_t key)
 	}
 }
 
-/** The class index of a message: the first rule that matches, else its priority; then the boost. */
-static inline uint8_t
-sl_route_classify(const struct sl_route_table *table, const struct sl_route_entry *entry,
+/** The number of the first rule that matches a message, -1 when none does. */
+static inline int32_t
+sl_route_match(const struct sl_route_table *table, const struct sl_route_entry *entry,
 	uint64_t source, uint64_t type, uint32_t priority)
 {
-	uint8_t class_index;
-
-	class_index = priority == 0 ? entry->default_class : table->class_of_level[priority];
 	for (uint32_t i = 0; i < table->nb_rules; i++) {
 		const struct sl_route_rule *r = &table->rules[i];
 
@@ -129,11 +126,25 @@ sl_route_classify(const struct sl_route_table *table, const struct sl_route_entr
 			(!(r->match & SL_ROUTE_MATCH_DESTINATION) ||
 				r->destination == entry->key) &&
 			(!(r->match & SL_ROUTE_MATCH_TYPE) || r->type == type) &&
-			(!(r->match & SL_ROUTE_MATCH_PRIORITY) || r->priority == priority)) {
-			class_index = r->class_index;
-			break;
-		}
+			(!(r->match & SL_ROUTE_MATCH_PRIORITY) || r->priority == priority))
+			return (int32_t)i;
 	}
+	return -1;
+}
+
+/** The class index of a message: that of the rule, else by its priority; then the boost. */
+static inline uint8_t
+sl_route_classify(const struct sl_route_table *table, const struct sl_route_entry *entry,
+	uint64_t source, uint64_t type, uint32_t priority)
+{
+	int32_t rule = sl_route_match(table, entry, source, type, priority);
+	uint8_t class_index;
+
+	if (rule >= 0)
+		class_index = table->rules[rule].class_index;
+	else
+		class_index = priority == 0 ? entry->default_class
+					    : table->class_of_level[priority];
 	return class_index > entry->boost ? class_index - entry->boost : 0;
 }
 

@@ -236,8 +236,8 @@ wake_due(struct sl_sched *s, uint64_t now)
 }
 
 void
-sl_sched_set_destination(struct sl_sched *s, uint32_t dest,
-	const struct sl_sched_destination *params, uint64_t now)
+sl_sched_set_destination(
+	struct sl_sched *s, uint32_t dest, const struct sl_sched_destination *params, uint64_t now)
 {
 	struct destination *d = &s->destinations[dest];
 	struct sl_gcra old = d->rate;
@@ -634,4 +634,10 @@ uint32_t
 sl_sched_flow_count(const struct sl_sched *s, uint32_t dest, uint32_t class_index)
 {
 	return __atomic_load_n(&s->flows[flow_index(s, dest, class_index)].count, __ATOMIC_RELAXED);
+}
+
+bool
+sl_sched_destination_conforms(const struct sl_sched *s, uint32_t dest, uint64_t now)
+{
+	return sl_gcra_conforms(&s->destinations[dest].rate, now);
 }

@@ -28,6 +28,7 @@
  * Time is the caller's ticks. Threads: one owner; no call allocates or blocks.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -97,8 +98,8 @@ struct sl_sched *sl_sched_init(void *mem, const struct sl_sched_params *params);
 /**
  * Set or change the limits of a destination, at any time. What waits goes on waiting, also when it
  * is more than a new capacity, and what the token bucket has been filled and emptied by stays; a
- * parked destination is asked again at once. (Parked again, it may then be woken as late as it would
- * have been with the old limits, once.)
+ * parked destination is asked again at once. (Parked again, it may then be woken as late as it
+ * would have been with the old limits, once.)
  */
 void sl_sched_set_destination(struct sl_sched *sched, uint32_t dest,
 	const struct sl_sched_destination *params, uint64_t now);
@@ -141,8 +142,8 @@ void sl_sched_flush(struct sl_sched *sched, sl_sched_drop_t drop, void *drop_arg
  * SL_SCHED_PUSHED_OUT. When none is left, it is as sl_sched_init() made it.
  * @return how many are left
  */
-uint32_t sl_sched_flush_destination(struct sl_sched *sched, uint32_t dest, uint32_t max,
-	sl_sched_drop_t drop, void *drop_arg);
+uint32_t sl_sched_flush_destination(
+	struct sl_sched *sched, uint32_t dest, uint32_t max, sl_sched_drop_t drop, void *drop_arg);
 
 /** Destinations that are parked. */
 uint32_t sl_sched_parked_count(const struct sl_sched *sched);
@@ -155,5 +156,8 @@ uint32_t sl_sched_count(const struct sl_sched *sched);
 uint32_t sl_sched_class_count(const struct sl_sched *sched, uint32_t class_index);
 uint32_t sl_sched_destination_count(const struct sl_sched *sched, uint32_t dest);
 uint32_t sl_sched_flow_count(const struct sl_sched *sched, uint32_t dest, uint32_t class_index);
+
+/** May the destination send now, by its own rate? May be asked by other threads. */
+bool sl_sched_destination_conforms(const struct sl_sched *sched, uint32_t dest, uint64_t now);
 
 #endif /* SL_SCHED_H */

@@ -10,9 +10,14 @@
  *   build EPOCH SESSION [MESSAGE]... the builder; MESSAGE is nine numbers and a payload in hex,
  *                                    with commas between them, in the order of the fields
  *   key HEX                          the key of a name, given by its bytes
- *   frame VLAN MAC IP PORT HEX       the header checks on a frame, and the echo reply if any
+ *   frame VLAN MAC IP IP6 PORT HEX   the header checks on a frame; the echo reply if any; what
+ *                                    neighbour discovery or an echo reply in it says
  *   flow SRC DST SPORT DPORT TTL SUM HEX   headers for a payload, with its checksum if SUM is 1
  *   arp VLAN HEX                     an ARP packet, and the frame built from it
+ *   nd VLAN FLAGS SRC DST TARGET MAC the frame of a neighbour discovery message; FLAGS: 1
+ *                                    solicitation, 2 router, 4 solicited, 8 override
+ *   echo VLAN SRC DST ID SEQUENCE HEX  the frame of an echo request
+ *   report VLAN GROUP                the frame that reports a group
  *
  * Addresses are in hex as they stand on the wire, ports and other numbers in decimal.
  */
@@ -21,6 +26,8 @@
 #include <stdlib.h>
 
 #include "sl_arp.h"
+#include "sl_icmp.h"
+#include "sl_nd.h"
 #include "sl_net.h"
 #include "sl_wire.h"
 
@@ -200,31 +207,100 @@ do_key(void)
 	free(name.data);
 }
 
+/* Four bytes are IPv4, sixteen IPv6, none no address. */
+static struct sl_ip
+next_ip(void)
+{
+	struct bytes b = next_bytes(" ");
+	struct sl_ip ip = {.halves = {0, 0}};
+	rte_be32_t v4;
+
+	if (b.len == sizeof(v4)) {
+		memcpy(&v4, b.data, sizeof(v4));
+		ip = sl_ip_from_v4(v4);
+	} else if (b.len == sizeof(ip.bytes)) {
+		memcpy(ip.bytes, b.data, sizeof(ip.bytes));
+	}
+	free(b.data);
+	return ip;
+}
+
+static struct rte_ether_addr
+next_mac(void)
+{
+	struct bytes b = next_bytes(" ");
+	struct rte_ether_addr mac = {0};
+
+	memcpy(&mac, b.data, RTE_MIN(b.len, sizeof(mac)));
+	free(b.data);
+	return mac;
+}
+
+static const char *
+bool_name(bool value)
+{
+	return value ? "true" : "false";
+}
+
 static void
-print_layers(const struct bytes *f, uint16_t vlan, const struct rte_ether_addr *mac, rte_be32_t us,
-	rte_be16_t port)
+print_nd(const uint8_t *packet)
+{
+	struct sl_nd nd;
+
+	if (!sl_nd_parse(packet, &nd)) {
+		printf(", \"nd\": null");
+		return;
+	}
+	printf(", \"nd\": {\"is_solicitation\": %s, \"router\": %s, \"solicited\": %s, "
+	       "\"override\": %s, ",
+		bool_name(nd.is_solicitation), bool_name(nd.is_from_router),
+		bool_name(nd.is_solicited), bool_name(nd.is_override));
+	print_hex("target", nd.target.bytes, sizeof(nd.target.bytes));
+	printf(", ");
+	print_hex("mac", nd.mac.addr_bytes, nd.has_mac ? sizeof(nd.mac) : 0);
+	printf("}");
+}
+
+static void
+print_icmp(uint8_t *frame, size_t len, const struct sl_net_eth *eth,
+	const struct sl_net_station *station)
+{
+	const uint8_t *packet = frame + eth->len;
+	struct sl_icmp_echo echo;
+
+	if (eth->type == RTE_ETHER_TYPE_IPV6 && sl_nd_is_nd(packet)) {
+		print_nd(packet);
+	} else if (sl_icmp_parse_reply(packet, &echo)) {
+		printf(", \"echo\": {\"id\": %u, \"sequence\": %u, ", echo.id, echo.sequence);
+		print_hex("data", echo.data, echo.data_len);
+		printf("}");
+	} else if (sl_icmp_reply(frame, len, eth->len, &station->mac)) {
+		printf(", ");
+		print_hex("reply", frame, len);
+	}
+}
+
+static void
+print_layers(const struct bytes *f, const struct sl_net_station *station, rte_be16_t port)
 {
 	struct sl_net_eth eth = {0};
-	struct sl_net_ip4 ip = {0};
+	struct sl_net_ip ip = {0};
 	struct sl_net_udp udp = {0};
-	enum sl_net_error rc = sl_net_check_eth(f->data, f->len, mac, vlan, &eth);
+	enum sl_net_error rc = sl_net_check_eth(f->data, f->len, station, &eth);
 	const uint8_t *l3 = f->data + eth.len, *l4;
 
-	if (rc == SL_NET_OK && eth.type == RTE_ETHER_TYPE_IPV4)
-		rc = sl_net_check_ip4(l3, f->len - eth.len, us, 0, &ip);
+	if (rc == SL_NET_OK && eth.type != RTE_ETHER_TYPE_ARP)
+		rc = sl_net_check_ip(l3, f->len - eth.len, eth.type, station, 0, &ip);
 	l4 = l3 + ip.header_len;
 	if (rc == SL_NET_OK && ip.proto == IPPROTO_UDP)
-		rc = sl_net_check_udp(l4, ip.payload_len, &ip, port, 0, &udp);
+		rc = sl_net_check_udp(l4, ip.payload_len, l3, port, 0, &udp);
 	printf("{\"verdict\": \"%s\", \"type\": %u, \"proto\": %u", sl_net_strerror(rc), eth.type,
 		ip.proto);
 	if (rc == SL_NET_OK && ip.proto == IPPROTO_UDP) {
 		printf(", ");
 		print_hex("payload", l4 + sizeof(struct rte_udp_hdr), udp.payload_len);
-	}
-	if (rc == SL_NET_OK && ip.proto == IPPROTO_ICMP &&
-		sl_net_icmp_reply(f->data, f->len, eth.len, mac)) {
-		printf(", ");
-		print_hex("reply", f->data, f->len);
+	} else if (rc == SL_NET_OK && ip.proto != 0) {
+		print_icmp(f->data, f->len, &eth, station);
 	}
 	printf("}\n");
 }
@@ -232,45 +308,104 @@ print_layers(const struct bytes *f, uint16_t vlan, const struct rte_ether_addr *
 static void
 do_frame(void)
 {
-	uint16_t vlan = (uint16_t)next_number(" ");
-	struct bytes mac = next_bytes(" "), ip = next_bytes(" ");
-	rte_be16_t port = rte_cpu_to_be_16((uint16_t)next_number(" "));
-	struct bytes frame = next_bytes(" ");
-	struct rte_ether_addr addr = {0};
-	rte_be32_t us = 0;
+	struct sl_net_station station = {.vlan = (uint16_t)next_number(" ")};
+	struct sl_ip ip;
+	struct bytes frame;
+	rte_be16_t port;
 
-	memcpy(&addr, mac.data, RTE_MIN(mac.len, sizeof(addr)));
-	memcpy(&us, ip.data, RTE_MIN(ip.len, sizeof(us)));
-	print_layers(&frame, vlan, &addr, us, port);
-	free(mac.data);
-	free(ip.data);
+	station.mac = next_mac();
+	ip = next_ip();
+	station.address = sl_ip_v4(&ip);
+	station.address6 = next_ip();
+	port = rte_cpu_to_be_16((uint16_t)next_number(" "));
+	frame = next_bytes(" ");
+	print_layers(&frame, &station, port);
 	free(frame.data);
 }
 
 static void
 do_flow(void)
 {
-	struct bytes src = next_bytes(" "), dst = next_bytes(" ");
+	struct sl_ip src = next_ip(), dst = next_ip();
 	rte_be16_t sport = rte_cpu_to_be_16((uint16_t)next_number(" "));
 	rte_be16_t dport = rte_cpu_to_be_16((uint16_t)next_number(" "));
 	uint8_t ttl = (uint8_t)next_number(" ");
 	bool has_sum = next_number(" ") != 0;
 	struct bytes payload = next_bytes(" ");
-	uint8_t headers[28];
+	uint8_t headers[SL_NET_HEADERS_MAX];
 	struct sl_net_flow flow;
-	rte_be32_t from = 0, to = 0;
 	uint16_t sum = sl_net_sum(payload.data, payload.len);
 
-	memcpy(&from, src.data, RTE_MIN(src.len, sizeof(from)));
-	memcpy(&to, dst.data, RTE_MIN(dst.len, sizeof(to)));
-	sl_net_flow_init(&flow, from, to, sport, dport, ttl);
+	sl_net_flow_init(&flow, &src, &dst, sport, dport, ttl);
 	sl_net_flow_write(&flow, headers, (uint16_t)payload.len, has_sum ? &sum : NULL);
 	printf("{");
-	print_hex("headers", headers, sizeof(headers));
+	print_hex("headers", headers, flow.headers_len);
 	printf("}\n");
-	free(src.data);
-	free(dst.data);
 	free(payload.data);
+}
+
+/* The frames of the other commands come from this station. */
+static const struct rte_ether_addr own_mac = {{2, 0, 0, 0, 0, 1}};
+
+static void
+print_frame(const uint8_t *frame, size_t len)
+{
+	printf("{");
+	print_hex("frame", frame, len);
+	printf("}\n");
+}
+
+static void
+do_nd(void)
+{
+	uint8_t frame[SL_ND_FRAME_MAX] __attribute__((aligned(2)));
+	uint16_t vlan = (uint16_t)next_number(" ");
+	unsigned int flags = (unsigned int)next_number(" ");
+	struct sl_nd nd = {
+		.is_solicitation = (flags & 1) != 0,
+		.is_from_router = (flags & 2) != 0,
+		.is_solicited = (flags & 4) != 0,
+		.is_override = (flags & 8) != 0,
+	};
+	struct rte_ether_addr dst;
+
+	nd.src = next_ip();
+	nd.dst = next_ip();
+	nd.target = next_ip();
+	nd.mac = next_mac();
+	nd.has_mac = !rte_is_zero_ether_addr(&nd.mac);
+	dst = sl_net_group_mac(&nd.dst);
+	print_frame(frame, sl_nd_build(frame, &dst, &own_mac, vlan, &nd));
+}
+
+static void
+do_echo(void)
+{
+	static uint8_t frame[SL_ICMP_HEADERS_MAX + UINT16_MAX] __attribute__((aligned(2)));
+	static const struct rte_ether_addr dst = {{2, 0, 0, 0, 0, 2}};
+	uint16_t vlan = (uint16_t)next_number(" ");
+	struct sl_icmp_echo echo;
+	struct bytes data;
+
+	echo.src = next_ip();
+	echo.dst = next_ip();
+	echo.id = (uint16_t)next_number(" ");
+	echo.sequence = (uint16_t)next_number(" ");
+	data = next_bytes(" ");
+	echo.data = data.data;
+	echo.data_len = (uint16_t)data.len;
+	print_frame(frame, sl_icmp_build_request(frame, &dst, &own_mac, vlan, &echo));
+	free(data.data);
+}
+
+static void
+do_report(void)
+{
+	uint8_t frame[SL_ND_REPORT_FRAME_MAX] __attribute__((aligned(2)));
+	uint16_t vlan = (uint16_t)next_number(" ");
+	struct sl_ip group = next_ip();
+
+	print_frame(frame, sl_nd_build_report(frame, &own_mac, vlan, &group));
 }
 
 static void
@@ -302,6 +437,9 @@ static const struct command {
 	{"frame", do_frame},
 	{"flow", do_flow},
 	{"arp", do_arp},
+	{"nd", do_nd},
+	{"echo", do_echo},
+	{"report", do_report},
 };
 
 int

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "sl_arp.h"
+#include "sl_icmp.h"
 #include "sl_net.h"
 #include "test_rand.h"
 
@@ -17,6 +18,7 @@
 #define PEER_IP RTE_BE32(0x0a4d000b)
 
 static const struct rte_ether_addr our_mac = {{0x02, 0, 0, 0, 0, 0x01}};
+static const struct sl_net_station us = {.mac = {{0x02, 0, 0, 0, 0, 0x01}}, .address = OUR_IP};
 static const struct rte_ether_addr peer_mac = {{0x02, 0, 0, 0, 0, 0x02}};
 
 /* RFC 1071 read literally: words most significant byte first, an odd last byte padded with 0. */
@@ -122,19 +124,22 @@ tag_frame(struct frame *f, uint16_t tci)
 static enum sl_net_error
 judge_with(const struct frame *f, uint16_t vlan, unsigned int known_good)
 {
+	struct sl_net_station station = us;
 	uint8_t *exact = malloc(f->len);
 	enum sl_net_error rc;
 	struct sl_net_eth eth;
-	struct sl_net_ip4 ip = {0};
+	struct sl_net_ip ip = {0};
 	struct sl_net_udp udp = {0};
 
 	memcpy(exact, f->bytes, f->len);
-	rc = sl_net_check_eth(exact, f->len, &our_mac, vlan, &eth);
+	station.vlan = vlan;
+	rc = sl_net_check_eth(exact, f->len, &station, &eth);
 	if (rc == SL_NET_OK && eth.type == RTE_ETHER_TYPE_IPV4)
-		rc = sl_net_check_ip4(exact + eth.len, f->len - eth.len, OUR_IP, known_good, &ip);
+		rc = sl_net_check_ip(
+			exact + eth.len, f->len - eth.len, eth.type, &station, known_good, &ip);
 	if (rc == SL_NET_OK && eth.type == RTE_ETHER_TYPE_IPV4 && ip.proto == IPPROTO_UDP)
-		rc = sl_net_check_udp(exact + eth.len + ip.header_len, ip.payload_len, &ip, PORT,
-			known_good, &udp);
+		rc = sl_net_check_udp(exact + eth.len + ip.header_len, ip.payload_len,
+			exact + eth.len, PORT, known_good, &udp);
 	free(exact);
 	return rc;
 }
@@ -231,22 +236,20 @@ static void
 test_fields_of_a_good_frame(void **state)
 {
 	struct sl_net_eth eth;
-	struct sl_net_ip4 ip = {0};
+	struct sl_net_ip ip = {0};
 	struct sl_net_udp udp = {0};
 	struct frame f;
 
 	(void)state;
 	make_frame(&f, IPPROTO_UDP);
-	assert_int_equal(sl_net_check_eth(f.bytes, f.len, &our_mac, 0, &eth), SL_NET_OK);
+	assert_int_equal(sl_net_check_eth(f.bytes, f.len, &us, &eth), SL_NET_OK);
 	assert_int_equal(eth.type, RTE_ETHER_TYPE_IPV4);
 	assert_int_equal(eth.len, 14);
 	assert_int_equal(sl_net_check_ip4(f.ip, f.len - 14, OUR_IP, 0, &ip), SL_NET_OK);
-	assert_int_equal(ip.src, PEER_IP);
-	assert_int_equal(ip.dst, OUR_IP);
 	assert_int_equal(ip.header_len, 20);
 	assert_int_equal(ip.payload_len, 8 + strlen(PAYLOAD));
 	assert_int_equal(ip.proto, IPPROTO_UDP);
-	assert_int_equal(sl_net_check_udp(f.udp, ip.payload_len, &ip, PORT, 0, &udp), SL_NET_OK);
+	assert_int_equal(sl_net_check_udp(f.udp, ip.payload_len, f.ip, PORT, 0, &udp), SL_NET_OK);
 	assert_int_equal(udp.payload_len, strlen(PAYLOAD));
 	assert_true(udp.is_sum_known);
 	assert_int_equal(rte_be_to_cpu_16(udp.payload_sum), naive_sum(f.udp + 8, strlen(PAYLOAD)));
@@ -291,7 +294,8 @@ test_every_truncation_is_refused(void **state)
 static void
 test_eth_refusals(void **state)
 {
-	static const uint16_t other_types[] = {0x86dd, 0x88a8, 0x0000, 0x002e, 0x0801, 0xffff};
+	static const uint16_t other_types[] = {
+		0x86dd, 0x8864, 0x88a8, 0x0000, 0x002e, 0x0801, 0xffff};
 	struct frame f;
 
 	(void)state;
@@ -315,17 +319,19 @@ test_eth_refusals(void **state)
 static void
 test_vlan(void **state)
 {
+	struct sl_net_station tagged = us;
 	struct sl_net_eth eth;
 	struct frame f;
 
 	(void)state;
+	tagged.vlan = 7;
 	make_frame(&f, IPPROTO_UDP);
 	assert_int_equal(judge_with(&f, 7, 0), SL_NET_ETH_WRONG_VLAN);
 	tag_frame(&f, 0xa007); /* priority 5, VLAN 7 */
 	assert_int_equal(judge_with(&f, 7, 0), SL_NET_OK);
 	assert_int_equal(judge_with(&f, 8, 0), SL_NET_ETH_WRONG_VLAN);
 	assert_int_equal(judge_with(&f, 0, 0), SL_NET_ETH_WRONG_VLAN);
-	assert_int_equal(sl_net_check_eth(f.bytes, f.len, &our_mac, 7, &eth), SL_NET_OK);
+	assert_int_equal(sl_net_check_eth(f.bytes, f.len, &tagged, &eth), SL_NET_OK);
 	assert_int_equal(eth.len, 18);
 	assert_int_equal(eth.type, RTE_ETHER_TYPE_IPV4);
 	tag_frame(&f, 7);
@@ -462,9 +468,11 @@ test_flow_write(void **state)
 {
 	static uint8_t out[28 + 65507];
 	struct sl_net_flow flow;
-	struct sl_net_ip4 ip = {0};
+	struct sl_net_ip ip = {0};
 	struct sl_net_udp udp = {0};
 	struct test_rand r;
+	const struct sl_ip dst = sl_ip_from_v4(OUR_IP);
+	struct sl_ip src;
 	uint16_t len, sum;
 	rte_be16_t port;
 
@@ -473,8 +481,9 @@ test_flow_write(void **state)
 	for (unsigned int i = 0; i < 3000; i++) {
 		len = (uint16_t)test_rand_below(&r, i % 16 == 0 ? 65508 : 1500);
 		port = (rte_be16_t)test_rand_u64(&r);
-		sl_net_flow_init(&flow, (rte_be32_t)test_rand_u64(&r), OUR_IP,
-			(rte_be16_t)test_rand_u64(&r), port, (uint8_t)(i % 255 + 1));
+		src = sl_ip_from_v4((rte_be32_t)test_rand_u64(&r));
+		sl_net_flow_init(&flow, &src, &dst, (rte_be16_t)test_rand_u64(&r), port,
+			(uint8_t)(i % 255 + 1));
 		test_rand_fill(&r, out, sizeof(out) < 28u + len ? sizeof(out) : 28u + len);
 		sum = sl_net_sum(out + 28, len);
 		sl_net_flow_write(&flow, out, len, &sum);
@@ -483,9 +492,9 @@ test_flow_write(void **state)
 		assert_true(out[26] != 0 || out[27] != 0);
 		assert_int_equal(sl_net_check_ip4(out, 28u + len, OUR_IP, 0, &ip), SL_NET_OK);
 		assert_int_equal(
-			sl_net_check_udp(out + 20, ip.payload_len, &ip, port, 0, &udp), SL_NET_OK);
+			sl_net_check_udp(out + 20, ip.payload_len, out, port, 0, &udp), SL_NET_OK);
 		assert_int_equal(udp.payload_len, len);
-		assert_int_equal(ip.src, flow.src);
+		assert_memory_equal(out + 12, &src.words[3], 4);
 		/* Told to leave the UDP checksum out, it does, and the rest stays. */
 		sl_net_flow_write(&flow, out, len, NULL);
 		assert_true(out[26] == 0 && out[27] == 0);
@@ -497,12 +506,13 @@ test_flow_write(void **state)
 static void
 test_flow_write_of_a_checksum_of_zero(void **state)
 {
-	uint8_t out[30];
+	const struct sl_ip src = sl_ip_from_v4(PEER_IP), dst = sl_ip_from_v4(OUR_IP);
+	uint8_t out[SL_NET_HEADERS_MAX];
 	struct sl_net_flow flow;
 	uint16_t sum;
 
 	(void)state;
-	sl_net_flow_init(&flow, PEER_IP, OUR_IP, PORT, PORT, 64);
+	sl_net_flow_init(&flow, &src, &dst, PORT, PORT, 64);
 	memset(out, 0, sizeof(out));
 	sum = 0;
 	sl_net_flow_write(&flow, out, 2, &sum);
@@ -523,7 +533,7 @@ test_icmp_echo_reply(void **state)
 	f.ip[8] = 1; /* a reply begins with a TTL of its own */
 	seal_ip(f.ip);
 	before = f;
-	assert_true(sl_net_icmp_reply(f.bytes, f.len, 14, &our_mac));
+	assert_true(sl_icmp_reply(f.bytes, f.len, 14, &our_mac));
 	assert_memory_equal(f.bytes, &peer_mac, 6);
 	assert_memory_equal(f.bytes + 6, &our_mac, 6);
 	assert_memory_equal(f.ip + 12, before.bytes + 30, 4);
@@ -534,7 +544,7 @@ test_icmp_echo_reply(void **state)
 	assert_int_equal(naive_sum(f.udp, 8 + strlen(PAYLOAD)), 0xffff);
 	assert_memory_equal(f.udp + 4, before.bytes + 38, 4 + strlen(PAYLOAD));
 	/* A reply is no request. */
-	assert_false(sl_net_icmp_reply(f.bytes, f.len, 14, &our_mac));
+	assert_false(sl_icmp_reply(f.bytes, f.len, 14, &our_mac));
 }
 
 /* Where the reply is zero from end to end, only 0xffff is its checksum. */
@@ -547,7 +557,7 @@ test_icmp_echo_reply_of_nothing_but_zero(void **state)
 	make_frame(&f, IPPROTO_ICMP);
 	memset(f.udp + 1, 0, 7 + strlen(PAYLOAD));
 	put16(f.udp + 2, (uint16_t)~0x0800);
-	assert_true(sl_net_icmp_reply(f.bytes, f.len, 14, &our_mac));
+	assert_true(sl_icmp_reply(f.bytes, f.len, 14, &our_mac));
 	assert_int_equal(f.udp[2] << 8 | f.udp[3], 0xffff);
 }
 
@@ -556,7 +566,7 @@ expect_no_reply(struct frame *f)
 {
 	struct frame before = *f;
 
-	assert_false(sl_net_icmp_reply(f->bytes, f->len, 14, &our_mac));
+	assert_false(sl_icmp_reply(f->bytes, f->len, 14, &our_mac));
 	assert_memory_equal(f->bytes, before.bytes, sizeof(before.bytes));
 }
 
@@ -594,6 +604,7 @@ static void
 test_put_eth(void **state)
 {
 	uint8_t out[18] __attribute__((aligned(2)));
+	struct sl_net_station tagged = us;
 	struct sl_net_eth eth;
 
 	(void)state;
@@ -601,7 +612,8 @@ test_put_eth(void **state)
 	assert_memory_equal(out, "\2\0\0\0\0\1\2\0\0\0\0\2\x08\x06", 14);
 	assert_int_equal(sl_net_put_eth(out, &our_mac, &peer_mac, 300, RTE_ETHER_TYPE_IPV4), 18);
 	assert_memory_equal(out, "\2\0\0\0\0\1\2\0\0\0\0\2\x81\0\x01\x2c\x08\0", 18);
-	assert_int_equal(sl_net_check_eth(out, 18, &our_mac, 300, &eth), SL_NET_OK);
+	tagged.vlan = 300;
+	assert_int_equal(sl_net_check_eth(out, 18, &tagged, &eth), SL_NET_OK);
 }
 
 /* An ARP request as RFC 826 lays it out. */
