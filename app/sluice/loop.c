@@ -402,8 +402,8 @@ create(struct loop *loop, char *error, size_t error_len)
 static void
 destroy(struct loop *loop)
 {
-	sl_telemetry_close();
 	sl_http_destroy(loop->http);
+	sl_telemetry_close();
 	sl_api_server_destroy(loop->api);
 	for (unsigned int i = 0; i < loop->nb_events; i++)
 		event_free(loop->events[i]);

@@ -83,6 +83,8 @@ destination_of(struct sl_control *c, uint32_t index)
 
 	sl_datapath_get_destination_stats(c->params.datapath, index, &stats);
 	marks_subtract_destination(c->marks, index, &stats);
+	if (c->params.checks != NULL)
+		sl_checks_get_destination(c->params.checks, index, &checked);
 	snprintf(key, sizeof(key), "%016" PRIx64, d->key);
 	json = json_pack(
 		"{s:s, s:s, s:s}", "name", d->name, "key", key, "policy", policies[d->policy]);

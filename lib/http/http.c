@@ -13,9 +13,6 @@
 
 #include "http_internal.h"
 
-/* For the request with its headers, and for the headers of the answer. */
-#define CONNECTION_MEMORY 16384
-
 /* Those that wait for a place; the kernel may hold fewer (net.core.somaxconn). */
 #define BACKLOG 4096
 
@@ -162,8 +159,8 @@ on_completed(void *arg, struct MHD_Connection *connection, void **context,
 	TAILQ_INSERT_TAIL(&http->clients, client, next);
 }
 
-static enum MHD_Result
-on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
+enum MHD_Result
+http_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
 	const char *version, const char *upload, size_t *upload_len, void **context)
 {
 	static int is_begun;
@@ -195,8 +192,8 @@ on_request(void *arg, struct MHD_Connection *connection, const char *url, const 
 }
 
 /* Decoded later, segment by segment: an encoded "/" is part of a name. */
-static size_t
-keep_encoded(void *arg, struct MHD_Connection *connection, char *text)
+size_t
+http_keep_encoded(void *arg, struct MHD_Connection *connection, char *text)
 {
 	RTE_SET_USED(arg);
 	RTE_SET_USED(connection);
@@ -263,13 +260,13 @@ start_daemon(struct sl_http *http, int fd)
 {
 	unsigned int timeout_s = http->params.timeout_ms / 1000 + 1;
 
-	http->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, http,
+	http->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, http_request, http,
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned int)http->params.clients_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, timeout_s,
-		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, NULL,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_NOTIFY_COMPLETED,
-		on_completed, http, MHD_OPTION_END);
+		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, http_keep_encoded,
+		NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_END);
 	return http->daemon == NULL ? -ENOMEM : 0;
 }
 

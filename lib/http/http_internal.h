@@ -16,6 +16,9 @@
 
 #include "sl_http.h"
 
+/* Of a client, for its request with its headers, and for the headers of the answer. */
+#define CONNECTION_MEMORY 16384
+
 /* Segments of a path, and bytes of all of them decoded. */
 #define SEGMENTS_MAX 8
 #define PATH_MAX_LEN 1024
@@ -69,6 +72,12 @@ struct sl_http {
 };
 
 uint64_t http_now_us(void);
+
+/* What libmicrohttpd calls for a request, and instead of decoding a path as a whole. */
+enum MHD_Result
+http_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
+	const char *version, const char *upload, size_t *upload_len, void **context);
+size_t http_keep_encoded(void *arg, struct MHD_Connection *connection, char *text);
 
 /* Let libmicrohttpd do what it can without waiting, and be called again in time. */
 void http_run(struct sl_http *http);

@@ -21,6 +21,8 @@ SIZES = (16, 128, 512, 1024)
 RATIO_MIN = 0.5
 CYCLES_MAX = 650
 GROWTH_MAX = 1.6
+SCRAPES_PER_S = 10
+SCRAPER_MAX = 1.02
 
 
 def say(text=""):
@@ -131,6 +133,34 @@ class Bench:
             say(f"  {batch:>9,} {table[batch]['busy_cycles']:>8.0f} cycles a message")
         self.results["by_batch"] = table
 
+    def scraper(self):
+        """What it costs the path that somebody reads all statistics, in alternating rounds."""
+        say(f"\nwith a scraper that reads /metrics and /api/v1/stats {SCRAPES_PER_S} times a second\n"
+            f"  {'round':>5} {'without':>12} {'with':>12} {'ratio':>6}   busy cycles a message")
+        path = self.rig.path("sluice.yaml")
+        config.write(path, GEN_MAC, BASE["destinations"], BASE["window"])
+        load = load_of(BASE["size"], BASE["destinations"])
+        rounds = []
+        for i in range(self.rounds):
+            # Whoever comes second meets another machine: they take turns at that, too.
+            order = (0, SCRAPES_PER_S) if i % 2 == 0 else (SCRAPES_PER_S, 0)
+            runs = {rate: self.rig.sluice_run(path, load, scrapes_per_s=rate) for rate in order}
+            without, scraped = runs[0], runs[SCRAPES_PER_S]
+            rounds.append({"frames_per_s": [without["frames_per_s"], scraped["frames_per_s"]],
+                           "busy_cycles": [without["busy_cycles"], scraped["busy_cycles"]],
+                           "cost": scraped["busy_cycles"] / without["busy_cycles"],
+                           "readings": scraped["readings"]})
+            say(f"  {i + 1:>5} {without['frames_per_s'] / 1e6:>10.2f} M "
+                f"{scraped['frames_per_s'] / 1e6:>10.2f} M "
+                f"{scraped['frames_per_s'] / without['frames_per_s']:>6.2f}   "
+                f"{without['busy_cycles']:.0f} -> {scraped['busy_cycles']:.0f}")
+        cost = median(r["cost"] for r in rounds)
+        rate = median(r["frames_per_s"][1] / r["frames_per_s"][0] for r in rounds)
+        say(f"  median: {rate:.3f} of the rate; busy cycles a message {cost:.3f} times (at most "
+            f"{SCRAPER_MAX})" + self.check("cost of a scraper", cost, f"<= {SCRAPER_MAX}",
+                                           cost <= SCRAPER_MAX))
+        self.results["scraper"] = {"rounds": rounds, "cost": cost, "rate": rate}
+
     def memory(self):
         few, many = (self.results["by_destinations"][n]["memory"] for n in
                      (DESTINATIONS[0], DESTINATIONS[-1]))
@@ -180,7 +210,8 @@ def parse_args():
     parser.add_argument("--seconds", type=float, default=2, help="of a run (default 2)")
     parser.add_argument("--json", default="bench.json", help="where the results go as JSON")
     parser.add_argument("--only", action="append", default=[],
-                        choices=["testpmd", "windows", "destinations", "sizes", "batches", "dedup"],
+                        choices=["testpmd", "windows", "destinations", "sizes", "batches", "dedup",
+                                 "scraper"],
                         help="only this part; may be given more than once")
     return parser.parse_args()
 
@@ -194,6 +225,7 @@ def run(args, bench):
                                               DESTINATIONS, GROWTH_MAX), bench.memory()),
         "sizes": lambda: bench.growth("cost by payload (bytes)", "size", SIZES),
         "batches": bench.batches,
+        "scraper": bench.scraper,
         "dedup": lambda: bench.dedup(f"{args.build}/tests/bench_dedup"),
     }
     for name, part in parts.items():
