@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from harness import (HUGE_PAGES, NO_HUGE_PAGES, SLUICE, Appliance, MemifLab, backend,
+from harness import (HUGE_PAGES, NO_HUGE_PAGES, ROOT, SLUICE, Appliance, MemifLab, backend,
                      destination, make_config, message, port, reserve_huge_pages,
                      sink_backend, table)
 
@@ -173,6 +173,20 @@ def test_a_good_configuration_is_checked_without_devices():
     sluice = Appliance(make_config(), args=["--check-config"])
     code, said = sluice.fail()
     assert code == 0, said
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.yaml")),
+                         ids=lambda path: path.name)
+def test_every_example_is_good(example):
+    done = subprocess.run([SLUICE, "--check-config", "--config", example], timeout=60,
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_documentation_has_the_reference_of_the_keys():
+    done = subprocess.run([SLUICE, "--config-reference"], timeout=60, capture_output=True,
+                          text=True, check=True)
+    assert done.stdout in (ROOT / "docs" / "configuration.md").read_text()
 
 
 def test_starts_with_huge_pages(lab):

@@ -183,6 +183,8 @@ def test_the_longer_header_counts_for_the_mtu():
         assert [id_of(decode(sent_payload(p)).messages[0]) for p in packets] == [1, 4]
         assert len(packets[0][IPv6]) == 1500
         sluice.wait_for(received=4, delivered=2, dropped={"too_big": 2})
+        sluice.wait_said("2 messages dropped as `too_big`: with their headers they exceed the MTU "
+                         "of port net0 (1500); destinations concerned so far: 1")
 
 
 # One good message in front of and behind each bad frame, on a bench that all of them share.

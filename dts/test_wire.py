@@ -6,6 +6,7 @@ No appliance runs here: tests/tools/wire_cat.c reads datagrams and frames and sa
 parsers and builders make of them. Random cases print their seed; SLUICE_TEST_SEED repeats a run.
 """
 import importlib
+import ipaddress
 import json
 import os
 import pathlib
@@ -18,12 +19,18 @@ import time
 
 import pytest
 from scapy.all import ARP, ICMP, IP, UDP, Dot1Q, Ether, Raw
+from scapy.layers.inet6 import (ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6MLDMultAddrRec,
+                                ICMPv6MLReport2, ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6ND_RA,
+                                ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, IPv6,
+                                IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop,
+                                RouterAlert)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("SLUICE_BUILD", ROOT / "build"))
 MAGIC = 0x31434C53
 OUR_MAC, PEER_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 OUR_IP, PEER_IP = "10.77.0.1", "10.77.0.11"
+OUR_IP6, PEER_IP6 = "fd00:77::a:1", "fd00:77::11"
 FIXED64 = ("source", "id_high", "id_low", "destination", "sequence", "timestamp_ns", "type")
 FIXED32 = ("priority", "flags")
 REQUIRED = ("source", "id_high", "id_low", "destination")
@@ -412,8 +419,16 @@ def test_keys_of_any_name(cat, rng):
 
 
 def ask_frame(cat, frame, vlan=0):
-    return cat.ask("frame", vlan, bytes.fromhex(OUR_MAC.replace(":", "")),
-                   bytes(map(int, OUR_IP.split("."))), 7500, bytes(frame))
+    return cat.ask("frame", vlan, mac_bytes(OUR_MAC), ip_bytes(OUR_IP), ip_bytes(OUR_IP6), 7500,
+                   bytes(frame))
+
+
+def mac_bytes(text):
+    return bytes.fromhex(text.replace(":", ""))
+
+
+def ip_bytes(text):
+    return ipaddress.ip_address(text).packed
 
 
 def ethernet():
@@ -441,7 +456,7 @@ def test_scapy_frames_are_accepted(cat, rng):
 @pytest.mark.parametrize("reason, frame", [
     ("eth_not_for_us", Ether(dst="02:00:00:00:00:09", src=PEER_MAC) / ip() / UDP(dport=7500)),
     ("eth_wrong_vlan", ethernet() / Dot1Q(vlan=5) / ip() / UDP(dport=7500)),
-    ("eth_unknown_type", Ether(dst=OUR_MAC, src=PEER_MAC, type=0x86DD) / Raw(bytes(40))),
+    ("eth_unknown_type", Ether(dst=OUR_MAC, src=PEER_MAC, type=0x88CC) / Raw(bytes(40))),
     ("ip_bad_header", ethernet() / ip(version=6) / UDP(dport=7500)),
     ("ip_bad_checksum", ethernet() / ip(chksum=0x1234) / UDP(dport=7500)),
     ("ip_truncated", ethernet() / ip(len=100) / UDP(dport=7500)),
@@ -501,3 +516,126 @@ def test_arp_is_what_scapy_reads_and_writes(cat, rng):
         assert answer["frame"] == expected.hex()
     assert not cat.ask("arp", 0, bytes(ARP(op=3, hwsrc=PEER_MAC)))["is_valid"]
     assert not cat.ask("arp", 0, bytes(ARP(op=1, hwsrc=PEER_MAC))[:27])["is_valid"]
+
+
+def ip6(**more):
+    return IPv6(**{"src": PEER_IP6, "dst": OUR_IP6, **more})
+
+
+def random_ip6(rng):
+    """Any but an IPv4-mapped one, of which there are few."""
+    return str(ipaddress.IPv6Address(rng.randbytes(16)))
+
+
+def test_scapy_ipv6_frames_are_accepted(cat, rng):
+    for _ in range(200):
+        payload = rng.randbytes(rng.randrange(0, 1400))
+        vlan = rng.choice([0, 0, 1, 4094])
+        packet = ip6(tc=rng.randrange(256), fl=rng.randrange(1 << 20), hlim=rng.randrange(256),
+                     src=random_ip6(rng)) / \
+            UDP(sport=rng.randrange(65536), dport=7500) / Raw(payload)
+        frame = ethernet() / Dot1Q(vlan=vlan) / packet if vlan else ethernet() / packet
+        answer = ask_frame(cat, bytes(frame) + bytes(rng.randrange(30)), vlan)
+        assert answer["verdict"] == "ok"
+        assert answer["payload"] == payload.hex()
+
+
+@pytest.mark.parametrize("reason, frame", [
+    ("eth_not_for_us", Ether(dst="33:33:00:00:00:02", src=PEER_MAC) / ip6() / UDP(dport=7500)),
+    ("ip_bad_header", Ether(bytes(ethernet())[:12] + b"\x86\xdd") / ip() / UDP(dport=7500) /
+     Raw(bytes(40))),
+    ("ip_truncated", ethernet() / ip6(plen=100) / UDP(dport=7500)),
+    ("ip_fragment", ethernet() / ip6() / IPv6ExtHdrFragment(m=1) / UDP(dport=7500)),
+    ("ip_not_for_us", ethernet() / ip6(dst="fd00:77::2") / UDP(dport=7500)),
+    ("ip_unknown_proto", ethernet() / ip6() / IPv6ExtHdrDestOpt() / UDP(dport=7500)),
+    ("ip_unknown_proto", ethernet() / ip6() / IPv6ExtHdrHopByHop() / UDP(dport=7500)),
+    ("ip_unknown_proto", ethernet() / ip6(nh=6) / Raw(bytes(20))),
+    ("udp_truncated", ethernet() / ip6(nh=17) / Raw(bytes(7))),
+    ("udp_bad_length", ethernet() / ip6() / UDP(dport=7500, len=99)),
+    ("udp_bad_checksum", ethernet() / ip6() / UDP(dport=7500, chksum=0x1234) / Raw(b"x")),
+    ("udp_unknown_port", ethernet() / ip6() / UDP(dport=7501)),
+])
+def test_scapy_ipv6_frames_are_refused(cat, reason, frame):
+    assert ask_frame(cat, frame)["verdict"] == reason
+
+
+def test_written_ipv6_headers_are_what_scapy_writes(cat, rng):
+    for _ in range(300):
+        payload = rng.randbytes(rng.choice([0, 1, rng.randrange(1452), rng.randrange(65488)]))
+        sport, dport, ttl = rng.randrange(65536), rng.randrange(65536), rng.randrange(1, 256)
+        src, dst = random_ip6(rng), random_ip6(rng)
+        expected = bytes(IPv6(src=src, dst=dst, hlim=ttl) / UDP(sport=sport, dport=dport) /
+                         Raw(payload))
+        got = cat.ask("flow", ip_bytes(src), ip_bytes(dst), sport, dport, ttl, 1, payload)
+        assert got["headers"] == expected[:48].hex()
+
+
+def test_icmpv6_echo_replies_are_what_scapy_makes_of_them(cat, rng):
+    for i in range(200):
+        payload = b"" if i == 0 else rng.randbytes(rng.randrange(200))
+        number = 0 if i == 0 else rng.randrange(65536)
+        request = ethernet() / ip6(hlim=rng.randrange(1, 256)) / \
+            ICMPv6EchoRequest(id=number, seq=number, data=payload)
+        reply = Ether(dst=PEER_MAC, src=OUR_MAC) / IPv6(src=OUR_IP6, dst=PEER_IP6, hlim=64) / \
+            ICMPv6EchoReply(id=number, seq=number, data=payload)
+        assert ask_frame(cat, request).get("reply") == bytes(reply).hex()
+        back = ethernet() / ip6() / ICMPv6EchoReply(id=number, seq=i, data=payload)
+        assert ask_frame(cat, back)["echo"] == {"id": number, "sequence": i, "data": payload.hex()}
+    assert "reply" not in ask_frame(cat, ethernet() / ip6() / ICMPv6EchoRequest(cksum=1))
+    assert "echo" not in ask_frame(cat, ethernet() / ip6() / ICMPv6EchoReply(cksum=1))
+
+
+def test_echo_requests_are_what_scapy_writes(cat, rng):
+    for _ in range(100):
+        vlan, number, sequence = rng.choice([0, 7]), rng.randrange(65536), rng.randrange(65536)
+        payload = rng.randbytes(rng.randrange(100))
+        four = IP(src=OUR_IP, dst=PEER_IP, id=0, flags="DF", ttl=64) / \
+            ICMP(id=number, seq=sequence) / Raw(payload)
+        six = IPv6(src=OUR_IP6, dst=PEER_IP6, hlim=64) / \
+            ICMPv6EchoRequest(id=number, seq=sequence, data=payload)
+        for src, dst, packet in ((OUR_IP, PEER_IP, four), (OUR_IP6, PEER_IP6, six)):
+            frame = Ether(dst=PEER_MAC, src=OUR_MAC)
+            frame = frame / Dot1Q(vlan=vlan) / packet if vlan else frame / packet
+            got = cat.ask("echo", vlan, ip_bytes(src), ip_bytes(dst), number, sequence, payload)
+            assert got["frame"] == bytes(frame).hex()
+
+
+def test_neighbour_discovery_is_what_scapy_reads_and_writes(cat, rng):
+    group = f"ff02::1:ff{rng.randrange(256):02x}:{rng.randrange(65536):x}"
+    for _ in range(200):
+        vlan, flags = rng.choice([0, 7]), rng.randrange(16)
+        target, mac = random_ip6(rng), rng.choice([b"", mac_bytes(PEER_MAC)])
+        lladdr = mac.hex(":")
+        if flags & 1:
+            icmp = ICMPv6ND_NS(tgt=target)
+            option = ICMPv6NDOptSrcLLAddr(lladdr=lladdr)
+        else:
+            icmp = ICMPv6ND_NA(tgt=target, R=flags >> 1 & 1, S=flags >> 2 & 1, O=flags >> 3 & 1)
+            option = ICMPv6NDOptDstLLAddr(lladdr=lladdr)
+        icmp = icmp / option if mac else icmp
+        packet = IPv6(src=OUR_IP6, dst=group, hlim=255) / icmp
+        frame = Ether(dst="33:33:" + ip_bytes(group)[12:].hex(":"), src=OUR_MAC)
+        frame = frame / Dot1Q(vlan=vlan) / packet if vlan else frame / packet
+        got = cat.ask("nd", vlan, flags, ip_bytes(OUR_IP6), ip_bytes(group), ip_bytes(target), mac)
+        assert got["frame"] == bytes(frame).hex()
+        # And back, as if somebody else had sent it to us.
+        if ip_bytes(target)[0] == 0xFF:
+            continue
+        read = ask_frame(cat, ethernet() / ip6(hlim=255) / icmp)["nd"]
+        assert read == {"is_solicitation": bool(flags & 1),
+                        "router": not flags & 1 and bool(flags & 2),
+                        "solicited": not flags & 1 and bool(flags & 4),
+                        "override": not flags & 1 and bool(flags & 8),
+                        "target": ip_bytes(target).hex(), "mac": mac.hex()}
+    assert ask_frame(cat, ethernet() / ip6(hlim=64) / ICMPv6ND_NS(tgt=OUR_IP6))["nd"] is None
+    assert "nd" not in ask_frame(cat, ethernet() / ip6(hlim=255) / ICMPv6ND_RA())
+
+
+def test_group_reports_are_what_scapy_writes(cat, rng):
+    for _ in range(20):
+        group = f"ff02::1:ff{rng.randrange(256):02x}:{rng.randrange(65536):x}"
+        report = (Ether(dst="33:33:00:00:00:16", src=OUR_MAC) /
+                  IPv6(src="::", dst="ff02::16", hlim=1) /
+                  IPv6ExtHdrHopByHop(options=[RouterAlert()]) /
+                  ICMPv6MLReport2(records=[ICMPv6MLDMultAddrRec(dst=group, rtype=4)]))
+        assert cat.ask("report", 0, ip_bytes(group))["frame"] == bytes(report).hex()

@@ -15,6 +15,7 @@
 #include "http.h"
 #include "loop.h"
 #include "sl_api_server.h"
+#include "sl_cli.h"
 #include "sl_control.h"
 #include "sl_drop_watch.h"
 #include "sl_log.h"
@@ -51,6 +52,7 @@ struct loop {
 	struct sl_checks *checks;
 	struct sl_control *control;
 	struct sl_api_server *api;
+	struct sl_cli_prompt *prompt;
 	struct sl_http *http;
 	struct sl_drop_watch watch;
 	struct event_base *base;
@@ -110,6 +112,7 @@ on_poll(evutil_socket_t fd, short what, void *arg)
 	/* A path that drains or stands hears no answers: nobody is asked, and nobody given up. */
 	if (sl_control_is_running(loop->control))
 		sl_neighbours_poll(loop->neighbours, now_ms());
+	checks_poll(&loop->checks_context, loop->checks);
 }
 
 static void
@@ -155,7 +158,7 @@ on_watch(evutil_socket_t fd, short what, void *arg)
 
 	RTE_SET_USED(fd);
 	RTE_SET_USED(what);
-	sl_drop_watch_poll(&loop->watch, loop->datapath, log_drops, NULL);
+	sl_drop_watch_poll(&loop->watch, loop->config, loop->datapath, log_drops, NULL);
 }
 
 static void
@@ -275,6 +278,17 @@ create_base(void)
 	return base;
 }
 
+/* The socket the clients find us at; NULL: none. */
+static const char *
+control_socket(const struct loop *loop)
+{
+	const char *path = loop->options->control_socket != NULL
+		? loop->options->control_socket
+		: sl_control_config(loop->control)->control.socket;
+
+	return strcmp(path, "none") == 0 ? NULL : path;
+}
+
 static int
 listen_for_http(struct loop *loop, char *error, size_t error_len)
 {
@@ -292,16 +306,15 @@ static int
 listen_for_clients(struct loop *loop, char *error, size_t error_len)
 {
 	struct sl_config_control config = sl_control_config(loop->control)->control;
+	const char *path = control_socket(loop);
 	int rc = 0;
 
-	if (loop->options->control_socket != NULL)
-		config.socket = (char *)(uintptr_t)loop->options->control_socket;
-	if (strcmp(config.socket, "none") != 0)
+	if (path != NULL) {
+		config.socket = (char *)(uintptr_t)path;
 		rc = sl_api_server_create(
 			loop->control, loop->base, &config, &loop->api, error, error_len);
-	if (rc != 0)
-		return rc;
-	return listen_for_http(loop, error, error_len);
+	}
+	return rc != 0 ? rc : listen_for_http(loop, error, error_len);
 }
 
 static int
@@ -348,6 +361,8 @@ create_checks(struct loop *loop, char *error, size_t error_len)
 	rc = checks_start(loop->base, loop->config, &loop->checks_context, &loop->checks);
 	if (rc != 0)
 		snprintf(error, error_len, "no memory for the health checks");
+	else
+		sl_neighbours_set_echo(loop->neighbours, checks_echo_reply, loop->checks);
 	return rc;
 }
 
@@ -404,6 +419,30 @@ destroy(struct loop *loop)
 		event_base_free(loop->base);
 }
 
+static void
+start_prompt(struct loop *loop)
+{
+	const char *path = control_socket(loop);
+	int rc = path == NULL ? -ENOTSOCK : sl_cli_prompt_start(path, &loop->prompt);
+
+	if (rc == -ENOTSOCK)
+		sl_log(SL_LOG_main, SL_LEVEL_WARN,
+			"--interactive: there is no prompt without a control socket; give one with "
+			"--control-socket PATH");
+	else if (rc != 0)
+		sl_log(SL_LOG_main, SL_LEVEL_WARN, "--interactive: no prompt: %s", strerror(-rc));
+}
+
+/* The server first, so that the prompt has the answer to its "quit". */
+static void
+stop_clients(struct loop *loop)
+{
+	sl_api_server_destroy(loop->api);
+	loop->api = NULL;
+	sl_cli_prompt_stop(loop->prompt);
+	loop->prompt = NULL;
+}
+
 static int
 run(struct loop *loop)
 {
@@ -413,7 +452,10 @@ run(struct loop *loop)
 		on_stats(-1, 0, loop);
 	log_ready(sl_control_config(loop->control));
 	supervisor_ready("running");
+	if (loop->options->is_interactive)
+		start_prompt(loop);
 	event_base_dispatch(loop->base);
+	stop_clients(loop);
 
 	/* From here on nobody looks at libevent's flags: a second signal has to end it by itself.
 	 */

@@ -161,6 +161,26 @@ raise_descriptor_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static int
+on_no_message(const struct rte_mp_msg *message, const void *peer)
+{
+	RTE_SET_USED(message);
+	RTE_SET_USED(peer);
+	return 0;
+}
+
+/* Can another process attach to this one's memory? Nobody tells, but messages need the same. */
+static bool
+is_memory_shared(void)
+{
+	static const char name[] = "sluice_is_shared";
+
+	if (!rte_eal_has_hugepages() || rte_mp_action_register(name, on_no_message) != 0)
+		return false;
+	rte_mp_action_unregister(name);
+	return true;
+}
+
 /* Takes `config`. */
 static int
 run(const struct options *options, struct sl_config *config, char **argv)
@@ -173,12 +193,10 @@ run(const struct options *options, struct sl_config *config, char **argv)
 		return rc;
 	}
 	raise_descriptor_limit();
-	/* Works only where memory can be shared with another process. */
-	has_capture = rte_eal_has_hugepages() && rte_pdump_init() == 0;
+	has_capture = is_memory_shared() && rte_pdump_init() == 0;
 	if (!has_capture)
-		sl_log(SL_LOG_main, SL_LEVEL_NOTIFY,
-			"dpdk-dumpcap cannot capture here: it needs shared memory (huge pages, no "
-			"--in-memory)");
+		sl_log(SL_LOG_main, SL_LEVEL_INFO,
+			"dpdk-dumpcap cannot capture here: it needs huge pages, and no --in-memory");
 	rc = loop_run(options, config);
 	if (has_capture)
 		rte_pdump_uninit();
@@ -227,8 +245,10 @@ main(int argc, char **argv)
 		printf("sluice %s (%s)\n", SLUICE_VERSION, rte_version());
 		return EXIT_SUCCESS;
 	}
-	if (options.config_reference)
+	if (options.config_reference) {
+		free(eal_argv);
 		return sl_config_write_reference(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	}
 	rc = sl_config_load(options.config, &config, error, sizeof(error));
 	if (rc != 0) {
 		sl_log(SL_LOG_config, SL_LEVEL_ERROR, "%s", error);

@@ -20,6 +20,7 @@ enum {
 	OPT_STATS_INTERVAL,
 	OPT_CONTROL_SOCKET,
 	OPT_HTTP,
+	OPT_INTERACTIVE,
 	OPT_VERSION,
 	OPT_HELP
 };
@@ -32,6 +33,7 @@ static const struct option long_options[] = {
 	{"stats-interval", required_argument, NULL, OPT_STATS_INTERVAL},
 	{"control-socket", required_argument, NULL, OPT_CONTROL_SOCKET},
 	{"http", required_argument, NULL, OPT_HTTP},
+	{"interactive", no_argument, NULL, OPT_INTERACTIVE},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{"help", no_argument, NULL, OPT_HELP},
 	{0},
@@ -52,6 +54,7 @@ options_usage(void)
 	       "  --stats-interval SECONDS  how often (default 1)\n"
 	       "  --control-socket PATH     instead of control.socket; \"none\": there is none\n"
 	       "  --http ADDRESS:PORT       instead of http.address and http.port; \"none\"\n"
+	       "  --interactive             a prompt on standard input, with sluicectl's commands\n"
 	       "  --version                 print the version and exit\n"
 	       "  --help                    print this and exit\n"
 	       "\n"
@@ -143,6 +146,9 @@ parse_one(int opt, char *arg, struct options *options)
 		return parse_socket(arg, &options->control_socket);
 	case OPT_HTTP:
 		return parse_http(arg, options);
+	case OPT_INTERACTIVE:
+		options->is_interactive = true;
+		return 0;
 	case OPT_VERSION:
 		options->version = true;
 		return 0;

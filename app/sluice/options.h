@@ -23,6 +23,7 @@ struct options {
 	bool is_http_off;
 	struct sl_ip http_address;
 	uint16_t http_port;
+	bool is_interactive; /* A prompt on standard input. */
 	bool check_config;
 	bool config_reference;
 	bool version;

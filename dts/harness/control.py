@@ -37,8 +37,8 @@ class ControlClient:
 
     def __init__(self, path, timeout=20.0):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(timeout)
         self.socket.connect(str(path))
+        self.socket.settimeout(timeout)
         self._ids = itertools.count(1)
 
     def __enter__(self):

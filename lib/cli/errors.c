@@ -143,6 +143,12 @@ write_unknown(FILE *out, const struct fault *fault)
 	else
 		fprintf(out, "; after %.*s: ", known, fault->line);
 	write_choices(out, fault);
+	if (fault->value != NULL && fault->value->type != SL_CLI_CHOICE) {
+		char expected[256];
+
+		sl_cli_value_expected(fault->value, expected, sizeof(expected));
+		fprintf(out, " (%s)", expected);
+	}
 	if (nearest != NULL)
 		fprintf(out, "; did you mean %s?", nearest);
 }

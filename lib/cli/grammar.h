@@ -37,6 +37,9 @@
 #define SL_CLI_TOKENS_MAX 32 /**< In a line. */
 #define SL_CLI_PAIRS_MAX  8  /**< In one pair of braces. */
 
+/** A choice of more bytes is shown by its name: "MODULE", not "all|main|...". */
+#define SL_CLI_CHOICE_SHORT 40
+
 enum sl_cli_type {
 	SL_CLI_WORD,
 	SL_CLI_CHOICE,	/**< One of the words in text, "a|b". */

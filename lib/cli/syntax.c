@@ -350,7 +350,8 @@ sl_cli_syntax_text(const char *syntax)
 
 		if (*at == '<') {
 			const char *stop = colon + 1 + strcspn(colon + 1, "=>");
-			bool is_choice = memchr(colon, '|', (size_t)(stop - colon)) != NULL;
+			bool is_choice = memchr(colon, '|', (size_t)(stop - colon)) != NULL &&
+				(size_t)(stop - colon) <= SL_CLI_CHOICE_SHORT;
 
 			fprintf(out, "%.*s", (int)(is_choice ? stop - colon - 1 : colon - at - 1),
 				is_choice ? colon + 1 : at + 1);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "config_internal.h"
 
 #define CHUNK_SIZE (64u << 10)
+#define GROWTH_MIN (4u << 10)
 
 /* A piece of the configuration's memory; everything is freed at once, so nothing is freed alone. */
 struct sl_config_chunk {
@@ -177,6 +179,10 @@ sl_config_no_memory(struct sl_config_reader *reader)
 	return -ENOMEM;
 }
 
+/*
+ * libcyaml makes a list longer by one entry at a time. Where realloc() moves each time, n entries
+ * would cost n squared; so large blocks grow by half.
+ */
 static void *
 reallocate(void *ctx, void *ptr, size_t size)
 {
@@ -184,7 +190,9 @@ reallocate(void *ctx, void *ptr, size_t size)
 		free(ptr);
 		return NULL;
 	}
-	return realloc(ptr, size);
+	if (ptr == NULL || size < GROWTH_MIN)
+		return realloc(ptr, size);
+	return malloc_usable_size(ptr) >= size ? ptr : realloc(ptr, size + size / 2);
 }
 
 static const cyaml_config_t cyaml_config = {

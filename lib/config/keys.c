@@ -20,7 +20,6 @@
 #define PREFIXED "address/prefix"
 #define CLASS	 "class"
 
-/* clang-format off: one key a line is a table. */
 const struct sl_config_key sl_config_keys[] = {
 	{"node", NAME, "`sluice`", "", LIVE, "This appliance's name."},
 	{"udp_port", NULL, NULL, NULL, RESTART,
@@ -39,7 +38,8 @@ const struct sl_config_key sl_config_keys[] = {
 	{"neighbours", NULL, NULL, NULL, LIVE,
 		"Link-layer addresses that are given instead of asked for."},
 	{"mbufs", NULL, NULL, NULL, RESTART,
-		"Packet buffers of the pool; 0: chosen from queues, rings and descriptors. Anything else is at least 512."},
+		"Packet buffers of the pool; 0: chosen from queues, rings and descriptors. "
+		"Anything else is at least 512."},
 	{"drain_timeout_ms", NULL, NULL, NULL, LIVE,
 		"How long SIGTERM or SIGINT lets the queues drain."},
 	{"idle", NULL, NULL, NULL, RESTART, "What an lcore with nothing to do does."},
@@ -56,13 +56,16 @@ const struct sl_config_key sl_config_keys[] = {
 
 	{"ports.name", NAME, NULL, "", RESTART, "The port's name in statistics and messages."},
 	{"ports.device", NAME, NULL, "", RESTART,
-		"The ethdev's name (`net_af_packet0`, `net_memif1`), or a NIC's PCI address. Each port has its own."},
+		"The ethdev's name (`net_af_packet0`, `net_memif1`), or a NIC's PCI address. "
+		"Each port has its own."},
 	{"ports.address", PREFIXED, "none", "IPv4, prefix 0 to 32", RESTART,
-		"The port's own IPv4 address with its subnet's prefix length: `10.77.0.1/24`. A port needs this or `address6`."},
+		"The port's own IPv4 address with its subnet's prefix length: `10.77.0.1/24`. "
+		"A port needs this or `address6`."},
 	{"ports.gateway", ADDRESS, "none", "on the port's subnet", RESTART,
 		"The router to IPv4 backends that are on no port's subnet."},
 	{"ports.address6", PREFIXED, "none", "IPv6, prefix 0 to 128", RESTART,
-		"The port's own IPv6 address likewise: `\"fd00:77::1/64\"`. Global or unique local; needs an `mtu` of 1280."},
+		"The port's own IPv6 address likewise: `\"fd00:77::1/64\"`. Global or unique "
+		"local; needs an `mtu` of 1280."},
 	{"ports.gateway6", ADDRESS, "none", "on the port's subnet", RESTART,
 		"The router to IPv6 backends that are on no port's subnet."},
 	{"ports.vlan", NULL, NULL, NULL, RESTART, "802.1Q VLAN that the port is in; 0: untagged."},
@@ -71,49 +74,60 @@ const struct sl_config_key sl_config_keys[] = {
 		"Of each receive queue; fitted to what the device can do."},
 	{"ports.tx_descriptors", NULL, NULL, NULL, RESTART, "Of each send queue; fitted likewise."},
 	{"ports.check_udp_checksum", NULL, "`true`", NULL, RESTART,
-		"Drop datagrams whose UDP checksum is wrong. One of 0 (none) is always taken over IPv4."},
+		"Drop datagrams whose UDP checksum is wrong. One of 0 (none) is always taken "
+		"over IPv4."},
 	{"ports.send_udp_checksum", NULL, "`true`", NULL, RESTART,
 		"Send UDP checksums over IPv4; `false` sends 0 (none). IPv6 always has them."},
 
 	{"lcores.lcore", NULL, NULL, "0 to `RTE_MAX_LCORE` - 1", RESTART,
 		"One that EAL was started with, each at most once."},
 	{"lcores.roles", NULL, NULL, NULL, RESTART,
-		"`rx` receives and parses; `worker` owns a share of the destinations, and sends. One lcore can do both; each role is needed."},
+		"`rx` receives and parses; `worker` owns a share of the destinations, and "
+		"sends. One lcore can do both; each role is needed."},
 
 	{"dedup.window_ms", NULL, NULL, NULL, RESTART,
 		"A message seen again within this time is a duplicate."},
 	{"dedup.capacity", NULL, NULL, NULL, RESTART,
-		"Messages remembered, of all workers together; about 50 bytes each. When more come within the window, the oldest are forgotten early, and counted."},
+		"Messages remembered, of all workers together; about 50 bytes each. When more "
+		"come within the window, the oldest are forgotten early, and counted."},
 
 	{"classes.level", NULL, NULL, NULL, RESTART, "1 is served first. Each level at most once."},
 	{"classes.name", NAME, NULL, "", RESTART,
 		"What rules and statistics call it; not a number."},
 	{"classes.min_share_percent", NULL, NULL, NULL, LIVE,
-		"What the class gets at least of what a congested destination sends. All classes together: at most 100."},
+		"What the class gets at least of what a congested destination sends. All "
+		"classes together: at most 100."},
 	{"classes.max_wait_ms", NULL, NULL, NULL, LIVE,
-		"A message that has waited so long is dropped (`max_wait`), so that none is delivered later; 0: no maximum. What keeps a class moving is its share."},
+		"A message that has waited so long is dropped (`max_wait`), so that none is "
+		"delivered later; 0: no maximum. What keeps a class moving is its share."},
 
 	{"destinations.name", NAME, NULL, "", LIVE, "What sources put into a message, as its key."},
 	{"destinations.kind", NULL, "`queue`", NULL, LIVE,
-		"`queue`: each message goes to one backend. `topic` is refused: this version does not deliver topics."},
+		"`queue`: each message goes to one backend. `topic` is refused: this version "
+		"does not deliver topics."},
 	{"destinations.class_boost", NULL, NULL, NULL, LIVE,
 		"Its messages are served so many classes better than they ask for."},
 	{"destinations.default_class", CLASS, "the middle one", "a configured one", LIVE,
-		"Class of messages with priority 0. The middle of n classes is the ((n - 1) / 2 + 1)-th, of four the second."},
+		"Class of messages with priority 0. The middle of n classes is the ((n - 1) / "
+		"2 + 1)-th, of four the second."},
 	{"destinations.queue_capacity", NULL, NULL, NULL, LIVE,
 		"Messages that may wait; more are dropped, the lowest class first, and counted."},
 	{"destinations.rate_msgs_per_s", NULL, NULL, NULL, LIVE,
 		"The destination sends no more messages a second; 0: no limit."},
 	{"destinations.burst_msgs", NULL, "chosen", NULL, LIVE,
-		"Messages that a rate limit lets go at once, its backends' limits too. Chosen: a hundredth of the highest `rate_msgs_per_s` of the destination and its backends, at least 32."},
+		"Messages that a rate limit lets go at once, its backends' limits too. Chosen: "
+		"a hundredth of the highest `rate_msgs_per_s` of the destination and its "
+		"backends, at least 32."},
 	{"destinations.policy", NULL, "`round-robin`", NULL, LIVE,
 		"How a backend is chosen among those that have room."},
 	{"destinations.partitions", NULL, NULL, NULL, RESTART,
-		"Splits a hot destination by source, so that several workers share it. A destination that is added may have any number."},
+		"Splits a hot destination by source, so that several workers share it. A "
+		"destination that is added may have any number."},
 	{"destinations.backends", NULL, NULL, NULL, LIVE,
 		"Where its messages go. With none they wait in the queue."},
 	{"destinations.health", NULL, "the file's", NULL, LIVE,
-		"How its backends are checked: the keys of `health`, each of them over the file's. A list of `checks` replaces the file's, an empty one, too."},
+		"How its backends are checked: the keys of `health`, each of them over the "
+		"file's. A list of `checks` replaces the file's, an empty one, too."},
 
 	{"destinations.backends.name", NAME, NULL, "", LIVE,
 		"The backend's name, unique within the destination."},
@@ -126,7 +140,8 @@ const struct sl_config_key sl_config_keys[] = {
 	{"destinations.backends.rate_msgs_per_s", NULL, NULL, NULL, LIVE,
 		"The backend gets no more messages a second; 0: no limit."},
 	{"destinations.backends.state", NULL, "`ready`", NULL, LIVE,
-		"`drain`: it finishes what it has and takes nothing new, checks go on; `maintenance`: it takes nothing and is not checked."},
+		"`drain`: it finishes what it has and takes nothing new, checks go on; "
+		"`maintenance`: it takes nothing and is not checked."},
 
 	{"rules.source", NAME, "any", "", LIVE, "The message's source."},
 	{"rules.destination", NAME, "any", "a configured one", LIVE, "Its destination."},
@@ -140,7 +155,8 @@ const struct sl_config_key sl_config_keys[] = {
 		"Its link-layer address, `\"02:00:00:00:00:0b\"`."},
 
 	{"idle.nap", NULL, "`auto`", NULL, RESTART,
-		"`on`: an idle lcore naps; `off`: it polls on; `auto`: it naps unless a port is a physical NIC."},
+		"`on`: an idle lcore naps; `off`: it polls on; `auto`: it naps unless a port "
+		"is a physical NIC."},
 	{"idle.nap_us", NULL, NULL, NULL, RESTART, "Length of one nap, in microseconds."},
 
 	{"rings.size", NULL, NULL, NULL, RESTART,
@@ -151,7 +167,8 @@ const struct sl_config_key sl_config_keys[] = {
 	{"arp.retry_max_ms", NULL, NULL, NULL, RESTART,
 		"Where the doubling ends; at least `retry_ms`."},
 	{"arp.max_tries", NULL, NULL, NULL, RESTART,
-		"Unanswered tries until the neighbour counts as gone. It is asked again from time to time."},
+		"Unanswered tries until the neighbour counts as gone. It is asked again from "
+		"time to time."},
 
 	{"health.interval_ms", NULL, NULL, NULL, LIVE, "Between two checks of a backend."},
 	{"health.fast_interval_ms", NULL, "`interval_ms`", NULL, LIVE,
@@ -166,12 +183,15 @@ const struct sl_config_key sl_config_keys[] = {
 		"Failures in a row that are worth an event; the recovery is worth another."},
 	{"health.slow_start_ms", NULL, NULL, NULL, LIVE, "From up to its full weight; 0: at once."},
 	{"health.panic_threshold_percent", NULL, NULL, NULL, LIVE,
-		"With fewer of a destination's backends up, all of them are used, up or not; 0: never."},
+		"With fewer of a destination's backends up, all of them are used, up or not; "
+		"0: never."},
 	{"health.checks", NULL, NULL, NULL, LIVE,
 		"All of them have to succeed. With none, the backends count as up."},
 
 	{"health.checks.kind", NULL, NULL, NULL, LIVE,
-		"`probe`: a Probe through the packet path; `icmp`: an echo request through it; `udp`, `tcp`, `http`: from a kernel socket; `exec`: a command, whose exit code 0 is success."},
+		"`probe`: a Probe through the packet path; `icmp`: an echo request through it; "
+		"`udp`, `tcp`, `http`: from a kernel socket; `exec`: a command, whose exit "
+		"code 0 is success."},
 	{"health.checks.address", ADDRESS, "the backend's", "", LIVE,
 		"`udp`, `tcp`, `http`: whom to ask, for instance at an address of management."},
 	{"health.checks.port", NULL, "the backend's", NULL, LIVE,
@@ -185,11 +205,14 @@ const struct sl_config_key sl_config_keys[] = {
 	{"health.checks.body", "text", "any", "1 to 1024 bytes", LIVE,
 		"`http`: a text that the body has to contain."},
 	{"health.checks.send", "text", "nothing", "1 to 1024 bytes", LIVE,
-		"`udp`, `tcp`: what is sent; `\"\\r\\n\"` in double quotes is a line's end. `udp` sends an empty datagram without it."},
+		"`udp`, `tcp`: what is sent; `\"\\r\\n\"` in double quotes is a line's end. "
+		"`udp` sends an empty datagram without it."},
 	{"health.checks.expect", "text", "any", "1 to 1024 bytes", LIVE,
-		"`udp`, `tcp`: what the answer has to begin with. `tcp` is content with the connection without it."},
+		"`udp`, `tcp`: what the answer has to begin with. `tcp` is content with the "
+		"connection without it."},
 	{"health.checks.argv", "list of texts", "none", "1 to 64 entries", LIVE,
-		"`exec`: the command and its arguments; no shell. It begins with an absolute path."},
+		"`exec`: the command and its arguments; no shell. It begins with an absolute "
+		"path."},
 
 	{"log.target", NULL, "`stderr`", NULL, LIVE, "Where the lines go."},
 	{"log.file", "path", "none", "absolute", LIVE,
@@ -243,7 +266,6 @@ const struct sl_config_key sl_config_keys[] = {
 		"Backends of all destinations together; 0: likewise."},
 	{NULL},
 };
-/* clang-format on */
 
 const struct sl_config_key *
 sl_config_find_key(const char *path)

@@ -156,7 +156,7 @@ control_apply(struct sl_control *c, struct sl_config *config, bool check_only,
 	if (c->params.notify != NULL)
 		sl_notify(c->params.notify, SL_LEVEL_NOTIFY, "reload",
 			json_pack("{s:I}", "changes", (json_int_t)changes->nb_changes),
-			"%u changes of the configuration taken over", changes->nb_changes);
+			"configuration reloaded: %u changes", changes->nb_changes);
 	return 0;
 }
 

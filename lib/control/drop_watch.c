@@ -13,10 +13,11 @@ static const char *const frame_hints[SL_FRAME_DROPS] = {
 	[SL_FRAME_DROP_ip_bad_checksum] =
 		"is the sender's checksum offload on (ethtool -K IF tx off)?",
 	[SL_FRAME_DROP_ip_fragment] = "the senders' datagrams are larger than the path's MTU",
-	[SL_FRAME_DROP_ip_not_for_us] = "does `address` of the port match what senders use?",
+	[SL_FRAME_DROP_ip_not_for_us] =
+		"does `address` or `address6` of the port match what senders use?",
 	[SL_FRAME_DROP_udp_bad_checksum] =
 		"a sender on a veth with checksum offload leaves it unfilled (ethtool -K IF tx off), "
-		"or set check_udp_checksum: false",
+		"or set check_udp_checksum: false; IPv6 allows none to be left out",
 	[SL_FRAME_DROP_udp_unknown_port] = "do the senders use `udp_port`?",
 	[SL_FRAME_DROP_bad_magic] = "somebody sends something else to this port",
 	[SL_FRAME_DROP_malformed] = "a sender's datagrams are not of package sluice.v1",
@@ -24,7 +25,8 @@ static const char *const frame_hints[SL_FRAME_DROPS] = {
 	[SL_FRAME_DROP_bad_priority] = "a sender asks for a class above 8",
 	[SL_FRAME_DROP_too_many_messages] = "at most 256 messages fit a datagram",
 	[SL_FRAME_DROP_scattered] = "frames are larger than the port's `mtu`",
-	[SL_FRAME_DROP_punt_ring_full] = "a flood of ARP or ICMP",
+	[SL_FRAME_DROP_punt_ring_full] = "a flood of ARP, neighbour discovery or ICMP",
+	[SL_FRAME_DROP_probe_ring_full] = "a flood of probes",
 };
 
 static const char *const message_hints[SL_MESSAGE_DROPS] = {
@@ -37,7 +39,8 @@ static const char *const message_hints[SL_MESSAGE_DROPS] = {
 	[SL_MESSAGE_DROP_pushed_out] =
 		"a destination gets more than its backends and limits let out",
 	[SL_MESSAGE_DROP_max_wait] = "they waited longer than `max_wait_ms` of their class",
-	[SL_MESSAGE_DROP_too_big] = "they do not fit `mtu` of the backend's port",
+	[SL_MESSAGE_DROP_destination_removed] =
+		"a removed destination did not get rid of them within drain_timeout_ms",
 };
 
 static void
@@ -54,9 +57,57 @@ tell(uint64_t *seen, uint64_t count, const char *what, const char *reason, const
 	*seen = count;
 }
 
+/* Messages too big for a port, and the number of destinations they were for. */
+static uint64_t
+too_big(const struct sl_config *config, struct sl_datapath *datapath, uint32_t port_index,
+	uint32_t *nb_destinations)
+{
+	struct sl_backend_stats stats;
+	uint64_t total = 0, before;
+
+	*nb_destinations = 0;
+	for (uint32_t i = 0; i < config->nb_destinations; i++) {
+		const struct sl_config_destination *d = &config->destinations[i];
+
+		before = total;
+		for (uint32_t j = 0; j < d->nb_backends; j++) {
+			if (d->backends[j].port_index != port_index)
+				continue;
+			sl_datapath_get_backend_stats(datapath, i, j, &stats);
+			total += stats.too_big;
+		}
+		*nb_destinations += total > before;
+	}
+	return total;
+}
+
+static void
+tell_too_big(struct sl_drop_watch *watch, const struct sl_config *config,
+	struct sl_datapath *datapath, sl_drop_watch_line_t line, void *arg)
+{
+	uint32_t nb_destinations;
+	uint64_t count;
+	char text[256];
+
+	for (uint32_t i = 0; i < config->nb_ports; i++) {
+		count = too_big(config, datapath, i, &nb_destinations);
+		if (count > watch->too_big[i]) {
+			snprintf(text, sizeof(text),
+				"%" PRIu64
+				" messages dropped as `too_big`: with their headers they "
+				"exceed the MTU of port %s (%u); destinations concerned so far: "
+				"%u; raise `mtu`, or let the senders send less",
+				count - watch->too_big[i], config->ports[i].name,
+				config->ports[i].mtu, nb_destinations);
+			line(arg, text);
+		}
+		watch->too_big[i] = count;
+	}
+}
+
 void
-sl_drop_watch_poll(struct sl_drop_watch *watch, struct sl_datapath *datapath,
-	sl_drop_watch_line_t line, void *arg)
+sl_drop_watch_poll(struct sl_drop_watch *watch, const struct sl_config *config,
+	struct sl_datapath *datapath, sl_drop_watch_line_t line, void *arg)
 {
 	struct sl_datapath_stats *stats = calloc(1, sizeof(*stats));
 
@@ -69,6 +120,9 @@ sl_drop_watch_poll(struct sl_drop_watch *watch, struct sl_datapath *datapath,
 	for (unsigned int i = 0; i < SL_FRAME_DROPS; i++)
 		tell(&watch->frames[i], stats->frames_dropped[i], "frames", sl_frame_drop_name(i),
 			frame_hints[i], line, arg);
+	/* Before it is noted below: with none, nobody needs to look through all backends. */
+	if (stats->dropped[SL_MESSAGE_DROP_too_big] != watch->messages[SL_MESSAGE_DROP_too_big])
+		tell_too_big(watch, config, datapath, line, arg);
 	for (unsigned int i = 0; i < SL_MESSAGE_DROPS; i++)
 		tell(&watch->messages[i], stats->dropped[i], "messages", sl_message_drop_name(i),
 			message_hints[i], line, arg);

@@ -208,8 +208,7 @@ tick(struct sl_neighbours *n, uint32_t hop, uint64_t now_ms)
 	enum sl_neigh_state before = neigh->state;
 	enum sl_neigh_action action;
 
-	if (n->hops[hop].port_index == NO_PORT ||
-		!sl_datapath_is_port_up(n->datapath, n->hops[hop].port_index))
+	if (!sl_datapath_is_port_up(n->datapath, n->hops[hop].port_index))
 		return;
 	action = sl_neigh_tick(neigh, &n->params, now_ms);
 	if (action == SL_NEIGH_NOTHING)
@@ -272,10 +271,10 @@ sl_neighbours_poll(struct sl_neighbours *n, uint64_t now_ms)
 	nb = sl_datapath_receive(n->datapath, punts, PUNT_BURST);
 	for (uint32_t i = 0; i < nb; i++)
 		neighbours_handle(n, &punts[i]);
-	for (uint32_t i = 0; i < TICK_BURST && i < n->nb_hops; i++) {
-		if (n->next_tick >= n->nb_hops)
+	for (uint32_t i = 0; i < TICK_BURST && i < n->nb_sorted; i++) {
+		if (n->next_tick >= n->nb_sorted)
 			n->next_tick = 0;
-		tick(n, n->next_tick++, now_ms);
+		tick(n, n->sorted[n->next_tick++], now_ms);
 	}
 	if (now_ms < n->report_due_ms)
 		return;

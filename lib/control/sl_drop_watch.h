@@ -20,14 +20,19 @@
 struct sl_drop_watch {
 	uint64_t frames[SL_FRAME_DROPS];
 	uint64_t messages[SL_MESSAGE_DROPS];
+	uint64_t too_big[SL_CONFIG_PORTS_MAX];
 };
 
 /** Takes one line without a newline. */
 typedef void (*sl_drop_watch_line_t)(void *arg, const char *line);
 
-/** Tell what was dropped since the last call. */
-void sl_drop_watch_poll(struct sl_drop_watch *watch, struct sl_datapath *datapath,
-	sl_drop_watch_line_t line, void *arg);
+/**
+ * Tell what was dropped since the last call. Of messages that are too big a line for each port says
+ * what its MTU is and how many destinations are concerned.
+ * @param config  the one applied last
+ */
+void sl_drop_watch_poll(struct sl_drop_watch *watch, const struct sl_config *config,
+	struct sl_datapath *datapath, sl_drop_watch_line_t line, void *arg);
 
 /** What usually is behind a drop; NULL for those a network carries anyway. */
 const char *sl_frame_drop_hint(enum sl_frame_drop reason);

@@ -40,20 +40,20 @@ struct sl_neighbours *
 sl_neighbours_create(const struct sl_config *config, struct sl_datapath *datapath,
 	sl_neighbours_notify_t notify, void *notify_arg, uint64_t now_ms);
 
+/**
+ * Follow sl_datapath_apply(): next hops that are new are resolved, those that are gone forgotten,
+ * and what is known of the others stays.
+ * @param config  takes the place of the one before
+ * @return 0; -ENOMEM: call it again, and sl_neighbours_poll() not before that
+ */
+int sl_neighbours_apply(
+	struct sl_neighbours *neighbours, const struct sl_config *config, uint64_t now_ms);
+
 void sl_neighbours_destroy(struct sl_neighbours *neighbours);
 
 /** Hand echo replies to somebody; without one they are dropped as `icmp_not_echo`. */
 void
 sl_neighbours_set_echo(struct sl_neighbours *neighbours, sl_neighbours_echo_t callback, void *arg);
-
-/**
- * Take over the next hops and the configured neighbours after sl_datapath_apply(). What is known
- * of next hops that stay is kept.
- * @param config  replaces the one before, which is not looked at any more
- * @return 0, or -ENOMEM: nothing has changed but the configuration
- */
-int sl_neighbours_apply(
-	struct sl_neighbours *neighbours, const struct sl_config *config, uint64_t now_ms);
 
 /**
  * Announce every port's addresses, so that others learn them at once: gratuitous ARP (RFC 5227);

@@ -97,8 +97,8 @@ end_version(struct sl_datapath *dp, struct dp_destination *old, struct dp_destin
 			continue;
 		for (uint32_t k = 0; k < new->nb_backends; k++) {
 			if (new->backends[k].name == was->name)
-				new->backends[k].carried =
-					was->carried + dp_backend_delivered(dp, was->slot);
+				new->backends[k].carried = was->carried +
+					dp_backend_delivered(dp, was->slot);
 		}
 		dp_loosen(dp, was->slot);
 	}

@@ -53,10 +53,10 @@ struct dp_destination {
 	uint8_t boost;
 	enum sl_config_policy policy;
 	bool is_shard_new;
-	bool owns_state;	       /* False: it is a part of the first slab. */
-	uint32_t plan;		       /* Number of the last plan it is in. */
-	uint8_t *state;		       /* What its workers keep of its backends. */
-	struct dp_retiring *retiring;  /* It has been removed. */
+	bool owns_state;	      /* False: it is a part of the first slab. */
+	uint32_t plan;		      /* Number of the last plan it is in. */
+	uint8_t *state;		      /* What its workers keep of its backends. */
+	struct dp_retiring *retiring; /* It has been removed. */
 	uint32_t nb_backends;
 	struct dp_named_backend backends[];
 };
@@ -83,8 +83,8 @@ struct dp_changes {
 
 /* A destination's step from one version to the next. */
 struct dp_step {
-	struct dp_destination *old; /* NULL: it is new. */
-	struct dp_destination *new; /* NULL: it goes. */
+	struct dp_destination *old;   /* NULL: it is new. */
+	struct dp_destination *new;   /* NULL: it goes. */
 	struct dp_retiring *retiring; /* Of one that goes: what it will need. */
 };
 
@@ -100,7 +100,7 @@ struct dp_transition {
 	uint32_t nb_steps;
 	struct dp_step *steps;
 	struct dp_marks *marks; /* For those that go. */
-	uint32_t nb_flushed; /* Or: retired destinations whose end this is. */
+	uint32_t nb_flushed;	/* Or: retired destinations whose end this is. */
 	struct dp_retiring **flushed;
 };
 
@@ -130,7 +130,7 @@ struct dp_control {
 	struct sl_slots backends;
 	struct sl_slots hops;
 	uint32_t *hop_users; /* Backend slots. */
-	void *slab; /* State of the first configuration's destinations. */
+	void *slab;	     /* State of the first configuration's destinations. */
 	size_t slab_size;
 	size_t routes_size;
 	struct dp_transition transition;

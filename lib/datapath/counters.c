@@ -232,8 +232,11 @@ sl_datapath_get_backend_stats(struct sl_datapath *dp, uint32_t destination, uint
 	const struct dp_named_backend *b = &dp_destination_at(dp, destination)->backends[backend];
 
 	stats->delivered = b->carried + dp_backend_delivered(dp, b->slot);
-	stats->share =
-		atomic_load_explicit(&dp->backends[b->slot].share, memory_order_relaxed);
+	stats->too_big = 0;
+	for (uint32_t w = 0; w < dp->nb_workers; w++)
+		stats->too_big += __atomic_load_n(
+			&dp->workers[w]->backend_counters[b->slot].too_big, __ATOMIC_RELAXED);
+	stats->share = atomic_load_explicit(&dp->backends[b->slot].share, memory_order_relaxed);
 }
 
 void

@@ -14,6 +14,7 @@
  * other threads may read of it says so.
  */
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -104,15 +105,18 @@ struct dp_port {
 /* A backend, at its slot; but for the share immutable from before a worker knows the slot. */
 struct dp_backend {
 	struct sl_net_flow flow;
-	_Atomic uint32_t share; /* Written by the control thread at any time. */
-	uint16_t port_id;
+	uint16_t port_id; /* Here, all of it fits a cache line. */
 	uint32_t next_hop;
+	_Atomic uint32_t share; /* Written by the control thread at any time. */
 } __rte_cache_aligned;
+
+static_assert(sizeof(struct dp_backend) == RTE_CACHE_LINE_SIZE, "a backend is one cache line");
 
 /* What a worker counts of a backend; read by the control thread at any time. */
 struct dp_backend_counters {
 	uint64_t delivered;
 	uint64_t pending; /* Frames that wait for the port. */
+	uint64_t too_big;
 };
 
 /* The address of a port that a peer of this family talks to. */

@@ -14,6 +14,8 @@ why_not(const struct sl_datapath *dp, const struct dp_lcore *worker, const struc
 		&dp->next_hop_words[b->next_hop], memory_order_relaxed);
 	uint32_t reasons = 0;
 
+	if (!atomic_load_explicit(&dp->port_of_id[b->port_id]->is_up, memory_order_relaxed))
+		reasons |= SL_BACKEND_PORT_DOWN;
 	if (worker->txq_of_port[b->port_id]->nb_pending == DP_TX_PENDING)
 		reasons |= SL_BACKEND_PORT_FULL;
 	if (!(word & DP_NEXT_HOP_USABLE))

@@ -96,6 +96,25 @@ sl_datapath_get_lcores(struct sl_datapath *dp, struct sl_lcore_stats *stats, uin
 	return n;
 }
 
+void
+sl_datapath_get_load(struct sl_datapath *dp, struct sl_datapath_load *load)
+{
+	double ns_per_cycle = 1e9 / (double)dp->tsc_hz;
+	uint64_t cycles = 0;
+
+	memset(load, 0, sizeof(*load));
+	for (uint32_t w = 0; w < dp->nb_workers; w++) {
+		const struct dp_lcore *lcore = dp->workers[w];
+
+		load->queued += sl_sched_count(lcore->sched);
+		for (uint32_t c = 0; c < dp->config->nb_classes; c++) {
+			load->delivered += lcore->latency[c].count;
+			cycles += lcore->latency[c].sum;
+		}
+	}
+	load->latency_sum_ns = (uint64_t)((double)cycles * ns_per_cycle);
+}
+
 int
 sl_datapath_write_graph(struct sl_datapath *dp, FILE *out)
 {

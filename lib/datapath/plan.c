@@ -38,8 +38,9 @@ index_known(struct dp_plan *plan)
 	const struct dp_control *control = plan->dp->control;
 	const struct dp_retiring *retiring;
 
-	plan->known_mask =
-		rte_align32pow2(2 * (control->nb_destinations + control->nb_retiring) + 1) - 1;
+	plan->known_mask = rte_align32pow2(
+				   2 * (control->nb_destinations + control->nb_retiring) + 1) -
+		1;
 	plan->known = calloc(plan->known_mask + 1, sizeof(struct dp_destination *));
 	if (plan->known == NULL)
 		return -ENOMEM;
@@ -163,8 +164,8 @@ plan_backends(struct dp_plan *plan, const struct sl_config_destination *d,
 	for (uint32_t j = 0; old != NULL && j < old->nb_backends; j++)
 		old->backends[j].is_kept = false;
 	for (uint32_t j = 0; rc == 0 && j < d->nb_backends; j++) {
-		struct dp_named_backend *was =
-			find_backend(old, sl_wire_name_key(d->backends[j].name), j);
+		struct dp_named_backend *was = find_backend(
+			old, sl_wire_name_key(d->backends[j].name), j);
 
 		taken = j + 1;
 		rc = plan_backend(plan, &d->backends[j], was,
@@ -303,8 +304,8 @@ plan_destinations(struct dp_plan *plan)
 	uint32_t nb_steps = plan->config->nb_destinations + control->nb_destinations;
 	int rc = 0;
 
-	plan->destinations =
-		calloc(plan->config->nb_destinations + 1, sizeof(struct dp_destination *));
+	plan->destinations = calloc(
+		plan->config->nb_destinations + 1, sizeof(struct dp_destination *));
 	plan->steps = calloc(nb_steps + 1, sizeof(*plan->steps));
 	if (plan->destinations == NULL || plan->steps == NULL || index_known(plan) != 0)
 		return -ENOMEM;

@@ -75,8 +75,7 @@ fill_change(const struct sl_datapath *dp, const struct dp_destination *d,
 				part_of(d->backends[j].rate_msgs_per_s, d->partitions),
 				change->limits.burst_msgs, dp->tsc_hz);
 	}
-	sl_policy_init(
-		&change->policy, policy_of(d->policy), backends, d->nb_backends, weights);
+	sl_policy_init(&change->policy, policy_of(d->policy), backends, d->nb_backends, weights);
 }
 
 /* Which backend of the version before each is; the same place, mostly. */
@@ -122,8 +121,8 @@ fill_destination(struct dp_plan *plan, const struct dp_step *step, uint8_t *slab
 	if (step->old != NULL)
 		*from += new->nb_backends;
 	for (uint32_t j = 0; shape.has_slots && j < new->nb_backends; j++)
-		((uint32_t *)(new->state + new->partitions * shape.partition_size))[j] =
-			new->backends[j].slot;
+		((uint32_t *)(new->state +
+			new->partitions *shape.partition_size))[j] = new->backends[j].slot;
 	return 0;
 }
 
@@ -136,9 +135,9 @@ fill_classes(struct dp_plan *plan)
 		const struct sl_config_class *class = &after->classes[c];
 
 		plan->changes->classes[c].min_share_percent = class->min_share_percent;
-		plan->changes->classes[c].max_wait =
-			class->max_wait_ms * (plan->dp->tsc_hz / 1000);
-		plan->changes->has_classes |= class->max_wait_ms != before->classes[c].max_wait_ms ||
+		plan->changes->classes[c].max_wait = class->max_wait_ms * (plan->dp->tsc_hz / 1000);
+		plan->changes->has_classes |= class->max_wait_ms !=
+				before->classes[c].max_wait_ms ||
 			class->min_share_percent != before->classes[c].min_share_percent;
 	}
 }

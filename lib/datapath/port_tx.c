@@ -129,8 +129,7 @@ dp_tx_flush(struct dp_lcore *lcore, struct dp_txq *txq)
 
 	sent = try_send(lcore, txq, txq->pending, n, true);
 	if (sent == n && n < txq->nb_pending)
-		sent += try_send(
-			lcore, txq, &txq->pending[n], txq->nb_pending - n, true);
+		sent += try_send(lcore, txq, &txq->pending[n], txq->nb_pending - n, true);
 	if (sent == 0) {
 		/* Once a millisecond is often enough. */
 		if (lcore->now_ms != txq->expired_ms)

@@ -21,8 +21,7 @@ dp_marks_alloc(const struct sl_datapath *dp)
 {
 	struct dp_marks *marks;
 
-	return calloc(1,
-		sizeof(*marks) + dp->nb_lcores * dp->nb_workers * sizeof(marks->tails[0]));
+	return calloc(1, sizeof(*marks) + dp->nb_lcores * dp->nb_workers * sizeof(marks->tails[0]));
 }
 
 static const struct rte_ring *

@@ -247,7 +247,8 @@ void sl_datapath_get_destination_stats(
 
 struct sl_backend_stats {
 	uint64_t delivered; /**< Frames a port has taken for it. */
-	uint32_t share;	    /**< As set. */
+	uint64_t too_big; /**< Messages for its present address that did not fit its port's MTU. */
+	uint32_t share;	  /**< As set. */
 };
 
 /** Read the counters of a backend; live. */
@@ -289,6 +290,15 @@ struct sl_lcore_stats {
 	uint64_t messages; /**< Delivered by it. */
 	uint64_t queued;
 };
+
+/** How busy the path is; cheap, and each figure correct by itself. */
+struct sl_datapath_load {
+	uint64_t queued;
+	uint64_t delivered;	 /**< Since the path was created. */
+	uint64_t latency_sum_ns; /**< Of those delivered. */
+};
+
+void sl_datapath_get_load(struct sl_datapath *datapath, struct sl_datapath_load *load);
 
 /** @return their number, at most @p max; of lcores that do not answer only what is live */
 uint32_t

@@ -94,13 +94,12 @@ void
 dp_backend_fill(struct sl_datapath *dp, uint32_t slot, const struct sl_config_backend *from,
 	uint32_t next_hop)
 {
+	struct sl_ip src = dp_port_address(&dp->ports[from->port_index], &from->address);
 	struct dp_backend *b = &dp->backends[slot];
-	struct sl_ip src;
 
 	b->port_id = dp->ports[from->port_index].port_id;
 	b->next_hop = next_hop;
 	atomic_store_explicit(&b->share, 0, memory_order_relaxed);
-	src = dp_port_address(&dp->ports[from->port_index], &from->address);
 	sl_net_flow_init(&b->flow, &src, &from->address, rte_cpu_to_be_16(dp->config->udp_port),
 		rte_cpu_to_be_16(from->port), BACKEND_TTL);
 }

@@ -10,7 +10,8 @@ enum { ETH_OUTPUT = 0, TOO_BIG, NB_EDGES };
 static uint16_t
 udp_output_process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
 {
-	const struct sl_datapath *dp = dp_lcore(node)->dp;
+	struct dp_lcore *lcore = dp_lcore(node);
+	const struct sl_datapath *dp = lcore->dp;
 	uint16_t n = 0;
 
 	for (uint16_t i = 0; i < nb_objs; i++) {
@@ -24,6 +25,7 @@ udp_output_process(struct rte_graph *graph, struct rte_node *node, void **objs, 
 
 		m->port = b->port_id;
 		if (unlikely(len + b->flow.headers_len > port->mtu)) {
+			lcore->backend_counters[msg->sched.backend].too_big++;
 			rte_node_enqueue_x1(graph, node, TOO_BIG, m);
 			continue;
 		}

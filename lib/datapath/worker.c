@@ -67,8 +67,8 @@ create_shards(struct sl_datapath *dp, struct dp_lcore *lcore, char *error, size_
 	lcore->shards_size = dp->nb_shards * sizeof(*lcore->shards);
 	lcore->counters_size = dp->nb_backends * sizeof(*lcore->backend_counters);
 	lcore->shards = dp_table_alloc(lcore->shards_size, "shards", error, error_len);
-	lcore->backend_counters =
-		dp_table_alloc(lcore->counters_size, "backends' counters", error, error_len);
+	lcore->backend_counters = dp_table_alloc(
+		lcore->counters_size, "backends' counters", error, error_len);
 	if (lcore->shards == NULL || lcore->backend_counters == NULL)
 		return -ENOMEM;
 	dp->memory.backends += lcore->shards_size + lcore->counters_size;

@@ -54,8 +54,7 @@ struct sl_policy_ops {
 	/** Set up the state of one destination; weights are >= 1. */
 	void (*init)(struct sl_policy *policy, const uint32_t *weights);
 	/** As sl_policy_carry(), of a policy of the same kind. */
-	void (*carry)(
-		struct sl_policy *policy, const struct sl_policy *old, const uint32_t *from);
+	void (*carry)(struct sl_policy *policy, const struct sl_policy *old, const uint32_t *from);
 	/**
 	 * Choose a backend that has a share and give it its turn.
 	 * @return its number, or -1 when none has a share
@@ -95,8 +94,7 @@ void sl_policy_init(struct sl_policy *policy, const struct sl_policy_ops *ops,
  * @param policy  fresh from sl_policy_init(), in memory other than @p old's
  * @param from    for each of its backends the number it has in @p old, or SL_POLICY_NEW
  */
-void sl_policy_carry(
-	struct sl_policy *policy, const struct sl_policy *old, const uint32_t *from);
+void sl_policy_carry(struct sl_policy *policy, const struct sl_policy *old, const uint32_t *from);
 
 static inline int
 sl_policy_choose(struct sl_policy *policy, sl_policy_share_t share_of, void *arg)

@@ -12,11 +12,14 @@ import pathlib
 import struct
 
 from scapy.all import ARP, ICMP, IP, UDP, Dot1Q, Ether, IPOption_NOP, Raw, fragment
+from scapy.layers.inet6 import (ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6ND_NA, ICMPv6ND_NS,
+                                ICMPv6ND_RA, ICMPv6NDOptDstLLAddr, ICMPv6NDOptMTU,
+                                ICMPv6NDOptSrcLLAddr, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment)
 
 CORPUS = pathlib.Path(__file__).resolve().parent / "corpus"
 MAGIC = 0x31434C53
-OUR_MAC, OUR_IP = "02:00:00:00:00:01", "10.0.0.1"
-PEER_MAC, PEER_IP = "02:00:00:00:00:02", "10.0.0.2"
+OUR_MAC, OUR_IP, OUR_IP6 = "02:00:00:00:00:01", "10.0.0.1", "fd00::1"
+PEER_MAC, PEER_IP, PEER_IP6 = "02:00:00:00:00:02", "10.0.0.2", "fd00::2"
 
 
 def varint(value):
@@ -156,8 +159,42 @@ def header_seeds():
     yield "eth-truncated", good[:13]
 
 
+def header6_seeds():
+    eth = Ether(dst=OUR_MAC, src=PEER_MAC)
+    to_group = Ether(dst="33:33:ff:00:00:01", src=PEER_MAC)
+    ip = IPv6(src=PEER_IP6, dst=OUR_IP6)
+    near = IPv6(src=PEER_IP6, dst=OUR_IP6, hlim=255)
+    datagram = UDP(sport=40000, dport=7500) / Raw(b"order")
+    good = bytes(eth / ip / datagram)
+    source, target = ICMPv6NDOptSrcLLAddr(lladdr=PEER_MAC), ICMPv6NDOptDstLLAddr(lladdr=PEER_MAC)
+    yield "udp6", good
+    yield "udp6-vlan-7", bytes(eth / Dot1Q(vlan=7) / ip / datagram)
+    yield "udp6-empty", bytes(eth / ip / UDP(dport=7500))
+    yield "udp6-no-checksum", good[:60] + b"\0\0" + good[62:]
+    yield "udp6-padded", good + bytes(20)
+    yield "udp6-truncated", good[:50]
+    yield "udp6-length-65535", good[:18] + b"\xff\xff" + good[20:]
+    yield "ip6-version-4", good[:14] + b"\x45" + good[15:]
+    yield "ip6-fragment", bytes(eth / ip / IPv6ExtHdrFragment(m=1) / datagram)
+    yield "ip6-options", bytes(eth / ip / IPv6ExtHdrDestOpt() / datagram)
+    yield "ip6-mapped", bytes(eth / IPv6(src="::ffff:10.0.0.2", dst=OUR_IP6) / datagram)
+    yield "icmp6-echo", bytes(eth / ip / ICMPv6EchoRequest(id=7, seq=1, data=b"ping"))
+    yield "icmp6-echo-reply", bytes(eth / ip / ICMPv6EchoReply(id=7, seq=1, data=b"ping"))
+    yield "nd-solicitation", bytes(to_group / IPv6(src=PEER_IP6, dst="ff02::1:ff00:1", hlim=255) /
+                                   ICMPv6ND_NS(tgt=OUR_IP6) / source)
+    yield "nd-probe", bytes(to_group / IPv6(src="::", dst="ff02::1:ff00:1", hlim=255) /
+                            ICMPv6ND_NS(tgt=OUR_IP6))
+    yield "nd-advertisement", bytes(eth / near / ICMPv6ND_NA(tgt=PEER_IP6, S=1, O=1) / target)
+    yield "nd-bare", bytes(eth / near / ICMPv6ND_NA(tgt=PEER_IP6, S=1, O=0))
+    yield "nd-options", bytes(eth / near / ICMPv6ND_NA(tgt=PEER_IP6) / ICMPv6NDOptMTU() / target)
+    yield "nd-option-0", bytes(eth / near / ICMPv6ND_NA(tgt=PEER_IP6) / Raw(b"\2\0" + bytes(6)))
+    yield "nd-truncated", bytes(eth / near / ICMPv6ND_NA(tgt=PEER_IP6))[:-4]
+    yield "nd-router", bytes(eth / near / ICMPv6ND_RA())
+
+
 def main():
-    for name, seeds in (("datagram", datagram_seeds()), ("headers", header_seeds())):
+    for name, seeds in (("datagram", datagram_seeds()), ("headers", header_seeds()),
+                        ("headers", header6_seeds())):
         folder = CORPUS / name
         folder.mkdir(parents=True, exist_ok=True)
         for case, data in seeds:

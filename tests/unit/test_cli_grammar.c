@@ -186,7 +186,8 @@ test_missing_words(void **state)
 	(void)state;
 	assert_error("show port", "show port: not complete; next: info, stats, xstats");
 	assert_error("del destination",
-		"del destination: not complete; next: DESTINATION, the name of a destination");
+		"del destination: not complete; next: DESTINATION, the name of a destination "
+		"(1 to 63 bytes)");
 	assert_error("clear stats", "clear stats: not complete; next: all, destination, port");
 	assert_error("add rule type breakfast",
 		"add rule type breakfast: class is missing; add class CLASS");

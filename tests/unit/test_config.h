@@ -28,15 +28,18 @@
 static inline char *
 repeat(const char *head, const char *format, unsigned int n, const char *tail)
 {
-	size_t size = strlen(head) + n * (strlen(format) + 32) + strlen(tail) + 1, len;
-	char *text = malloc(size);
+	FILE *out;
+	char *text = NULL;
+	size_t len;
 	unsigned int i;
 
-	assert_non_null(text);
-	len = (size_t)sprintf(text, "%s", head);
+	out = open_memstream(&text, &len);
+	assert_non_null(out);
+	fprintf(out, "%s", head);
 	for (i = 0; i < n; i++)
-		len += (size_t)sprintf(text + len, format, i, i, i, i);
-	sprintf(text + len, "%s", tail);
+		fprintf(out, format, i, i, i, i);
+	fprintf(out, "%s", tail);
+	fclose(out);
 	return text;
 }
 

@@ -150,6 +150,29 @@ test_static_never_changes(void **state)
 }
 
 /* Whatever happens, in whatever order: the walls of the state machine hold. */
+/* Behind a link that is back: asked at once, and used as before until it turns out to be wrong. */
+static void
+test_is_asked_again_when_its_link_is_back(void **state)
+{
+	struct sl_neigh n;
+
+	(void)state;
+	sl_neigh_init(&n, NOW);
+	sl_neigh_confirm(&n, &params, &mac_a, NOW);
+	assert_int_equal(n.seen_ms, NOW);
+	sl_neigh_recheck(&n, NOW + 1);
+	assert_true(sl_neigh_is_usable(&n));
+	assert_int_equal(sl_neigh_tick(&n, &params, NOW + 1), SL_NEIGH_ASK_UNICAST);
+	while (n.state != SL_NEIGH_FAILED)
+		sl_neigh_tick(&n, &params, n.due_ms);
+	sl_neigh_recheck(&n, NOW + 100000);
+	assert_int_equal(n.state, SL_NEIGH_INCOMPLETE);
+	assert_int_equal(sl_neigh_tick(&n, &params, NOW + 100000), SL_NEIGH_ASK_BROADCAST);
+	sl_neigh_init_static(&n, &mac_a);
+	sl_neigh_recheck(&n, NOW);
+	assert_int_equal(sl_neigh_tick(&n, &params, NOW), SL_NEIGH_NOTHING);
+}
+
 static void
 test_random_walk(void **state)
 {
@@ -209,6 +232,7 @@ main(void)
 		cmocka_unit_test(test_ages_is_probed_by_unicast_and_stays_usable),
 		cmocka_unit_test(test_gone_after_unanswered_probes_and_news_when_back),
 		cmocka_unit_test(test_static_never_changes),
+		cmocka_unit_test(test_is_asked_again_when_its_link_is_back),
 		cmocka_unit_test(test_random_walk),
 		cmocka_unit_test(test_names),
 	};

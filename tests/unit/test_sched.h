@@ -389,8 +389,7 @@ rig_flush_dest(struct rig *rig, uint32_t dest, uint32_t max)
 	uint32_t before = d->count, left;
 
 	do {
-		left = sl_sched_flush_destination(
-			rig->sched, dest, max, rig_drop_at_flush, rig);
+		left = sl_sched_flush_destination(rig->sched, dest, max, rig_drop_at_flush, rig);
 		assert_int_equal(left, d->count);
 		assert_int_equal(left, before > max ? before - max : 0);
 		before = left;

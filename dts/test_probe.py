@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Sluice authors
+"""Health checks that go the way of the messages: probes and echo requests through the ports."""
+
+import select
+import time
+
+import pytest
+from scapy.layers.inet import ICMP, IP
+from scapy.layers.l2 import Ether
+
+from harness import (ADDRESS, ADDRESS6, PEER_MAC, SENDER, SENDER6, Lab, Server, backend, destination,
+                     frame, make_config, message, port6, udp_socket, wire)
+
+HEALTH = {"interval_ms": 200, "fast_interval_ms": 100, "down_interval_ms": 200, "timeout_ms": 300,
+          "rise": 2, "fall": 3}
+
+
+def checked_by(kind, **config):
+    return make_config(destination("table1", backend("kitchen1", "10.77.0.11"),
+                                   health={**HEALTH, "checks": [{"kind": kind}]}), **config)
+
+
+def view(sluice, *arguments):
+    with sluice.control() as control:
+        return control.show(*arguments)
+
+
+def wait_state(sluice, state, timeout=10.0):
+    deadline = time.monotonic() + timeout
+    while True:
+        [row] = view(sluice, "backends", "table1")
+        if row["state"] == state:
+            return row
+        assert time.monotonic() < deadline, f"kitchen1 is {row}, not {state}"
+        time.sleep(0.05)
+
+
+def test_a_backend_that_answers_probes_is_up_and_tells_its_load(lab):
+    lab.ensure_address("10.77.0.11")
+    with Server(lab.outside, "10.77.0.11", 9001) as server, \
+            lab.appliance(checked_by("probe")) as sluice:
+        wait_state(sluice, "UP")
+        lab.send(message(1))
+        sluice.wait_for(delivered=1)
+        health = view(sluice, "health", "table1", "kitchen1")
+        assert server.probes >= 1 and health["failures"] == 0
+        assert health["checks"][0]["kind"] == "probe"
+        server.mode = "hang"
+        wait_state(sluice, "DOWN")
+        server.mode = "well"
+        wait_state(sluice, "UP")
+
+
+def test_a_backend_that_answers_ping_is_up(lab):
+    with lab.appliance(checked_by("icmp")) as sluice:
+        wait_state(sluice, "UP")
+        lab.outside.ip("address", "del", "10.77.0.11/24", "dev", "peer0")
+        wait_state(sluice, "DOWN")
+        lab.add_address("10.77.0.11/24")
+        wait_state(sluice, "UP")
+
+
+def test_an_echo_request_is_one_to_scapy(wire_lab):
+    def is_request(packet):
+        return ICMP in packet and packet[ICMP].type == 8 and packet[Ether].dst == PEER_MAC
+
+    with wire_lab.appliance(checked_by("icmp")) as sluice:
+        [asked] = wire_lab.raw.take(1, is_request)
+        assert (asked[IP].src, asked[IP].dst) == ("10.77.0.1", "10.77.0.11")
+        again = Ether(bytes(asked))
+        del again[IP].chksum, again[ICMP].chksum
+        assert bytes(Ether(bytes(again))) == bytes(asked), "its checksums are right"
+        # An answer that nobody waits for, and one with a wrong checksum, count for nothing.
+        for wrong in ({"id": asked[ICMP].id ^ 1}, {"chksum": 1}):
+            fields = {"type": 0, "id": asked[ICMP].id, "seq": asked[ICMP].seq, **wrong}
+            wire_lab.raw.send(Ether(dst=asked[Ether].src, src=PEER_MAC) /
+                              IP(src="10.77.0.11", dst="10.77.0.1") / ICMP(**fields) /
+                              asked[ICMP].payload)
+        wait_state(sluice, "DOWN")
+
+
+@pytest.mark.parametrize("source, own", [(SENDER, ADDRESS), (SENDER6, ADDRESS6)])
+def test_the_appliance_answers_probes(source, own):
+    config = make_config(ports=[port6(address=f"{ADDRESS}/24")])
+    with Lab(addresses=(f"{SENDER}/24", f"{SENDER6}/64")) as lab, lab.appliance(config), \
+            udp_socket(lab.outside, source) as sock:
+        asked = wire.datagram()
+        asked.probe.nonce = 0x1234567890
+        sock.sendto(asked.SerializeToString(), (own, wire.PORT))
+        assert select.select([sock], [], [], 5.0)[0], "no answer to a probe"
+        got = wire.decode(sock.recv(2048))
+        assert got.magic == wire.MAGIC and got.probe.reply and got.probe.nonce == 0x1234567890
+        assert got.probe.in_flight == 0 and not got.messages
+
+
+def test_a_flood_of_probes_leaves_arp_alone(wire_lab):
+    with wire_lab.appliance(make_config()) as sluice:
+        asked = wire.datagram()
+        asked.probe.nonce = 1
+        data = bytes(frame(asked.SerializeToString()))
+        for _ in range(20):
+            wire_lab.raw.send(*[data] * 500)
+        sluice.wait_for(lambda s: s["frames"]["received"] >= 9000)
+        wire_lab.raw.send(frame(wire.encode(message(1))))
+        sluice.wait_for(delivered=1)
