@@ -21,12 +21,14 @@ import yaml
 
 import orders
 import table
-from harness import ADDRESS, Lab, memory_arguments, remove_leftovers
+from harness import (ADDRESS, HttpClient, Lab, Relay, listen_args, memory_arguments,
+                     remove_leftovers)
 from harness.netns import child_options
 from harness.wire import PORT
 
 HERE = pathlib.Path(__file__).resolve().parent
 CLEAR = "\x1b[H\x1b[J"
+PAGE_PORT = 8090  # of this side; the appliance listens in its own namespace
 
 
 class Child:
@@ -101,8 +103,11 @@ class Demo:
             kitchen.wait_report()
         with lab.appliance(yaml.safe_load((HERE / "restaurant.yaml").read_text()),
                            memory=memory_arguments(),
-                           stats_interval=0.25) as self.sluice:
-            print("the appliance is ready; four servers begin to send", flush=True)
+                           args=listen_args(), stats_interval=0.25) as self.sluice, \
+                Relay(HttpClient(lab.inside), PAGE_PORT) as page:
+            self.page = page.url
+            print(f"the appliance is ready; look at it: {self.page}\n"
+                  "four servers begin to send", flush=True)
             servers = {name: self.spawn(lab.outside, "sender.py", "--name", name, "--to",
                                         f"{ADDRESS}:{PORT}", "--rate", args.rate, "--seconds",
                                         args.seconds, "--duplicates", args.duplicates, "--seed",
@@ -128,7 +133,7 @@ class Demo:
             if now - last < self.args.interval:
                 continue
             stats = self.sluice.stats()
-            title = f"Sluice demo, after {now - started:.0f} s"
+            title = f"Sluice demo, after {now - started:.0f} s; live page: {self.page}"
             lines = table.live(stats, before, now - last, {n: s.last for n, s in servers.items()},
                                {n: k.last for n, k in kitchens.items()}, title)
             print((CLEAR if sys.stdout.isatty() else "") + "\n".join(lines), flush=True)

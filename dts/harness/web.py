@@ -9,9 +9,6 @@ import socket
 import threading
 import time
 
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
-from prometheus_client.parser import text_string_to_metric_families as parse_prometheus
-
 ADDRESS, PORT = "127.0.0.1", 8090
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -26,8 +23,12 @@ class Metrics:
     """A reading of /metrics: families by name, samples by name and labels."""
 
     def __init__(self, text, is_openmetrics=False):
+        # The demo does without this package.
+        from prometheus_client import parser
+        from prometheus_client.openmetrics import parser as openmetrics_parser
+
         self.text = text
-        parse = parse_openmetrics if is_openmetrics else parse_prometheus
+        parse = (openmetrics_parser if is_openmetrics else parser).text_string_to_metric_families
         self.families = {family.name: family for family in parse(text)}
         self.samples = {}
         for family in self.families.values():
@@ -103,9 +104,12 @@ class Relay:
     """A port of this side's loopback that leads to the listener inside a namespace, for a browser
     which cannot go there."""
 
-    def __init__(self, client):
+    def __init__(self, client, port=0):
         self.client = client
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        try:
+            self._listener = socket.create_server(("127.0.0.1", port))
+        except OSError:  # taken: then another
+            self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
         threading.Thread(target=self._accept, daemon=True).start()
 
