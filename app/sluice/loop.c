@@ -158,8 +158,8 @@ on_watch(evutil_socket_t fd, short what, void *arg)
 
 	RTE_SET_USED(fd);
 	RTE_SET_USED(what);
-	sl_drop_watch_poll(&loop->watch, sl_control_config(loop->control), loop->datapath,
-		log_drops, NULL);
+	sl_drop_watch_poll(
+		&loop->watch, sl_control_config(loop->control), loop->datapath, log_drops, NULL);
 }
 
 static void
