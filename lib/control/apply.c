@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "changes.h"
 #include "control_internal.h"
@@ -185,6 +186,7 @@ load(struct sl_control *c, const char *path, bool check_only, struct changes *ch
 	size_t error_len)
 {
 	struct sl_config *config;
+	struct stat status;
 	int rc;
 
 	memset(changes, 0, sizeof(*changes));
@@ -193,6 +195,10 @@ load(struct sl_control *c, const char *path, bool check_only, struct changes *ch
 	else if (path[0] != '/')
 		return control_fail(
 			-EINVAL, error, error_len, "%.128s: give an absolute path", path);
+	/* A pipe would be waited for, and the path is not to wait; a device may have no end. */
+	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+		return control_fail(-EINVAL, error, error_len,
+			"%.128s is no regular file: give the file of a configuration", path);
 	rc = sl_config_load(path, &config, error, error_len);
 	if (rc != 0)
 		return rc;
