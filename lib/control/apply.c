@@ -170,17 +170,6 @@ control_apply(struct sl_control *c, struct sl_config *config, bool check_only,
 	return 0;
 }
 
-int
-sl_control_apply(struct sl_control *c, struct sl_config *config, bool check_only, json_t **list,
-	char *error, size_t error_len)
-{
-	struct changes changes;
-	int rc = control_apply(c, config, check_only, &changes, error, error_len);
-
-	*list = changes.list;
-	return rc;
-}
-
 static int
 load(struct sl_control *c, const char *path, bool check_only, struct changes *changes, char *error,
 	size_t error_len)
@@ -244,16 +233,5 @@ control_change(struct sl_control *c, const struct sl_config_edit *edits, uint32_
 	rc = control_apply(c, config, false, changes, error, error_len);
 	if (rc != 0)
 		sl_config_free(config);
-	return rc;
-}
-
-int
-sl_control_change(struct sl_control *c, const struct sl_config_edit *edits, uint32_t nb_edits,
-	json_t **list, char *error, size_t error_len)
-{
-	struct changes changes;
-	int rc = control_change(c, edits, nb_edits, &changes, error, error_len);
-
-	*list = changes.list;
 	return rc;
 }
