@@ -334,10 +334,8 @@ create_control(struct loop *loop, char *error, size_t error_len)
 	};
 	int rc = sl_control_create(&params, &loop->control, error, error_len);
 
-	if (rc == 0) {
+	if (rc == 0)
 		loop->config = NULL;
-		loop->checks_context.control = loop->control;
-	}
 	return rc;
 }
 

@@ -389,3 +389,18 @@ run_cancel_all(struct backend *backend)
 	while (!LIST_EMPTY(&backend->runs))
 		run_free(LIST_FIRST(&backend->runs));
 }
+
+void
+run_void_all(struct backend *backend)
+{
+	while (!LIST_EMPTY(&backend->runs)) {
+		const struct run *run = LIST_FIRST(&backend->runs);
+		bool is_expired = run->is_expired;
+		uint32_t check = run->check;
+		uint64_t token = run->token;
+
+		run_free(LIST_FIRST(&backend->runs));
+		if (!is_expired)
+			sl_health_void(backend->health, check, token, check_now_ms());
+	}
+}

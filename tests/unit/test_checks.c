@@ -301,6 +301,34 @@ test_freeze_leaves_the_shares_as_they_are(void **state)
 }
 
 static void
+test_thaw_goes_on_where_it_was(void **state)
+{
+	struct server servers[1];
+	struct world world;
+	uint32_t nb_told, nb_events;
+
+	(void)state;
+	world_init(&world, SL_CHECK_TCP, 1);
+	open_servers(&world, servers, 1);
+	world_start(&world);
+	wait_all(&world, 1, SL_HEALTH_UP);
+	nb_told = world.nb_shares_told;
+	nb_events = world.nb_heard;
+	sl_checks_freeze(world.checks);
+	/* Longer than an interval and its time-out: nothing of it has failed. */
+	world_run(&world, 1000);
+	sl_checks_thaw(world.checks);
+	assert_int_equal(world.nb_shares_told, nb_told + 1);
+	world_run(&world, 300);
+	assert_int_equal(world_state(&world, 0), SL_HEALTH_UP);
+	assert_int_equal(world.nb_heard, nb_events);
+	server_close(&servers[0]);
+	wait_all(&world, 1, SL_HEALTH_DOWN);
+	assert_int_equal(world.shares[0], 0);
+	world_end(&world);
+}
+
+static void
 test_slow_start_is_told_step_by_step(void **state)
 {
 	struct server servers[1];
@@ -408,6 +436,7 @@ main(void)
 		cmocka_unit_test(test_sockets_are_bounded_and_the_rest_waits),
 		cmocka_unit_test(test_checks_that_cannot_be_made_are_told_and_are_no_failures),
 		cmocka_unit_test(test_freeze_leaves_the_shares_as_they_are),
+		cmocka_unit_test(test_thaw_goes_on_where_it_was),
 		cmocka_unit_test(test_slow_start_is_told_step_by_step),
 		cmocka_unit_test(test_history_as_json),
 		cmocka_unit_test(test_backends_without_checks_set_no_timer),
