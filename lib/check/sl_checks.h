@@ -153,10 +153,10 @@ bool sl_checks_get_destination(
 
 struct sl_checks_stats {
 	uint64_t started;
-	uint64_t waited;    /**< Had to wait for a socket or a command to be free. */
-	uint64_t not_made;  /**< Could not be made here (no descriptor, no port, no process). */
-	uint64_t unmatched; /**< Replies that nobody waited for. */
-	uint32_t outstanding;
+	uint64_t waited;      /**< Had to wait for a socket or a command to be free. */
+	uint64_t not_made;    /**< Could not be made here (no descriptor, no port, no process). */
+	uint64_t unmatched;   /**< Replies that nobody waited for. */
+	uint32_t outstanding; /**< Begun, and neither ended nor timed out. */
 	uint32_t sockets;
 	uint32_t commands;
 	uint32_t waiting;

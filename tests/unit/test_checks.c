@@ -225,6 +225,7 @@ test_sockets_are_bounded_and_the_rest_waits(void **state)
 	struct sl_check_status status;
 	struct server server = {.says = "hello", .after_ms = 10, .is_first = true};
 	struct world world;
+	uint32_t most = 0;
 	uint64_t until;
 
 	(void)state;
@@ -240,7 +241,10 @@ test_sockets_are_bounded_and_the_rest_waits(void **state)
 	for (until = world_now_ms() + 1500; world_now_ms() < until; world_run(&world, 2)) {
 		sl_checks_get_stats(world.checks, &stats);
 		assert_in_range(stats.sockets, 0, 3);
+		assert_int_equal(stats.outstanding, stats.sockets + stats.waiting);
+		most = stats.outstanding > most ? stats.outstanding : most;
 	}
+	assert_true(most > 3);
 	assert_true(stats.waited > 0);
 	for (unsigned int i = 0; i < 40; i++) {
 		assert_true(sl_checks_get(world.checks, 0, i, &status));
