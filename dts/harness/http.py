@@ -9,9 +9,6 @@ import socket
 import threading
 import time
 
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
-from prometheus_client.parser import text_string_to_metric_families as parse_prometheus
-
 ADDRESS, PORT = "127.0.0.1", 8090
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -26,8 +23,12 @@ class Metrics:
     """A reading of /metrics: families by name, samples by name and labels."""
 
     def __init__(self, text, is_openmetrics=False):
+        # Here, because the demo and the benchmark do without the packages of the tests.
+        from prometheus_client import parser
+        from prometheus_client.openmetrics import parser as openmetrics_parser
+
         self.text = text
-        parse = parse_openmetrics if is_openmetrics else parse_prometheus
+        parse = (openmetrics_parser if is_openmetrics else parser).text_string_to_metric_families
         self.families = {family.name: family for family in parse(text)}
         self.samples = {}
         for family in self.families.values():
