@@ -56,6 +56,7 @@ def test_the_ledgers_agree():
     output, _ = demo.communicate(timeout=180)
     assert demo.returncode == 0, output
     assert output.count("DELIVERY STATISTICS") == 1
+    assert re.search(r"^live page: http://127\.0\.0\.1:\d+/$", output, re.M)
     sent, delivered, received = counts(output, "total delivered")
     assert sent == delivered == received > 4000
     sent_twice, filtered = counts(output, "duplicates filtered")

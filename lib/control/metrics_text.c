@@ -88,6 +88,7 @@ metrics_family(
 	const char *end = type == METRICS_COUNTER && !text->is_openmetrics ? "_total " : " ";
 
 	text->family = name;
+	text->family_len = strlen(name);
 	text->suffix = type == METRICS_COUNTER ? "_total" : "";
 	put_string(text, "# HELP ");
 	put_string(text, name);
@@ -99,17 +100,31 @@ metrics_family(
 	put_string(text, types[type]);
 }
 
+static char *
+append(char *at, const char *bytes, size_t len)
+{
+	memcpy(at, bytes, len);
+	return at + len;
+}
+
+/* One look at the room that is left for all of it: most of a large answer is this. */
 static void
 put_name(struct metrics_text *text, const char *suffix, const struct metrics_labels *labels)
 {
-	put_string(text, text->family);
-	put_string(text, suffix);
-	if (labels != NULL && labels->len != 0) {
-		put(text, "{", 1);
-		put(text, labels->text, labels->len);
-		put(text, "}", 1);
+	size_t suffix_len = strlen(suffix), labels_len = labels == NULL ? 0 : labels->len;
+	char *at = room(text, text->family_len + suffix_len + labels_len + 3);
+
+	if (at == NULL)
+		return;
+	at = append(at, text->family, text->family_len);
+	at = append(at, suffix, suffix_len);
+	if (labels_len != 0) {
+		*at++ = '{';
+		at = append(at, labels->text, labels_len);
+		*at++ = '}';
 	}
-	put(text, " ", 1);
+	*at++ = ' ';
+	text->len = (size_t)(at - text->data);
 }
 
 /* snprintf() would be most of the time for many destinations. */
@@ -132,6 +147,10 @@ put_double(struct metrics_text *text, double value)
 {
 	char number[40];
 
+	if (value == 0 || value == 1) {
+		put(text, value == 0 ? "0\n" : "1\n", 2);
+		return;
+	}
 	snprintf(number, sizeof(number), "%.15g\n", value);
 	put_string(text, number);
 }
@@ -155,15 +174,17 @@ metrics_label(struct metrics_labels *labels, const char *name, const char *value
 {
 	/* Of the value's closing quote and a pair of escape and byte there is always room. */
 	const size_t end = sizeof(labels->text) - 3;
-	int n;
+	size_t name_len = strlen(name);
+	char *at = labels->text + labels->len;
 
-	if (labels->len >= end)
+	if (labels->len + name_len + 3 >= end)
 		return;
-	n = snprintf(labels->text + labels->len, end - labels->len, "%s%s=\"",
-		labels->len == 0 ? "" : ",", name);
-	if (n < 0 || (size_t)n >= end - labels->len)
-		return;
-	labels->len += (size_t)n;
+	if (labels->len != 0)
+		*at++ = ',';
+	at = append(at, name, name_len);
+	*at++ = '=';
+	*at++ = '"';
+	labels->len = (size_t)(at - labels->text);
 	for (; *value != '\0' && labels->len < end; value++) {
 		if (*value == '"' || *value == '\\' || *value == '\n')
 			labels->text[labels->len++] = '\\';

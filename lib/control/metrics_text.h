@@ -24,6 +24,7 @@ struct metrics_text {
 	bool is_openmetrics;
 	bool has_failed;
 	const char *family; /* Without the suffix of its kind. */
+	size_t family_len;
 	const char *suffix;
 };
 

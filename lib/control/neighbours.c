@@ -311,6 +311,6 @@ sl_neighbours_find(const struct sl_neighbours *n, const struct sl_ip *ip, uint32
 {
 	const struct sl_datapath_next_hop hop = {.port_index = port_index, .ip = *ip};
 
-	return sl_neighbours_get(n, find_place(n, &hop), info) &&
-		info->port_index == port_index && sl_ip_equal(&info->ip, ip);
+	return sl_neighbours_get(n, find_place(n, &hop), info) && info->port_index == port_index &&
+		sl_ip_equal(&info->ip, ip);
 }

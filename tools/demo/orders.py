@@ -8,8 +8,7 @@ import signal
 import sys
 
 DTS = pathlib.Path(__file__).resolve().parents[2] / "dts"
-sys.path.insert(1, str(DTS))
-sys.path.append(str(DTS / "harness"))  # Last: its http.py is not Python's.
+sys.path[1:1] = [str(DTS), str(DTS / "harness")]
 
 SERVERS = ("server1", "server2", "server3", "server4")
 TABLES = ("table1", "table2", "table3", "table4")

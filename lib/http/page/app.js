@@ -58,15 +58,14 @@ function showTiles(live, lcores) {
 	const busiest = Math.max(0, ...lcores.map((l) => busyOf(l) ?? 0));
 	tile("busy", "Busiest lcore", percent(busiest), "", `${lcores.length} in use`, busiest > 0.9 ? "warn" : null);
 	const d = live.dedup;
-	tile("dedup", "Remembered ids", short(d.entries), "", `${percent(d.entries / d.capacity)} of ${short(d.capacity)}` + (d.evicted_early ? `, ${short(d.evicted_early)} left early` : ""),
-		rates.of("evicted") > 0 ? "warn" : null);
+	tile("dedup", "Remembered ids", short(d.entries), "", rates.of("evicted") > 0 ? `${short(rates.of("evicted"))}/s too early` : `${percent(d.entries / d.capacity)} of ${short(d.capacity)}`, rates.of("evicted") > 0 ? "warn" : null);
 }
 
 /* Charts and their legends */
 
 let rateAge = null, latencyAge = null;
-const rateChart = new Chart($("rate-chart"), { format: short, span: SPAN_S, onCursor: (age) => { rateAge = age; showLegends(); } });
-const latencyChart = new Chart($("latency-chart"), { isLog: true, format: time, span: SPAN_S, onCursor: (age) => { latencyAge = age; showLegends(); } });
+const rateChart = new Chart($("rate-chart"), { format: short, spanMax: SPAN_S, onCursor: (age) => { rateAge = age; showLegends(); } });
+const latencyChart = new Chart($("latency-chart"), { isLog: true, format: time, spanMax: SPAN_S, onCursor: (age) => { latencyAge = age; showLegends(); } });
 
 function classOf(level, index) {
 	if (!classes.has(level))
@@ -110,9 +109,9 @@ function showLegends() {
 function showCharts() {
 	const all = [...classes.entries()];
 	rateChart.update(all.map(([, c]) => ({ name: `s${c.index}`, points: c.rate.points })), now,
-		"Throughput over five minutes, messages a second. Now: " + all.map(([, c]) => `${c.name} ${short(c.rate.at(now, 0))}`).join(", "));
+		"Throughput over the last minutes, messages a second. Now: " + all.map(([, c]) => `${c.name} ${short(c.rate.at(now, 0))}`).join(", "));
 	latencyChart.update(all.flatMap(([, c]) => [{ name: `s${c.index} p50`, points: c.p50.points }, { name: `s${c.index}`, points: c.p99.points }]), now,
-		"Latency over five minutes. p99 now: " + all.map(([, c]) => `${c.name} ${time(c.p99.at(now, 0))}`).join(", "));
+		"Latency over the last minutes. p99 now: " + all.map(([, c]) => `${c.name} ${time(c.p99.at(now, 0))}`).join(", "));
 	showLegends();
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright (c) 2026 The Sluice authors
 //
-// Lines over the last five minutes, as SVG.
+// Lines over the last minutes, as SVG.
 
 const SVG = "http://www.w3.org/2000/svg";
 const LEFT = 52, RIGHT = 6, TOP = 8, BOTTOM = 20;
+const SPAN_MIN = 60;
 
 export function svg(name, attributes, ...children) {
 	const element = document.createElementNS(SVG, name);
@@ -48,11 +49,12 @@ const log = {
  * over, or null.
  */
 export class Chart {
-	constructor(root, { isLog, format, span, onCursor }) {
+	constructor(root, { isLog, format, spanMax, onCursor }) {
 		this.root = root;
 		this.scale = isLog ? log : linear;
 		this.format = format;
-		this.span = span;
+		this.spanMax = spanMax;
+		this.span = SPAN_MIN;
 		this.cursor = null;
 		this.series = [];
 		this.now = 0;
@@ -61,7 +63,7 @@ export class Chart {
 		const point = (event) => {
 			const box = root.getBoundingClientRect();
 			const share = (box.right - RIGHT - event.clientX) / (box.width - LEFT - RIGHT);
-			this.cursor = share >= 0 && share <= 1 ? Math.round(share * span) : null;
+			this.cursor = share >= 0 && share <= 1 ? Math.round(share * this.span) : null;
 			onCursor(this.cursor);
 			this.draw();
 		};
@@ -76,8 +78,11 @@ export class Chart {
 
 	/** @param series [{name, points: [[time s, value or null]...]}], @param now s, @param text what a screen reader says */
 	update(series, now, text) {
+		const first = Math.min(now, ...series.map((s) => s.points.length ? s.points[0][0] : now));
 		this.series = series;
 		this.now = now;
+		/* Whole minutes, as many as there is something to be seen of. */
+		this.span = Math.min(this.spanMax, Math.max(SPAN_MIN, Math.ceil((now - first) / 60) * 60));
 		this.svg.setAttribute("aria-label", text);
 		this.draw();
 	}
@@ -98,10 +103,11 @@ export class Chart {
 			parts.push(svg("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: at, y2: at }),
 				svg("text", { x: LEFT - 8, y: at + 3.5, "text-anchor": "end" }, this.format(tick)));
 		}
-		for (let minute = 0; minute * 60 <= this.span; minute++) {
-			const label = minute === 0 ? "now" : `−${minute} min`;
-			const anchor = minute === 0 ? "end" : minute * 60 === this.span ? "start" : "middle";
-			parts.push(svg("text", { x: x(this.now - minute * 60), y: height - 4, "text-anchor": anchor }, label));
+		const step = this.span === SPAN_MIN ? 20 : this.span > 180 && width < 460 ? 120 : 60;
+		for (let age = 0; age <= this.span; age += step) {
+			const label = age === 0 ? "now" : age < 60 ? `−${age} s` : `−${age / 60} min`;
+			const anchor = age === 0 ? "end" : age === this.span ? "start" : "middle";
+			parts.push(svg("text", { x: x(this.now - age), y: height - 4, "text-anchor": anchor }, label));
 		}
 		for (const series of this.series)
 			parts.push(svg("path", { class: series.name, d: this.line(series.points, x, y) }));

@@ -53,6 +53,11 @@ function layersOf(names, edges) {
 	const sources = names.filter((name) => !targets.has(name));
 	for (const source of sources.length ? sources : names.slice(0, 1))
 		visit(source, new Set([source]));
+	/* A source stands before what it feeds, however far that is. */
+	for (const source of sources) {
+		if (next.get(source).length)
+			depth.set(source, Math.max(0, Math.min(...next.get(source).map((to) => depth.get(to))) - 1));
+	}
 	const layers = [];
 	for (const name of names)
 		(layers[depth.get(name)] ||= []).push(name);

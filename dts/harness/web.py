@@ -23,7 +23,7 @@ class Metrics:
     """A reading of /metrics: families by name, samples by name and labels."""
 
     def __init__(self, text, is_openmetrics=False):
-        # Here, because the demo and the benchmark do without the packages of the tests.
+        # The demo does without this package.
         from prometheus_client import parser
         from prometheus_client.openmetrics import parser as openmetrics_parser
 
