@@ -160,7 +160,8 @@ on_watch(evutil_socket_t fd, short what, void *arg)
 
 	RTE_SET_USED(fd);
 	RTE_SET_USED(what);
-	sl_drop_watch_poll(&loop->watch, loop->config, loop->datapath, log_drops, NULL);
+	sl_drop_watch_poll(
+		&loop->watch, sl_control_config(loop->control), loop->datapath, log_drops, NULL);
 }
 
 static void
@@ -355,10 +356,8 @@ create_control(struct loop *loop, char *error, size_t error_len)
 	};
 	int rc = sl_control_create(&params, &loop->control, error, error_len);
 
-	if (rc == 0) {
+	if (rc == 0)
 		loop->config = NULL;
-		loop->checks_context.control = loop->control;
-	}
 	return rc;
 }
 
