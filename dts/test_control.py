@@ -5,6 +5,7 @@
 import contextlib
 import errno
 import json
+import os
 import re
 import resource
 import socket
@@ -218,6 +219,16 @@ def test_a_file_that_is_not_there_is_named(bench):
         with pytest.raises(ControlError) as refused:
             bench.load(file)
         assert refused.value.status == status and file in refused.value.text
+
+
+def test_only_a_regular_file_is_loaded(bench, tmp_path):
+    """A pipe would be waited for, and all that the control thread does with it."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero", tmp_path):
+        with pytest.raises(ControlError, match="is no regular file"):
+            bench.load(path)
+        with pytest.raises(ControlError, match="is no regular file"):
+            bench.load(path, check_only=True)
 
 
 def test_what_is_saved_is_what_runs(lab):

@@ -61,6 +61,33 @@ def test_a_backend_that_answers_ping_is_up(lab):
         wait_state(sluice, "UP")
 
 
+def test_a_path_that_stands_makes_no_backend_fail(lab):
+    """Stopped and started again, several times: nothing is taken for down, and all goes on."""
+    lab.ensure_address("10.77.0.11")
+    with Server(lab.outside, "10.77.0.11", 9001) as server, \
+            lab.appliance(checked_by("probe")) as sluice, sluice.control() as control:
+        wait_state(sluice, "UP")
+        busy = 0
+        for turn in range(1, 4):
+            control.path("STOP")
+            seen = server.probes
+            # Longer than it takes to be down.
+            time.sleep(1.2)
+            control.path("START")
+            lab.send(message(turn))
+            sluice.wait_for(delivered=turn)
+            deadline = time.monotonic() + 5
+            while server.probes == seen:
+                assert time.monotonic() < deadline, "it is asked again"
+                time.sleep(0.02)
+            [lcore] = control.show("lcores")
+            assert lcore["busy_cycles"] >= busy, "counters go on"
+            busy = lcore["busy_cycles"]
+        health = control.show("health", "table1", "kitchen1")
+        assert health["failures"] == 0, health
+        assert control.show("backends", "table1")[0]["state"] == "UP"
+
+
 def test_an_echo_request_is_one_to_scapy(wire_lab):
     def is_request(packet):
         return ICMP in packet and packet[ICMP].type == 8 and packet[Ether].dst == PEER_MAC

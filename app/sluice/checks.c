@@ -11,12 +11,9 @@
 static void
 set_share(void *arg, uint32_t destination, uint32_t backend, uint32_t share)
 {
-	struct checks_context *context = arg;
+	const struct checks_context *context = arg;
 
 	RTE_BUILD_BUG_ON(SL_HEALTH_SHARE_ONE != SL_DATAPATH_SHARE_ONE);
-	/* A path that drains or stands hears no answers; all are told again when it has started. */
-	if (context->control != NULL && !sl_control_is_running(context->control))
-		return;
 	sl_datapath_set_share(context->datapath, destination, backend, share);
 }
 

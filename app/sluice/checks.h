@@ -12,7 +12,6 @@
 #include <stdbool.h>
 
 #include "sl_checks.h"
-#include "sl_control.h"
 #include "sl_datapath.h"
 #include "sl_notify.h"
 
@@ -22,7 +21,6 @@ struct event_base;
 struct checks_context {
 	struct sl_datapath *datapath;
 	struct sl_notify *notify;
-	struct sl_control *control;   /* NULL: not there yet. */
 	struct sl_datapath_load load; /* When the last probe was answered, */
 	uint64_t latency_ns;	      /* and the mean since the one before. */
 };

@@ -143,6 +143,8 @@ void dest_update_panic(struct dest *dest, struct sl_checks *checks);
 void run_start(struct backend *backend, uint32_t check, uint64_t token);
 void run_end(struct backend *backend, uint32_t check, uint64_t token, bool is_expired);
 void run_cancel_all(struct backend *backend);
+/* The same, and the machine knows that they will not end. */
+void run_void_all(struct backend *backend);
 void run_begin_waiting(struct sl_checks *checks);
 void run_free(struct run *run);
 /* These end the run and free it. */

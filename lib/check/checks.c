@@ -270,9 +270,10 @@ sl_checks_freeze(struct sl_checks *checks)
 		for (uint32_t j = 0; j < checks->dests[i].nb_backends; j++) {
 			struct backend *backend = checks->dests[i].backends[j];
 
-			run_cancel_all(backend);
+			run_void_all(backend);
 			if (backend->timer != NULL)
 				evtimer_del(backend->timer);
+			backend->armed_ms = UINT64_MAX;
 		}
 	}
 }

@@ -339,6 +339,17 @@ wake_all(struct sl_checks *checks)
 	run_begin_waiting(checks);
 }
 
+void
+sl_checks_thaw(struct sl_checks *checks)
+{
+	checks->is_frozen = false;
+	for (uint32_t i = 0; i < checks->nb_dests; i++) {
+		for (uint32_t j = 0; j < checks->dests[i].nb_backends; j++)
+			checks->dests[i].backends[j]->share = UINT32_MAX;
+	}
+	wake_all(checks);
+}
+
 int
 sl_checks_configure(struct sl_checks *checks, const struct sl_config *config)
 {

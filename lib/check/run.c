@@ -195,6 +195,7 @@ run_free(struct run *run)
 	const struct kind *kind = run->kind;
 
 	release(run);
+	checks->stats.outstanding -= !run->is_expired;
 	if (run->slot != 0)
 		free_slot(checks, run);
 	LIST_REMOVE(run, link);
@@ -224,6 +225,7 @@ keep_expired(struct run *run)
 
 	release(run);
 	run->is_expired = true;
+	run->backend->checks->stats.outstanding--;
 	run->event = evtimer_new(run->backend->checks->base, on_forget, run);
 	if (run->event == NULL || evtimer_add(run->event, &tv) != 0)
 		run_free(run);
@@ -275,6 +277,7 @@ run_start(struct backend *backend, uint32_t check, uint64_t token)
 	run->phase = "without an answer";
 	run->started_ns = check_now_ns();
 	LIST_INSERT_HEAD(&backend->runs, run, link);
+	checks->stats.outstanding++;
 	if (has_room(checks, run->kind) && TAILQ_EMPTY(queue_of(checks, run->kind)))
 		begin(run);
 	else
@@ -388,4 +391,19 @@ run_cancel_all(struct backend *backend)
 {
 	while (!LIST_EMPTY(&backend->runs))
 		run_free(LIST_FIRST(&backend->runs));
+}
+
+void
+run_void_all(struct backend *backend)
+{
+	while (!LIST_EMPTY(&backend->runs)) {
+		const struct run *run = LIST_FIRST(&backend->runs);
+		bool is_expired = run->is_expired;
+		uint32_t check = run->check;
+		uint64_t token = run->token;
+
+		run_free(LIST_FIRST(&backend->runs));
+		if (!is_expired)
+			sl_health_void(backend->health, check, token, check_now_ms());
+	}
 }

@@ -81,10 +81,13 @@ int sl_checks_create(const struct sl_checks_params *params, const struct sl_conf
 int sl_checks_configure(struct sl_checks *checks, const struct sl_config *config);
 
 /**
- * Check no more, and leave the shares as they are: while the path drains it hears no answers, and
- * what waits is to be delivered. There is no way back.
+ * Check no more until sl_checks_thaw(), and leave states and shares as they are: a path that drains
+ * or stands hears no answers, and what waits is to be delivered. What is out counts for nothing.
  */
 void sl_checks_freeze(struct sl_checks *checks);
+
+/** Go on where it was; fine also when not frozen. Tells the share of every backend. */
+void sl_checks_thaw(struct sl_checks *checks);
 
 /** NULL is fine. */
 void sl_checks_destroy(struct sl_checks *checks);
@@ -150,10 +153,10 @@ bool sl_checks_get_destination(
 
 struct sl_checks_stats {
 	uint64_t started;
-	uint64_t waited;    /**< Had to wait for a socket or a command to be free. */
-	uint64_t not_made;  /**< Could not be made here (no descriptor, no port, no process). */
-	uint64_t unmatched; /**< Replies that nobody waited for. */
-	uint32_t outstanding;
+	uint64_t waited;      /**< Had to wait for a socket or a command to be free. */
+	uint64_t not_made;    /**< Could not be made here (no descriptor, no port, no process). */
+	uint64_t unmatched;   /**< Replies that nobody waited for. */
+	uint32_t outstanding; /**< Begun, and neither ended nor timed out. */
 	uint32_t sockets;
 	uint32_t commands;
 	uint32_t waiting;

@@ -2,13 +2,9 @@
  * Copyright (c) 2026 The Sluice authors
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "changes.h"
 #include "control_internal.h"
@@ -17,10 +13,8 @@
 #include "sl_neighbours.h"
 #include "sl_notify.h"
 
-/*
- * A change on its way. The steps stand in an order in which each can be undone while later ones may
- * fail; the last cannot fail.
- */
+/* A change on its way. The steps stand in an order in which each can be undone when a later one
+ * fails. */
 struct step {
 	int (*take)(struct sl_control *control, const struct sl_config *config,
 		const struct changes *changes, char *error, size_t error_len);
@@ -77,18 +71,36 @@ take_checks(struct sl_control *c, const struct sl_config *config, const struct c
 	return sl_checks_configure(c->params.checks, config);
 }
 
-/* The checks tell the shares of the backends, so they come behind the path. */
+/* Neighbours ask the path for its next hops, and the checks tell it the shares of its backends. */
 static const struct step steps[] = {
 	{take_log}, {take_events}, {take_path}, {take_neighbours}, {take_checks}};
 
-/* All steps, or none: those done are done again with what ran before. */
+#define PATH_STEP 2
+
+/*
+ * Do again, with what ran before, the steps that were done; in the same order, for the same
+ * reasons. When the path was among them, those behind it are, too, also the one that failed: they
+ * refer to what the path has, and to the configuration they saw last.
+ */
+static int
+take_back(struct sl_control *c, const struct changes *changes, size_t done)
+{
+	size_t n = done > PATH_STEP ? RTE_DIM(steps) : done;
+	char ignored[256];
+	int rc = 0;
+
+	for (size_t i = 0; i < n; i++)
+		rc |= steps[i].take(c, c->config, changes, ignored, sizeof(ignored));
+	return rc;
+}
+
+/* All steps, or none. */
 static int
 take_all(struct sl_control *c, const struct sl_config *config, const struct changes *changes,
 	char *error, size_t error_len)
 {
-	char ignored[256];
-	int rc = 0, back = 0;
 	size_t done;
+	int rc = 0;
 
 	error[0] = '\0';
 	for (done = 0; done < RTE_DIM(steps); done++) {
@@ -100,9 +112,7 @@ take_all(struct sl_control *c, const struct sl_config *config, const struct chan
 		return 0;
 	if (error[0] == '\0')
 		snprintf(error, error_len, "the change cannot be taken over: %s", strerror(-rc));
-	while (done-- > 0)
-		back |= steps[done].take(c, c->config, changes, ignored, sizeof(ignored));
-	if (back != 0)
+	if (take_back(c, changes, done) != 0)
 		sl_log(SL_LOG_control, SL_LEVEL_ERROR,
 			"a change was refused (%s), and not all of it could be undone: restart",
 			error);
@@ -160,22 +170,12 @@ control_apply(struct sl_control *c, struct sl_config *config, bool check_only,
 	return 0;
 }
 
-int
-sl_control_apply(struct sl_control *c, struct sl_config *config, bool check_only, json_t **list,
-	char *error, size_t error_len)
-{
-	struct changes changes;
-	int rc = control_apply(c, config, check_only, &changes, error, error_len);
-
-	*list = changes.list;
-	return rc;
-}
-
 static int
 load(struct sl_control *c, const char *path, bool check_only, struct changes *changes, char *error,
 	size_t error_len)
 {
 	struct sl_config *config;
+	struct stat status;
 	int rc;
 
 	memset(changes, 0, sizeof(*changes));
@@ -184,6 +184,10 @@ load(struct sl_control *c, const char *path, bool check_only, struct changes *ch
 	else if (path[0] != '/')
 		return control_fail(
 			-EINVAL, error, error_len, "%.128s: give an absolute path", path);
+	/* A pipe would be waited for, and the path is not to wait; a device may have no end. */
+	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+		return control_fail(-EINVAL, error, error_len,
+			"%.128s is no regular file: give the file of a configuration", path);
 	rc = sl_config_load(path, &config, error, error_len);
 	if (rc != 0)
 		return rc;
@@ -229,16 +233,5 @@ control_change(struct sl_control *c, const struct sl_config_edit *edits, uint32_
 	rc = control_apply(c, config, false, changes, error, error_len);
 	if (rc != 0)
 		sl_config_free(config);
-	return rc;
-}
-
-int
-sl_control_change(struct sl_control *c, const struct sl_config_edit *edits, uint32_t nb_edits,
-	json_t **list, char *error, size_t error_len)
-{
-	struct changes changes;
-	int rc = control_change(c, edits, nb_edits, &changes, error, error_len);
-
-	*list = changes.list;
 	return rc;
 }

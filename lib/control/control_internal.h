@@ -60,7 +60,11 @@ int trace_begin(struct sl_control *control, const struct sl_trace_filter *filter
 /* Begin to stop the path; nothing when it is stopped or stopping already. */
 void path_stop(struct sl_control *control);
 
-/* sl_control_apply() and its kin, with all there is to tell of the changes: `list` may be NULL. */
+/*
+ * Take over a configuration, a file, or what runs with edits made to it: as sl_control_load(), with
+ * all there is to tell of the changes, whose `list` may be NULL. A configuration is taken on
+ * success and the caller's on failure.
+ */
 int control_apply(struct sl_control *control, struct sl_config *config, bool check_only,
 	struct changes *changes, char *error, size_t error_len);
 int control_load(struct sl_control *control, const char *path, bool check_only,

@@ -70,6 +70,9 @@ path_stop(struct sl_control *c)
 		return;
 	sl_log(SL_LOG_main, SL_LEVEL_NOTIFY, "delivering what is queued, for up to %u ms",
 		c->config->drain_timeout_ms);
+	/* A path that drains hears no answers: who is well now is to take what waits. */
+	if (c->params.checks != NULL)
+		sl_checks_freeze(c->params.checks);
 	c->is_draining = true;
 	c->drain_until_ms = control_now_ms() + c->config->drain_timeout_ms;
 	sl_datapath_drain(c->params.datapath);
@@ -82,9 +85,6 @@ sl_control_quit(struct sl_control *c)
 	if (c->is_quitting)
 		return false;
 	c->is_quitting = true;
-	/* A path that drains hears no answers: who is well now is to take what waits. */
-	if (c->params.checks != NULL)
-		sl_checks_freeze(c->params.checks);
 	path_stop(c);
 	if (!c->is_draining)
 		c->params.quit(c->params.arg);
@@ -106,10 +106,8 @@ sl_control_start(struct sl_control *c, char *error, size_t error_len)
 		return rc;
 	if (c->params.neighbours != NULL)
 		sl_neighbours_announce(c->params.neighbours);
-	/* Tells the shares of all backends, which the path was spared while it stood. */
-	if (c->params.checks != NULL && sl_checks_configure(c->params.checks, c->config) != 0)
-		sl_log(SL_LOG_health, SL_LEVEL_WARN,
-			"no memory to tell how the backends are: they are used as they were");
+	if (c->params.checks != NULL)
+		sl_checks_thaw(c->params.checks);
 	return 0;
 }
 

@@ -94,23 +94,15 @@ struct sl_view_info {
 const struct sl_view_info *sl_control_view(uint32_t index);
 
 /**
- * Take over a configuration: compare, refuse what needs a restart, apply to the path, neighbours,
- * checks, log and hooks; all or nothing.
- * @param config        taken on success; the caller's on failure
+ * Take over a file: compare, refuse what needs a restart, apply to the path, neighbours, checks,
+ * log and hooks; all or nothing.
+ * @param path          NULL: the one that runs
  * @param check_only    only compare
  * @param[out] changes  [{"path", "before", "after", "needs_restart"}], also on failure where known
  * @return 0 or -errno; -EPERM when a change needs a restart, with the first such key in @p error
  */
-int sl_control_apply(struct sl_control *control, struct sl_config *config, bool check_only,
-	json_t **changes, char *error, size_t error_len);
-
-/** sl_control_apply() with a file; @p path NULL: the one that runs. */
 int sl_control_load(struct sl_control *control, const char *path, bool check_only, json_t **changes,
 	char *error, size_t error_len);
-
-/** sl_control_apply() with what runs and @p edits made to it, in turn. */
-int sl_control_change(struct sl_control *control, const struct sl_config_edit *edits,
-	uint32_t nb_edits, json_t **changes, char *error, size_t error_len);
 
 /**
  * Write what runs to a file: whole or not at all, in place of one that is there. The file is left

@@ -21,8 +21,8 @@ struct view {
 static const struct view views[] = {
 	{{"version", "", "versions of Sluice, DPDK and the control API; uptime"}, 0, 0,
 		view_version},
-	{{"live", "", "what the live page draws: counters, latencies and nodes of one reading"}, 0, 0,
-		view_live},
+	{{"live", "", "what the live page draws: counters, latencies and nodes of one reading"}, 0,
+		0, view_live},
 	{{"stats", "", "all counters, as in the statistics file"}, 0, 0, view_stats},
 	{{"classes", "", "counters and latency of each class"}, 0, 0, view_classes},
 	{{"drops", "", "every reason for a drop, and how often"}, 0, 0, view_drops},

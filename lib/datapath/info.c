@@ -52,20 +52,20 @@ sl_datapath_get_port(struct sl_datapath *dp, uint32_t port_index, struct sl_port
 	get_queues(port, info);
 }
 
-/* Partitions of destinations that a worker owns. */
-static uint32_t
-count_shards(const struct dp_lcore *worker)
+/* The partitions of destinations, each with the worker that owns it. */
+static void
+count_shards(const struct sl_datapath *dp, struct sl_lcore_stats *stats, uint32_t max)
 {
-	const struct dp_control *control = worker->dp->control;
-	uint32_t n = 0;
+	for (uint32_t i = 0; i < dp->control->nb_destinations; i++) {
+		const struct dp_destination *d = dp_destination_at(dp, i);
 
-	for (uint32_t i = 0; i < control->nb_destinations; i++) {
-		const struct dp_destination *d = control->destinations[i];
+		for (uint32_t p = 0; p < d->partitions; p++) {
+			uint32_t owner = dp_owner(dp, d->first_shard + p)->index;
 
-		for (uint32_t p = 0; p < d->partitions; p++)
-			n += dp_owner(worker->dp, d->first_shard + p) == worker;
+			if (owner < max)
+				stats[owner].nb_shards++;
+		}
 	}
-	return n;
 }
 
 static void
@@ -82,8 +82,6 @@ get_lcore(const struct dp_lcore *lcore, struct sl_lcore_stats *stats)
 	stats->messages = __atomic_load_n(&lcore->worker.delivered, __ATOMIC_RELAXED);
 	if (lcore->sched != NULL)
 		stats->queued = sl_sched_count(lcore->sched);
-	if (lcore->roles & SL_ROLE_WORKER)
-		stats->nb_shards = count_shards(lcore);
 }
 
 uint32_t
@@ -93,6 +91,7 @@ sl_datapath_get_lcores(struct sl_datapath *dp, struct sl_lcore_stats *stats, uin
 
 	for (uint32_t i = 0; i < n; i++)
 		get_lcore(dp->lcores[i], &stats[i]);
+	count_shards(dp, stats, n);
 	return n;
 }
 

@@ -41,11 +41,14 @@ dp_main_loop(void *arg)
 {
 	struct dp_lcore *lcore = arg;
 	struct sl_datapath *dp = lcore->dp;
-	uint64_t per_ms = dp->tsc_hz / 1000, end, busy = 0, idle_cycles = 0;
+	uint64_t per_ms = dp->tsc_hz / 1000, end, busy, idle_cycles;
 	uint32_t idle_turns = 0;
 
 	/* Naps of microseconds; the default slack of 50 would double them. */
 	prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
+	/* They go on where they were when the path stopped. */
+	busy = atomic_load_explicit(&lcore->busy_cycles, memory_order_relaxed);
+	idle_cycles = atomic_load_explicit(&lcore->idle_cycles, memory_order_relaxed);
 	rte_rcu_qsbr_thread_online(dp->rcu, lcore->index);
 	lcore->now = rte_rdtsc();
 	while (!atomic_load_explicit(&dp->must_stop, memory_order_relaxed)) {

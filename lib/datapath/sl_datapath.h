@@ -391,7 +391,7 @@ struct sl_trace_event {
 /**
  * Follow the next messages that match, until they are sent or dropped. Costs nothing while no trace
  * is on. One at a time: a new one ends the last.
- * @return 0, -EINVAL
+ * @return 0; -EINVAL; -ETIMEDOUT: an lcore has not answered for a second, and there is no trace
  */
 int sl_datapath_trace(struct sl_datapath *datapath, const struct sl_trace_filter *filter);
 

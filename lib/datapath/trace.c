@@ -266,29 +266,37 @@ publish(struct sl_datapath *dp, uint32_t generation)
 	return true;
 }
 
+/* @return whether every lcore has seen the end: what is recorded is ours then */
+static bool
+end_trace(struct sl_datapath *dp)
+{
+	uint32_t generation = atomic_load(&dp->trace_generation);
+
+	return publish(dp, generation + (generation & 1));
+}
+
 int
 sl_datapath_trace(struct sl_datapath *dp, const struct sl_trace_filter *filter)
 {
 	if (filter->count == 0 || filter->count > SL_TRACE_MESSAGES_MAX)
 		return -EINVAL;
-	sl_datapath_trace_stop(dp);
-	if (atomic_load(&dp->trace_generation) & 1)
+	if (!end_trace(dp))
 		return -ETIMEDOUT;
 	dp->trace->filter = *filter;
 	atomic_store(&dp->trace->nb_taken, 0);
 	atomic_store(&dp->trace->nb_ended, 0);
 	for (uint32_t i = 0; i < dp->nb_lcores; i++)
 		atomic_store(&dp->lcores[i]->trace->nb_records, 0);
-	return publish(dp, atomic_load(&dp->trace_generation) + 1) ? 0 : -ETIMEDOUT;
+	if (publish(dp, atomic_load(&dp->trace_generation) + 1))
+		return 0;
+	end_trace(dp);
+	return -ETIMEDOUT;
 }
 
 void
 sl_datapath_trace_stop(struct sl_datapath *dp)
 {
-	uint32_t generation = atomic_load(&dp->trace_generation);
-
-	if (generation & 1)
-		publish(dp, generation + 1);
+	end_trace(dp);
 }
 
 static int

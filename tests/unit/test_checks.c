@@ -225,6 +225,7 @@ test_sockets_are_bounded_and_the_rest_waits(void **state)
 	struct sl_check_status status;
 	struct server server = {.says = "hello", .after_ms = 10, .is_first = true};
 	struct world world;
+	uint32_t most = 0;
 	uint64_t until;
 
 	(void)state;
@@ -240,7 +241,10 @@ test_sockets_are_bounded_and_the_rest_waits(void **state)
 	for (until = world_now_ms() + 1500; world_now_ms() < until; world_run(&world, 2)) {
 		sl_checks_get_stats(world.checks, &stats);
 		assert_in_range(stats.sockets, 0, 3);
+		assert_int_equal(stats.outstanding, stats.sockets + stats.waiting);
+		most = stats.outstanding > most ? stats.outstanding : most;
 	}
+	assert_true(most > 3);
 	assert_true(stats.waited > 0);
 	for (unsigned int i = 0; i < 40; i++) {
 		assert_true(sl_checks_get(world.checks, 0, i, &status));
@@ -297,6 +301,34 @@ test_freeze_leaves_the_shares_as_they_are(void **state)
 	assert_int_equal(world_state(&world, 0), SL_HEALTH_UP);
 	assert_int_equal(world.shares[0], SL_HEALTH_SHARE_ONE);
 	assert_int_equal(event_base_get_num_events(world.base, EVENT_BASE_COUNT_ADDED), 0);
+	world_end(&world);
+}
+
+static void
+test_thaw_goes_on_where_it_was(void **state)
+{
+	struct server servers[1];
+	struct world world;
+	uint32_t nb_told, nb_events;
+
+	(void)state;
+	world_init(&world, SL_CHECK_TCP, 1);
+	open_servers(&world, servers, 1);
+	world_start(&world);
+	wait_all(&world, 1, SL_HEALTH_UP);
+	nb_told = world.nb_shares_told;
+	nb_events = world.nb_heard;
+	sl_checks_freeze(world.checks);
+	/* Longer than an interval and its time-out: nothing of it has failed. */
+	world_run(&world, 1000);
+	sl_checks_thaw(world.checks);
+	assert_int_equal(world.nb_shares_told, nb_told + 1);
+	world_run(&world, 300);
+	assert_int_equal(world_state(&world, 0), SL_HEALTH_UP);
+	assert_int_equal(world.nb_heard, nb_events);
+	server_close(&servers[0]);
+	wait_all(&world, 1, SL_HEALTH_DOWN);
+	assert_int_equal(world.shares[0], 0);
 	world_end(&world);
 }
 
@@ -408,6 +440,7 @@ main(void)
 		cmocka_unit_test(test_sockets_are_bounded_and_the_rest_waits),
 		cmocka_unit_test(test_checks_that_cannot_be_made_are_told_and_are_no_failures),
 		cmocka_unit_test(test_freeze_leaves_the_shares_as_they_are),
+		cmocka_unit_test(test_thaw_goes_on_where_it_was),
 		cmocka_unit_test(test_slow_start_is_told_step_by_step),
 		cmocka_unit_test(test_history_as_json),
 		cmocka_unit_test(test_backends_without_checks_set_no_timer),
