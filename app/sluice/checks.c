@@ -41,12 +41,12 @@ send_echo(void *arg, uint32_t destination, uint32_t backend, uint16_t id, uint16
 	return sl_datapath_send_echo(context->datapath, destination, backend, id, sequence);
 }
 
-void
+bool
 checks_echo_reply(
 	void *arg, uint32_t port_index, const struct sl_ip *from, uint16_t id, uint16_t sequence)
 {
 	RTE_SET_USED(port_index);
-	sl_checks_echo_reply(arg, from, id, sequence);
+	return sl_checks_echo_reply(arg, from, id, sequence);
 }
 
 /* Who asks the appliance itself learns what waits here, and what messages have taken lately. */

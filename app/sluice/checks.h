@@ -33,7 +33,7 @@ int checks_start(struct event_base *base, const struct sl_config *config,
 void checks_poll(struct checks_context *context, struct sl_checks *checks);
 
 /* The sl_neighbours_echo_t of the checks, which are its argument. */
-void checks_echo_reply(
+bool checks_echo_reply(
 	void *arg, uint32_t port_index, const struct sl_ip *from, uint16_t id, uint16_t sequence);
 
 #endif /* SLUICE_CHECKS_H */

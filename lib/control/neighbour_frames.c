@@ -302,8 +302,8 @@ handle_echo(struct sl_neighbours *n, const struct sl_datapath_punt *punt)
 		    sl_datapath_port_mac(n->datapath, punt->port_index))) {
 		m->ol_flags = 0;
 		sl_datapath_send(n->datapath, punt->port_index, m);
-	} else if (n->echo != NULL && sl_icmp_parse_reply(frame + punt->eth_len, &echo)) {
-		n->echo(n->echo_arg, punt->port_index, &echo.src, echo.id, echo.sequence);
+	} else if (n->echo != NULL && sl_icmp_parse_reply(frame + punt->eth_len, &echo) &&
+		n->echo(n->echo_arg, punt->port_index, &echo.src, echo.id, echo.sequence)) {
 		rte_pktmbuf_free(m);
 	} else {
 		sl_datapath_drop(n->datapath, m, SL_FRAME_DROP_icmp_not_echo);
