@@ -2,11 +2,15 @@
 # Copyright (c) 2026 The Sluice authors
 """tools/demo.sh as a user runs it, without a terminal."""
 
+import json
 import os
 import re
+import shlex
 import signal
+import socket
 import subprocess
 import time
+import urllib.request
 
 import pytest
 
@@ -25,6 +29,21 @@ def start(*args):
                             stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
 
+def read_until(demo, words):
+    """What it says, up to the line with @words."""
+    said = ""
+    for line in demo.stdout:
+        said += line
+        if words in line:
+            return said
+    raise AssertionError(f"no '{words}' in:\n{said}")
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.read().decode()
+
+
 def counts(output, what):
     """The numbers of a row of the final statistics."""
     [row] = re.findall(rf"^{re.escape(what)} +([\d, ]+)$", output.split("DELIVERY STATISTICS")[1],
@@ -37,7 +56,7 @@ def test_the_ledgers_agree():
     output, _ = demo.communicate(timeout=180)
     assert demo.returncode == 0, output
     assert output.count("DELIVERY STATISTICS") == 1
-    assert re.search(r"look at it: http://127\.0\.0\.1:\d+/$", output, re.M)
+    assert re.search(r"^live page: http://127\.0\.0\.1:\d+/$", output, re.M)
     sent, delivered, received = counts(output, "total delivered")
     assert sent == delivered == received > 4000
     sent_twice, filtered = counts(output, "duplicates filtered")
@@ -67,6 +86,40 @@ def test_a_signal_leaves_nothing_behind(number):
     time.sleep(0.2)
     alive = subprocess.run(["pgrep", "-f", f"sluice-{demo.pid}-"], capture_output=True, text=True)
     assert alive.stdout == ""
+
+
+def test_the_page_and_the_commands_reach_the_appliance():
+    demo = start("--seconds", "3", "--interval", "1", "--http-port", "0", "--keep")
+    try:
+        said = read_until(demo, "Sluice demo,")
+        [page] = re.findall(r"^live page: (http://127\.0\.0\.1:\d+/)$", said, re.M)
+        [command] = re.findall(r"^commands: +(.*)$", said, re.M)
+        assert "<html" in get(page)
+        assert json.loads(get(f"{page}api/v1/stats"))["delivered"] > 0
+        rows = json.loads(get(f"{page}api/v1/backends"))
+        assert [row["state"] for row in rows] == ["UP"] * 4
+        shown = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=20)
+        assert shown.returncode == 0 and shown.stdout.count("UP") == 4, shown.stdout + shown.stderr
+        # Kept: the result is there, and the appliance still answers.
+        said += read_until(demo, "kept running")
+        assert "RESULT: the ledgers agree" in said
+        health = json.loads(get(f"{page}api/v1/health/table1/kitchen1"))
+        assert health["checks"][0]["kind"] == "probe" and health["successes"] > 0
+    finally:
+        os.kill(demo.pid, signal.SIGINT)
+        rest, _ = demo.communicate(timeout=30)
+    assert demo.returncode == 0, said + rest
+    assert namespaces_of(demo.pid) == []
+
+
+def test_another_port_when_the_one_for_the_page_is_taken():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        demo = start("--seconds", "60", "--http-port", str(port))
+        said = read_until(demo, "live page:")
+        os.kill(demo.pid, signal.SIGTERM)
+        demo.communicate(timeout=30)
+    assert "http://127.0.0.1:" in said and f":{port}/" not in said
 
 
 def test_wrong_arguments_are_refused():

@@ -138,6 +138,16 @@ def leave_runtime_dir(box):
     box.write("proc/locks", f"1: POSIX  ADVISORY  WRITE 4711 00:19:{inode} 0 EOF\n")
 
 
+def listen_at(box, path):
+    box.write("proc/net/unix", "Num RefCount Protocol Flags Type St Inode Path\n"
+              f"0: 00000002 00000000 00010000 0001 01 4711 {path}\n")
+
+
+def listen_on(box, where, protocol="tcp"):
+    box.write(f"proc/net/{protocol}", "sl local_address rem_address st\n"
+              f"0: {where} 00000000:0000 0A 00000000:00000000\n")
+
+
 # What is done to the machine; which check says so, how badly, and a part of the remedy.
 BROKEN = {
     "capability": (drop_capability, "rights", "FAIL", "docker run --privileged"),
@@ -179,12 +189,21 @@ BROKEN = {
     "no xdp": (lambda b: b.write("proc/net/protocols", "PACKET 1\n"), "af-xdp", "warn",
                "CONFIG_XDP_SOCKETS=y"),
     "nic without driver": (lambda b: b.nic(None), "nic", "warn",
-                           "dpdk-devbind.py -b vfio-pci 0000:03:00.0"),
+                           "tools/bind 0000:03:00.0"),
     "no vfio": (lambda b: b.nic("i40e"), "vfio", "warn", "apt-get install linux-image-amd64"),
     "no iommu": (lambda b: b.nic("i40e"), "iommu", "warn", "intel_iommu=on"),
     "runtime dir": (lambda b: b.write("run/dpdk", "a file\n"), "runtime-dir", "FAIL",
                     "mkdir -p /run/dpdk"),
     "left over": (leave_runtime_dir, "leftovers", "warn", "rm -rf /run/dpdk/gone"),
+    "socket directory": (lambda b: b.write("run/sluice", "a file\n"), "control-socket", "FAIL",
+                         "mkdir -p /run/sluice"),
+    "socket in use": (lambda b: listen_at(b, "/run/sluice/control.sock"), "control-socket", "warn",
+                      "--control-socket PATH"),
+    "http in use": (lambda b: listen_on(b, "0100007F:1F9A"), "http", "warn", "--http ADDRESS:PORT"),
+    "http in use by all": (lambda b: listen_on(b, "00000000:1F9A"), "http", "warn",
+                           "ss -ltnp 'sport = :8090'"),
+    "http in use by all of IPv6": (lambda b: listen_on(b, f"{'0' * 32}:1F9A", "tcp6"), "http",
+                                   "warn", "http.port"),
 }
 
 
@@ -366,3 +385,17 @@ def test_this_machine():
     assert done.returncode in (0, 1)
     checks = {finding["check"] for finding in json.loads(done.stdout)["findings"]}
     assert {"rights", "cpus", "huge-pages", "dpdk", "pmds", "runtime-dir"} <= checks
+
+
+@pytest.mark.parametrize("text, check, part", [
+    ("control: {socket: none}\n", "control-socket", "none"),
+    ("control: {socket: /srv/sluice.sock}\n", "control-socket", "/srv/sluice.sock can be made"),
+    ("http: {enabled: false}\n", "http", "off"),
+    ("http: {port: 9090}\n", "http", "127.0.0.1:9090 is free"),
+    ("http: {address: '::1'}\n", "http", "[::1]:8090 is free"),
+])
+def test_where_a_configuration_listens(box, tmp_path, text, check, part):
+    listen_at(box, "/run/sluice/control.sock")
+    listen_on(box, "0100007F:1F9A")
+    _, findings = box.doctor("--config", config(tmp_path, text))
+    assert findings[check]["status"] == "ok" and part in findings[check]["text"]

@@ -160,27 +160,31 @@ def test_a_backend_that_goes_gets_nothing_more():
         assert report.is_clean, report.said
 
 
-@pytest.mark.parametrize("what, config", [
-    ("shards", {"destinations": 30, "backends": 1}),
-    ("backends", {"destinations": 1, "backends": 60}),
-])
-def test_without_room_nothing_changes(what, config):
-    limits = {"shards": 20, "backends": 50}
+@pytest.mark.parametrize("what, nb_destinations, nb_backends", [
+    ("shards", 1100, 0), ("backends", 20, 60)])
+def test_without_room_nothing_changes(what, nb_destinations, nb_backends):
+    """A file that says nothing of limits has room for twice of what it has, and 1,024."""
+    def others(prefix, count, backends):
+        return [destination(f"{prefix}{n}", *[sink_backend(n + m) for m in range(backends)])
+                for n in range(count)]
+
     table = destination("table1", sink_backend(1))
-    many = [destination(f"other{n}", *[sink_backend(n + m) for m in range(config["backends"])])
-            for n in range(config["destinations"])]
-    with MemifLab() as cables, cables.appliance(cables.config(table, limits=limits)) as sluice:
+    with MemifLab() as cables, cables.appliance(cables.config(table)) as sluice:
+        too_many = cables.config(table, *others("other", nb_destinations, nb_backends))
         for seed in range(3):
-            said = sluice.reload(cables.config(table, *many, limits=limits))
-            assert "refused" in said and f"limits.{what}: of {limits[what]}" in said
+            said = sluice.reload(too_many)
+            assert "refused" in said and f"limits.{what}: 1026 are too few" in said
             assert list(sluice.stats()["by_destination"]) == ["table1"]
             assert cables.generate("--count", 100, "--destinations", 1, "--seed", seed).is_clean
-        # All that was taken in vain has been given back: as much as fits, fits, again and again.
-        fits = [destination(f"other{n}", sink_backend(n)) for n in range(19)]
-        for _ in range(3):
-            reload(sluice, cables.config(table, *fits, limits=limits))
-            reload(sluice, cables.config(table, limits=limits))
-            time.sleep(0.1)
+        # All that was taken in vain has been given back: as much as fits, fits, and once what was
+        # removed is gone, as much of others.
+        for prefix in ("one", "two", "three"):
+            fits = cables.config(table, *others(prefix, 1000, 1))
+            deadline = time.monotonic() + 10
+            while "refused" in (said := sluice.reload(fits)):
+                assert time.monotonic() < deadline, said
+                time.sleep(0.05)
+            reload(sluice, cables.config(table))
         sluice.wait_for(delivered=300, queued=0, dropped={})
 
 

@@ -54,6 +54,8 @@ struct loop {
 	struct sl_api_server *api;
 	struct sl_cli_prompt *prompt;
 	struct sl_http *http;
+	uint32_t http_clients_max; /* That it was told. */
+	uint32_t http_timeout_ms;
 	struct sl_drop_watch watch;
 	struct event_base *base;
 	struct event *events[16];
@@ -300,7 +302,26 @@ listen_for_http(struct loop *loop, char *error, size_t error_len)
 		config.address = loop->options->http_address;
 		config.port = loop->options->http_port;
 	}
+	loop->http_clients_max = config.clients_max;
+	loop->http_timeout_ms = config.timeout_ms;
 	return http_listen(loop->control, loop->base, &config, &loop->http, error, error_len);
+}
+
+/* Another configuration runs. The listener's limits are its own: it begins anew with others. */
+static void
+on_applied(void *arg)
+{
+	struct loop *loop = arg;
+	const struct sl_config_http *http = &sl_control_config(loop->control)->http;
+	char error[512];
+
+	if (loop->http == NULL ||
+		(http->clients_max == loop->http_clients_max &&
+			http->timeout_ms == loop->http_timeout_ms))
+		return;
+	sl_http_destroy(loop->http);
+	if (listen_for_http(loop, error, sizeof(error)) != 0)
+		sl_notify(loop->notify, SL_LEVEL_ERROR, "http_down", NULL, "%s", error);
 }
 
 static int
@@ -330,6 +351,7 @@ create_control(struct loop *loop, char *error, size_t error_len)
 		.notify = loop->notify,
 		.version = SLUICE_VERSION,
 		.quit = on_quit,
+		.applied = on_applied,
 		.arg = loop,
 	};
 	int rc = sl_control_create(&params, &loop->control, error, error_len);

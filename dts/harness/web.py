@@ -104,12 +104,9 @@ class Relay:
     """A port of this side's loopback that leads to the listener inside a namespace, for a browser
     which cannot go there."""
 
-    def __init__(self, client, port=0):
+    def __init__(self, client):
         self.client = client
-        try:
-            self._listener = socket.create_server(("127.0.0.1", port))
-        except OSError:  # taken: then another
-            self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
         threading.Thread(target=self._accept, daemon=True).start()
 

@@ -21,7 +21,7 @@
 #define CLASS	 "class"
 
 const struct sl_config_key sl_config_keys[] = {
-	{"node", NAME, "`sluice`", "", LIVE, "This appliance's name."},
+	{"node", NAME, "`sluice`", "", RESTART, "This appliance's name."},
 	{"udp_port", NULL, NULL, NULL, RESTART,
 		"Messages come in at this UDP port, and go out from it."},
 	{"epoch", NULL, NULL, NULL, RESTART,

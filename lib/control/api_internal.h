@@ -62,7 +62,6 @@ struct sl_api_server {
 	int priority;
 	struct event *accept;
 	struct event *sweep;
-	uint32_t clients_max;
 	uint32_t nb_clients;
 	struct api_client_list clients;
 	size_t unread;

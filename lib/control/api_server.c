@@ -113,7 +113,7 @@ take_connection(struct sl_api_server *server, int fd)
 		turn_away(fd, EPERM,
 			"you may not: the control API is for root and the group of its socket "
 			"(control.group)");
-	} else if (server->nb_clients >= server->clients_max) {
+	} else if (server->nb_clients >= sl_control_config(server->control)->control.clients_max) {
 		snprintf(error, sizeof(error),
 			"%u clients are connected, more are not taken (control.clients_max)",
 			server->nb_clients);
@@ -303,7 +303,6 @@ sl_api_server_create(struct sl_control *control, struct event_base *base,
 	s->base = base;
 	s->fd = -1;
 	s->priority = event_base_get_npriorities(base) - 1;
-	s->clients_max = config->clients_max;
 	TAILQ_INIT(&s->clients);
 	s->path = strdup(config->socket);
 	rc = s->path == NULL ? -ENOMEM : open_socket(s, config->group, error, error_len);

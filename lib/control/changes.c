@@ -23,8 +23,7 @@ on_change(void *arg, const struct sl_config_change *change)
 	changes->nb_changes++;
 	if (is_below(change->path, "log"))
 		changes->is_log_changed = true;
-	/* The node's name stands in every event. */
-	if (is_below(change->path, "events") || is_below(change->path, "node"))
+	if (is_below(change->path, "events"))
 		changes->is_events_changed = true;
 	if (change->needs_restart && changes->first_restart[0] == '\0')
 		snprintf(

@@ -26,7 +26,7 @@ struct sl_api_server;
 /**
  * Listen. The socket's directory is made when it is missing; a socket that a dead process has left
  * is replaced, that of a living one is an error.
- * @param config  copied; its socket is not "none"
+ * @param config  its socket is not "none"; not kept: clients_max is that of sl_control_config()
  * @return 0 or -errno, with one line in @p error
  */
 int sl_api_server_create(struct sl_control *control, struct event_base *base,

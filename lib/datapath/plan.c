@@ -80,13 +80,16 @@ find_backend(struct dp_destination *old, uint64_t name, uint32_t likely_index)
 static int
 no_room(const struct dp_plan *plan, const char *key, const struct sl_slots *slots, uint64_t needed)
 {
-	snprintf(plan->error, plan->error_len,
-		"limits.%s: of %u %u are free, and the destinations take %" PRIu64
-		"; nothing has changed: set limits.%s higher and restart%s",
-		key, slots->nb_slots, slots->nb_free, needed, key,
-		needed <= slots->nb_slots
-			? ", or try again when what was removed has been delivered"
-			: "");
+	if (needed > slots->nb_slots)
+		snprintf(plan->error, plan->error_len,
+			"limits.%s: %u are too few: the destinations take %" PRIu64
+			"; set it higher and restart",
+			key, slots->nb_slots, needed);
+	else
+		snprintf(plan->error, plan->error_len,
+			"limits.%s: %u are too few while what was removed still delivers what it "
+			"has: try again after drain_timeout_ms, or set it higher and restart",
+			key, slots->nb_slots);
 	return -ENOSPC;
 }
 

@@ -5,7 +5,8 @@
 
 Four senders and four receivers are processes of their own with ordinary UDP sockets; between them
 stands the appliance with a net_af_packet port. Ends with the statistics of all three sides and
-exits with 1 when they disagree or anything was lost.
+exits with 1 when they disagree or anything was lost. Meanwhile the appliance has a page on this
+machine's loopback and takes commands from sluicectl.
 """
 
 import argparse
@@ -20,15 +21,17 @@ import time
 import yaml
 
 import orders
+import relay
 import table
-from harness import (ADDRESS, HttpClient, Lab, Relay, listen_args, memory_arguments,
-                     remove_leftovers)
+from harness import ADDRESS, BUILD, Lab, memory_arguments, remove_leftovers
 from harness.netns import child_options
 from harness.wire import PORT
 
 HERE = pathlib.Path(__file__).resolve().parent
 CLEAR = "\x1b[H\x1b[J"
-PAGE_PORT = 8090  # of this side; the appliance listens in its own namespace
+HTTP = ("127.0.0.1", 8090)  # in the appliance's namespace
+SLUICECTL = BUILD / "app" / "sluicectl" / "sluicectl"
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Child:
@@ -93,7 +96,6 @@ class Demo:
                 self.sluice.close()
 
     def traffic(self, lab):
-        args = self.args
         kitchens = {}
         for number, name in enumerate(orders.TABLES, 1):
             lab.add_address(f"10.77.0.{10 + number}/24")
@@ -102,26 +104,74 @@ class Demo:
         for kitchen in kitchens.values():
             kitchen.wait_report()
         with lab.appliance(yaml.safe_load((HERE / "restaurant.yaml").read_text()),
-                           memory=memory_arguments(),
-                           args=listen_args(), stats_interval=0.25) as self.sluice, \
-                Relay(HttpClient(lab.inside), PAGE_PORT) as page:
-            self.page = page.url
-            print(f"the appliance is ready; look at it: {self.page}\n"
-                  "four servers begin to send", flush=True)
-            servers = {name: self.spawn(lab.outside, "sender.py", "--name", name, "--to",
-                                        f"{ADDRESS}:{PORT}", "--rate", args.rate, "--seconds",
-                                        args.seconds, "--duplicates", args.duplicates, "--seed",
-                                        args.seed) for name in orders.SERVERS}
-            self.watch(servers, kitchens)
+                           memory=memory_arguments(), stats_interval=0.25,
+                           args=("--http", f"{HTTP[0]}:{HTTP[1]}")) as self.sluice, \
+                relay.Relay(lab.inside, HTTP, self.args.http_port) as page:
+            hints = self.hints(page)
+            self.wait_up()
+            print("\n".join([*hints, "the appliance is ready; four servers begin to send"]),
+                  flush=True)
+            servers = self.open(lab)
+            self.watch(servers, kitchens, hints)
             sent = {name: server.finish(10) for name, server in servers.items()}
             self.settle(sent)
+            if self.args.keep:
+                self.wait_told(kitchens)
+                got = {name: kitchen.last for name, kitchen in kitchens.items()}
+                code = self.balance(self.sluice.stats(), sent, got)
+                self.keep(hints)
+                return code
             stats = self.sluice.stop()
-        got = {name: kitchen.stop() for name, kitchen in kitchens.items()}
+        return self.balance(stats, sent, {name: k.stop() for name, k in kitchens.items()})
+
+    def open(self, lab):
+        """The four servers begin to send."""
+        args = self.args
+        return {name: self.spawn(lab.outside, "sender.py", "--name", name, "--to",
+                                 f"{ADDRESS}:{PORT}", "--rate", args.rate, "--seconds",
+                                 args.seconds, "--duplicates", args.duplicates, "--seed",
+                                 args.seed) for name in orders.SERVERS}
+
+    def hints(self, page):
+        """Where to look at the appliance while it runs."""
+        return [f"live page: {page.url}",
+                f"commands:  {SLUICECTL} --socket {self.sluice.control_socket} show backends"]
+
+    def wait_up(self):
+        """Wait until every kitchen has answered its first probe."""
+        deadline = time.monotonic() + 10
+        with self.sluice.control() as control:
+            while rest := [f"{row['destination']} {row['state']}" for row in
+                           control.show("backends") if row["state"] != "UP"]:
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"no answer to probes from {', '.join(rest)}")
+                time.sleep(0.1)
+
+    @staticmethod
+    def balance(stats, sent, got):
+        """Compare the ledgers of the three sides. Returns the exit code."""
         ledger = table.Ledger(stats, sent, got)
         print("\n".join(ledger.lines()), flush=True)
         return 1 if ledger.problems else 0
 
-    def watch(self, servers, kitchens):
+    def wait_told(self, kitchens):
+        """Wait, at most 5 s, until the kitchens have reported all that was delivered to them."""
+        delivered = self.sluice.stats()["delivered"]
+        deadline = time.monotonic() + 5
+        while table.total((k.last for k in kitchens.values()), "received") < delivered and \
+                time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def keep(self, hints):
+        """Leave all as it is until somebody ends it."""
+        ended = threading.Event()
+        for number in SIGNALS:
+            signal.signal(number, lambda *_: ended.set())
+        print("\n".join([*hints, "the appliance is kept running; Ctrl-C ends it"]), flush=True)
+        while not ended.wait(0.5) and self.sluice.process.poll() is None:
+            pass
+
+    def watch(self, servers, kitchens, hints):
         """Show the live table until the senders are done."""
         before = self.sluice.stats()
         started = last = time.monotonic()
@@ -133,10 +183,12 @@ class Demo:
             if now - last < self.args.interval:
                 continue
             stats = self.sluice.stats()
-            title = f"Sluice demo, after {now - started:.0f} s; live page: {self.page}"
+            title = f"Sluice demo, after {now - started:.0f} s"
             lines = table.live(stats, before, now - last, {n: s.last for n, s in servers.items()},
                                {n: k.last for n, k in kitchens.items()}, title)
-            print((CLEAR if sys.stdout.isatty() else "") + "\n".join(lines), flush=True)
+            if sys.stdout.isatty():
+                lines = [CLEAR + hints[0], *hints[1:], *lines]
+            print("\n".join(lines), flush=True)
             before, last = stats, now
 
     def settle(self, sent):
@@ -165,10 +217,16 @@ def main():
     parser.add_argument("--interval", type=float, default=1 if sys.stdout.isatty() else 2,
                         help="seconds between two tables (1, without a terminal 2)")
     parser.add_argument("--seed", default="1", help="of the orders (1)")
+    parser.add_argument("--http-port", type=int, default=8090, help="of the live page on this "
+                        "machine's loopback (8090; another if that is taken)")
+    parser.add_argument("--keep", action="store_true", help="when all is sent, leave the appliance "
+                        "running until Ctrl-C")
     args = parser.parse_args()
     if args.seconds <= 0 or args.rate <= 0 or not 0 <= args.duplicates <= 1:
         parser.error("--seconds and --rate have to be above 0, --duplicates from 0 to 1")
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    if not 0 <= args.http_port <= 65535:
+        parser.error("--http-port has to be from 0 (any) to 65535")
+    for number in SIGNALS:
         signal.signal(number, end)
     demo = Demo(args)
     try:

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Sluice authors
 """A kitchen of the restaurant: receives orders on an ordinary UDP socket and keeps a ledger of its
-own. Reports it as JSON lines, twice a second and, when stopped by SIGTERM, at its end.
+own. Answers the appliance's probes. Reports as JSON lines, twice a second and, when stopped by
+SIGTERM, at its end.
 """
 
 import argparse
@@ -25,12 +26,19 @@ class Kitchen:
                         for type in orders.TYPES}
         self.seen = set()
         self.newest = collections.defaultdict(int)  # (source, class) -> place of the last order
-        self.received = self.duplicates = self.reordered = self.foreign = 0
+        self.received = self.duplicates = self.reordered = self.foreign = self.probes = 0
         self.by_class = collections.Counter()
         self.latency = collections.Counter()
 
-    def take(self, data, now_ns):
-        for message in wire.decode(data).messages:
+    def take(self, sock, now_ns):
+        """Take a datagram with an order, or answer a probe: "do you work?" """
+        data, peer = sock.recvfrom(65536)
+        datagram = wire.decode(data)
+        if datagram.HasField("probe") and not datagram.probe.reply:
+            self.probes += 1
+            datagram.probe.reply = True
+            sock.sendto(datagram.SerializeToString(), peer)
+        for message in datagram.messages:
             self.received += 1
             key = (message.source, message.id_high, message.id_low)
             if message.destination != self.table or message.type not in self.classes:
@@ -51,8 +59,8 @@ class Kitchen:
 
     def report(self, done=False):
         orders.report(received=self.received, distinct=len(self.seen), duplicates=self.duplicates,
-                      reordered=self.reordered, foreign=self.foreign, by_class=self.by_class,
-                      latency=self.latency, done=done)
+                      reordered=self.reordered, foreign=self.foreign, probes=self.probes,
+                      by_class=self.by_class, latency=self.latency, done=done)
 
 
 def serve(kitchen, sock, stop):
@@ -63,7 +71,7 @@ def serve(kitchen, sock, stop):
             next_report += 0.5
         wait = max(0.0, min(0.1, next_report - time.monotonic()))
         while select.select([sock], [], [], wait)[0]:
-            kitchen.take(sock.recv(65536), time.time_ns())
+            kitchen.take(sock, time.time_ns())
             wait = 0
             if time.monotonic() >= next_report:
                 break
@@ -81,7 +89,7 @@ def main():
     kitchen = Kitchen(args.table)
     serve(kitchen, sock, orders.Stop())
     while select.select([sock], [], [], 0)[0]:
-        kitchen.take(sock.recv(65536), time.time_ns())
+        kitchen.take(sock, time.time_ns())
     kitchen.report(done=True)
 
 
