@@ -6,11 +6,11 @@ import select
 import time
 
 import pytest
-from scapy.layers.inet import ICMP, IP
+from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import Ether
 
 from harness import (ADDRESS, ADDRESS6, PEER_MAC, SENDER, SENDER6, Lab, Server, backend, destination,
-                     frame, make_config, message, port6, udp_socket, wire)
+                     frame, is_udp_from_appliance, make_config, message, port6, udp_socket, wire)
 
 HEALTH = {"interval_ms": 200, "fast_interval_ms": 100, "down_interval_ms": 200, "timeout_ms": 300,
           "rise": 2, "fall": 3}
@@ -119,6 +119,18 @@ def test_the_appliance_answers_probes(source, own):
         got = wire.decode(sock.recv(2048))
         assert got.magic == wire.MAGIC and got.probe.reply and got.probe.nonce == 0x1234567890
         assert got.probe.in_flight == 0 and not got.messages
+
+
+@pytest.mark.parametrize("who", [{"src": "224.0.0.1"}, {"src": "255.255.255.255"},
+                                 {"src_mac": "03:00:00:00:00:01"}], ids=lambda who: str(who))
+def test_a_probe_from_a_station_that_is_many_is_not_answered(wire_lab, who):
+    with wire_lab.appliance():
+        for nonce, fields in ((1, who), (2, {})):
+            asked = wire.datagram()
+            asked.probe.nonce = nonce
+            wire_lab.raw.send(frame(asked.SerializeToString(), **fields))
+        [answer] = wire_lab.raw.take(1, is_udp_from_appliance)
+        assert wire.decode(bytes(answer[UDP].payload)).probe.nonce == 2
 
 
 def test_a_flood_of_probes_leaves_arp_alone(wire_lab):

@@ -217,24 +217,14 @@ hold_standard_descriptors(void)
 		close(fd);
 }
 
-int
-main(int argc, char **argv)
+/* As the arguments say; `eal_argv` is a copy of them for EAL. Returns the exit code. */
+static int
+obey(int argc, char **argv, char **eal_argv)
 {
-	char **eal_argv = calloc((size_t)argc + 1, sizeof(*eal_argv));
 	struct options options;
 	struct sl_config *config;
 	char error[512];
-	int rc;
 
-	/* A log or statistics reader that goes away does not take the appliance along. */
-	signal(SIGPIPE, SIG_IGN);
-	/* Or the exit codes of commands would be lost. */
-	signal(SIGCHLD, SIG_DFL);
-	hold_standard_descriptors();
-	/* EAL and getopt may reorder what they are given. */
-	if (eal_argv == NULL)
-		return EXIT_FAILURE;
-	memcpy(eal_argv, argv, (size_t)argc * sizeof(argv[0]));
 	if (options_parse(argc, argv, &options) != 0)
 		return EXIT_FAILURE;
 	if (options.help) {
@@ -245,23 +235,36 @@ main(int argc, char **argv)
 		printf("sluice %s (%s)\n", SLUICE_VERSION, rte_version());
 		return EXIT_SUCCESS;
 	}
-	if (options.config_reference) {
-		free(eal_argv);
+	if (options.config_reference)
 		return sl_config_write_reference(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-	}
-	rc = sl_config_load(options.config, &config, error, sizeof(error));
-	if (rc != 0) {
+	if (sl_config_load(options.config, &config, error, sizeof(error)) != 0) {
 		sl_log(SL_LOG_config, SL_LEVEL_ERROR, "%s", error);
 		return EXIT_FAILURE;
 	}
-	if (options.check_config) {
-		printf("%s: ok: %u ports, %u classes, %u destinations, %u rules\n", options.config,
-			config->nb_ports, config->nb_classes, config->nb_destinations,
-			config->nb_rules);
-		sl_config_free(config);
-	} else {
-		rc = run(&options, config, eal_argv);
-	}
+	if (!options.check_config)
+		return run(&options, config, eal_argv) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	printf("%s: ok: %u ports, %u classes, %u destinations, %u rules\n", options.config,
+		config->nb_ports, config->nb_classes, config->nb_destinations, config->nb_rules);
+	sl_config_free(config);
+	return EXIT_SUCCESS;
+}
+
+int
+main(int argc, char **argv)
+{
+	char **eal_argv = calloc((size_t)argc + 1, sizeof(*eal_argv));
+	int code;
+
+	/* A log or statistics reader that goes away does not take the appliance along. */
+	signal(SIGPIPE, SIG_IGN);
+	/* Or the exit codes of commands would be lost. */
+	signal(SIGCHLD, SIG_DFL);
+	hold_standard_descriptors();
+	/* EAL and getopt may reorder what they are given. */
+	if (eal_argv == NULL)
+		return EXIT_FAILURE;
+	memcpy(eal_argv, argv, (size_t)argc * sizeof(argv[0]));
+	code = obey(argc, argv, eal_argv);
 	free(eal_argv);
-	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return code;
 }

@@ -129,6 +129,9 @@ sl_datapath_answer_probe(struct sl_datapath *dp, const struct sl_datapath_probe 
 	struct sl_ip own = dp_port_address(&dp->ports[asked->port_index], &asked->from);
 	struct sl_net_flow flow;
 
+	/* One frame from a station that is many must not become an answer to all of them. */
+	if (!sl_net_is_unicast(&asked->from) || !rte_is_valid_assigned_ether_addr(&asked->from_mac))
+		return;
 	sl_net_flow_init(&flow, &own, &asked->from, rte_cpu_to_be_16(dp->config->udp_port),
 		rte_cpu_to_be_16(asked->from_port), TTL);
 	send_probe(dp, asked->port_index, &asked->from_mac, &flow, &answer);

@@ -181,7 +181,7 @@ uint32_t sl_datapath_receive_probes(
 bool sl_datapath_send_probe(
 	struct sl_datapath *datapath, uint32_t destination, uint32_t backend, uint64_t nonce);
 
-/** Answer a probe that is no reply. */
+/** Answer a probe that is no reply; none from a broadcast or multicast address is answered. */
 void sl_datapath_answer_probe(struct sl_datapath *datapath, const struct sl_datapath_probe *probe,
 	uint32_t in_flight, uint64_t latency_ns);
 

@@ -350,6 +350,8 @@ sl_datapath_trace_read(
 				rte_node_id_to_name(t->records[r].node));
 		}
 	}
+	if (n == 0)
+		return 0;
 	qsort(events, n, sizeof(*events), compare_events);
 	describe(dp->trace, events, n);
 	return n;
