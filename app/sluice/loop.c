@@ -81,10 +81,15 @@ log_notify(void *arg, const char *line)
 }
 
 static void
-log_drops(void *arg, const char *line)
+tell_drops(void *arg, const char *port, const char *line)
 {
-	RTE_SET_USED(arg);
-	sl_log(SL_LOG_datapath, SL_LEVEL_WARN, "%s", line);
+	struct loop *loop = arg;
+
+	if (port == NULL)
+		sl_log(SL_LOG_datapath, SL_LEVEL_WARN, "%s", line);
+	else
+		sl_notify(loop->notify, SL_LEVEL_WARN, "too_big", json_pack("{s:s}", "port", port),
+			"%s", line);
 }
 
 static void
@@ -161,7 +166,7 @@ on_watch(evutil_socket_t fd, short what, void *arg)
 	RTE_SET_USED(fd);
 	RTE_SET_USED(what);
 	sl_drop_watch_poll(
-		&loop->watch, sl_control_config(loop->control), loop->datapath, log_drops, NULL);
+		&loop->watch, sl_control_config(loop->control), loop->datapath, tell_drops, loop);
 }
 
 static void

@@ -52,7 +52,7 @@ tell(uint64_t *seen, uint64_t count, const char *what, const char *reason, const
 	if (count > *seen && hint != NULL) {
 		snprintf(text, sizeof(text), "%" PRIu64 " %s dropped as `%s`: %s", count - *seen,
 			what, reason, hint);
-		line(arg, text);
+		line(arg, NULL, text);
 	}
 	*seen = count;
 }
@@ -99,7 +99,7 @@ tell_too_big(struct sl_drop_watch *watch, const struct sl_config *config,
 				"%u; raise `mtu`, or let the senders send less",
 				count - watch->too_big[i], config->ports[i].name,
 				config->ports[i].mtu, nb_destinations);
-			line(arg, text);
+			line(arg, config->ports[i].name, text);
 		}
 		watch->too_big[i] = count;
 	}

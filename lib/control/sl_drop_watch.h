@@ -23,8 +23,11 @@ struct sl_drop_watch {
 	uint64_t too_big[SL_CONFIG_PORTS_MAX];
 };
 
-/** Takes one line without a newline. */
-typedef void (*sl_drop_watch_line_t)(void *arg, const char *line);
+/**
+ * Takes one line without a newline.
+ * @param port  messages do not fit this port's MTU, which is worth an event; else NULL
+ */
+typedef void (*sl_drop_watch_line_t)(void *arg, const char *port, const char *line);
 
 /**
  * Tell what was dropped since the last call. Of messages that are too big a line for each port says
