@@ -27,7 +27,7 @@ struct sl_neighbours;
 /** Something worth a line in the log: one without a newline. */
 typedef void (*sl_neighbours_notify_t)(void *arg, const char *line);
 
-/** A valid echo reply to one of the ports' addresses. @return whether somebody waited for it */
+/** A valid echo reply to one of the ports' addresses. @return false when nobody waits for it */
 typedef bool (*sl_neighbours_echo_t)(
 	void *arg, uint32_t port_index, const struct sl_ip *from, uint16_t id, uint16_t sequence);
 
@@ -51,7 +51,7 @@ int sl_neighbours_apply(
 
 void sl_neighbours_destroy(struct sl_neighbours *neighbours);
 
-/** Hand echo replies to somebody; those nobody waited for are dropped as `icmp_not_echo`. */
+/** Hand echo replies to somebody; those nobody waits for are dropped as `icmp_not_echo`. */
 void
 sl_neighbours_set_echo(struct sl_neighbours *neighbours, sl_neighbours_echo_t callback, void *arg);
 

@@ -3,32 +3,50 @@
  */
 #include "dp.h"
 
-/* Source: sends the frames of the control thread (ARP, neighbour discovery, ICMP), on the first
- * worker only. */
+/*
+ * Source: sends the frames of the control thread (ARP, neighbour discovery, ICMP), on the first
+ * worker only. Under load a port may be full of messages at this moment: then a frame is held for
+ * some turns, or neighbours would be lost just when there is most to send them.
+ */
 
 enum { CONTROL_PORT_FULL = 0, NB_EDGES };
 
-#define BURST 32
+/* A frame is held no longer than this part of a second: who sent it repeats it. */
+#define HOLD_PER_S 20
+
+static inline bool
+try_send(const struct dp_lcore *lcore, struct rte_mbuf *m)
+{
+	const struct dp_txq *txq = lcore->txq_of_port[m->port];
+
+	return rte_eth_tx_burst(txq->port_id, txq->queue, &m, 1) == 1;
+}
 
 static uint16_t
 control_tx_process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
 {
 	struct dp_lcore *lcore = dp_lcore(node);
-	struct rte_mbuf *mbufs[BURST];
-	const struct dp_txq *txq;
-	unsigned int n;
+	uint64_t hold = lcore->dp->tsc_hz / HOLD_PER_S;
+	uint16_t n, held = 0;
 
 	if (!lcore->sends_control)
 		return 0;
-	n = rte_ring_sc_dequeue_burst(lcore->dp->control_ring, (void **)mbufs, BURST, NULL);
-	for (unsigned int i = 0; i < n; i++) {
-		txq = lcore->txq_of_port[mbufs[i]->port];
-		/* These frames are repeated by who sent them: a port that is full may drop them. */
-		if (unlikely(rte_eth_tx_burst(txq->port_id, txq->queue, &mbufs[i], 1) == 0))
-			rte_node_enqueue_x1(graph, node, CONTROL_PORT_FULL, mbufs[i]);
+	n = (uint16_t)(lcore->nb_held +
+		rte_ring_sc_dequeue_burst(lcore->dp->control_ring,
+			(void **)&lcore->held[lcore->nb_held], DP_CONTROL_HELD - lcore->nb_held,
+			NULL));
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = lcore->held[i];
+
+		if (likely(try_send(lcore, m)))
+			lcore->moved++;
+		else if (lcore->now > dp_msg(m)->sched.time + hold)
+			rte_node_enqueue_x1(graph, node, CONTROL_PORT_FULL, m);
+		else
+			lcore->held[held++] = m;
 	}
-	lcore->moved += n;
-	return (uint16_t)n;
+	lcore->nb_held = held;
+	return n - held;
 }
 
 static struct rte_node_register control_tx_node = {

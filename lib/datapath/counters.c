@@ -154,7 +154,7 @@ static struct sl_datapath_stats *node_stats_target;
 int
 dp_cluster_create(struct sl_datapath *dp, char *error, size_t error_len)
 {
-	const char *patterns[] = {"sluice-*"};
+	const char *patterns[] = {"sluice_*"};
 	struct rte_graph_cluster_stats_param param = {
 		.socket_id = SOCKET_ID_ANY,
 		.fn = add_node,

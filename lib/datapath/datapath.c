@@ -152,6 +152,9 @@ drop_waiting(struct dp_lcore *lcore)
 		sl_sched_flush(lcore->sched, drop_at_shutdown, lcore);
 	for (uint16_t i = 0; i < lcore->nb_txqs; i++)
 		dp_tx_drop_all(lcore, &lcore->txqs[i], SL_MESSAGE_DROP_shutdown);
+	while (lcore->nb_held > 0)
+		sl_datapath_drop(
+			lcore->dp, lcore->held[--lcore->nb_held], SL_FRAME_DROP_control_port_full);
 }
 
 void
@@ -242,6 +245,7 @@ bool
 sl_datapath_send(struct sl_datapath *dp, uint32_t port_index, struct rte_mbuf *mbuf)
 {
 	mbuf->port = dp->ports[port_index].port_id;
+	dp_msg(mbuf)->sched.time = rte_rdtsc();
 	if (rte_ring_sp_enqueue(dp->control_ring, mbuf) == 0)
 		return true;
 	sl_datapath_drop(dp, mbuf, SL_FRAME_DROP_control_ring_full);

@@ -44,6 +44,7 @@
 #define DP_PUNT_RING	 1024
 #define DP_PROBE_RING	 1024
 #define DP_CONTROL_RING	 256
+#define DP_CONTROL_HELD	 32
 #define DP_MBUF_CACHE	 512
 #define DP_ARENA_BYTES	 (512 * 1024)
 #define DP_CLASS_UNKNOWN UINT8_MAX
@@ -231,7 +232,9 @@ struct dp_lcore {
 
 	/* Role worker. */
 	uint32_t worker_index;
-	bool sends_control; /* It sends the control thread's frames. */
+	bool sends_control; /* It sends the control thread's frames, */
+	uint16_t nb_held;   /* and holds those a port has not taken yet. */
+	struct rte_mbuf *held[DP_CONTROL_HELD];
 	uint16_t nb_inputs;
 	uint16_t nb_txqs;
 	struct rte_ring *inputs[DP_LCORES_MAX];

@@ -12,7 +12,7 @@
 /* Lcores: their roles, the rings between them, the graph each runs. */
 
 /* The graph of an lcore is found by its name when its nodes are set up. */
-#define GRAPH_NAME "sluice-%u"
+#define GRAPH_NAME "sluice_%u" /* Graphviz takes no other signs unquoted. */
 
 static struct dp_lcore *lcore_of_id[RTE_MAX_LCORE];
 

@@ -26,7 +26,7 @@
 static const char config_text[] = "ports: [{name: net0, device: net_null0, address: 10.0.0.1/24}]\n"
 				  "lcores: [{lcore: 1, roles: [rx, worker]}]\n"
 				  "dedup: {capacity: 1024}\n"
-				  "mbufs: 4096\n"
+				  "mbufs: 8704\n"
 				  "rules: [{source: server1, class: high}]\n"
 				  "limits: {shards: 64, backends: 64}\n"
 				  "destinations:\n"
@@ -120,11 +120,11 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	char *eal[] = {(char *)"fuzz_control", (char *)"--lcores=0@0,1@0", (char *)"--no-huge",
 		(char *)"-m", (char *)"256", (char *)"--no-pci", (char *)"--no-telemetry",
-		(char *)"--in-memory", (char *)"--log-level=1", (char *)"--vdev=net_null0", NULL};
+		(char *)"--no-shconf", (char *)"--vdev=net_null0", NULL};
 
 	(void)argc;
 	(void)argv;
-	require(rte_eal_init(RTE_DIM(eal) - 1, eal) >= 0, "EAL does not start");
+	require(rte_eal_init((int)RTE_DIM(eal) - 1, eal) >= 0, "EAL does not start");
 	for (unsigned int m = 0; m < SL_LOG_MODULES; m++)
 		sl_log_set_level(m, SL_LEVEL_ERROR);
 	start();

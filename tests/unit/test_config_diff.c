@@ -129,7 +129,7 @@ static void
 test_values_are_told_with_their_path(void **state)
 {
 	check_diff(PORTS DESTS, PORTS DESTS "node: other\ndrain_timeout_ms: 5\n",
-		"node: sluice -> other\n"
+		"node: sluice -> other!\n"
 		"drain_timeout_ms: 2000 -> 5\n");
 	check_diff(DEST("class_boost: 1, policy: round-robin"),
 		DEST("rate_msgs_per_s: 5, policy: weighted-round-robin, default_class: low"),

@@ -33,6 +33,8 @@ HTTP = ("127.0.0.1", 8090)  # in the appliance's namespace
 SLUICECTL = BUILD / "app" / "sluicectl" / "sluicectl"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+signals = []  # that have asked for the end
+
 
 class Child:
     """One sender or receiver; `last` is the newest of what it reported."""
@@ -178,6 +180,8 @@ class Demo:
         while any(server.process.poll() is None for server in servers.values()):
             if self.sluice.process.poll() is not None:
                 raise RuntimeError(f"the appliance is gone:\n{self.sluice.stderr}")
+            if signals:  # Python ignores an exception that is raised while it forks.
+                sys.exit(128 + signals[0])
             time.sleep(0.1)
             now = time.monotonic()
             if now - last < self.args.interval:
@@ -204,6 +208,7 @@ class Demo:
 
 def end(number, _):
     """A signal ends the demo by the same way out as everything else."""
+    signals.append(number)
     sys.exit(128 + number)
 
 
