@@ -542,6 +542,30 @@ def test_the_socket_directory_is_made(lab):
         assert path.parent.stat().st_mode & 0o777 == 0o755
 
 
+# The supervisor.
+
+def test_systemd_is_told_how_it_goes(lab, monkeypatch, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+        supervisor.bind(str(tmp_path / "notify"))
+        supervisor.settimeout(10)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "200000")
+
+        def wait_told(words):
+            while words not in (told := supervisor.recv(4096).decode()):
+                pass
+            return told
+
+        with lab.appliance() as sluice:
+            wait_told("READY=1")
+            wait_told("WATCHDOG=1")
+            sluice.reload(make_config())
+            assert "MONOTONIC_USEC=" in wait_told("RELOADING=1")
+            wait_told("READY=1")
+            sluice.stop()
+            wait_told("STOPPING=1")
+
+
 # Telemetry.
 
 def telemetry(sluice, *commands):

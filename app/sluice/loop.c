@@ -207,6 +207,8 @@ on_quit(void *arg)
 {
 	struct loop *loop = arg;
 
+	/* Told already when a signal has begun it, not when a client has. */
+	supervisor_stopping();
 	event_base_loopbreak(loop->base);
 }
 
