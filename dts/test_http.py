@@ -47,6 +47,13 @@ def test_every_view_is_json(running):
             assert json.loads(body)["error"]
 
 
+def test_the_configuration_is_not_told_to_whoever_asks(running):
+    _, _, http = running
+    status, _, body = http.request("/api/v1/config")
+    assert status == 404 and "sluicectl" in json.loads(body)["error"]
+    assert "config" not in {view["name"] for view in http.api("")["views"]}
+
+
 def test_the_api_says_what_the_control_socket_says(running):
     _, sluice, http = running
     with sluice.control() as control:

@@ -1,10 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 The Sluice authors
  */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "http.h"
 #include "sl_log.h"
 
 /* The HTTP listener's questions, as the control answers them. */
+
+/* What runs may hold secrets (URLs of webhooks, commands), and whoever reaches the port may read.
+ */
+static bool
+is_private(const char *view)
+{
+	return strcmp(view, "config") == 0;
+}
 
 static json_t *
 views(void *arg)
@@ -13,10 +25,12 @@ views(void *arg)
 	json_t *list = json_array();
 
 	RTE_SET_USED(arg);
-	for (uint32_t i = 0; (view = sl_control_view(i)) != NULL; i++)
-		json_array_append_new(list,
-			json_pack("{s:s, s:s, s:s}", "name", view->name, "arguments",
-				view->arguments, "help", view->help));
+	for (uint32_t i = 0; (view = sl_control_view(i)) != NULL; i++) {
+		if (!is_private(view->name))
+			json_array_append_new(list,
+				json_pack("{s:s, s:s, s:s}", "name", view->name, "arguments",
+					view->arguments, "help", view->help));
+	}
 	return list;
 }
 
@@ -24,6 +38,12 @@ static int
 show(void *arg, const char *name, const char *const *arguments, uint32_t nb_arguments,
 	json_t **json, char *error, size_t error_len)
 {
+	if (is_private(name)) {
+		snprintf(error, error_len,
+			"the configuration is not told over HTTP: it may hold secrets; ask sluicectl show %s",
+			name);
+		return -ENOENT;
+	}
 	return sl_control_show(arg, name, arguments, nb_arguments, json, error, error_len);
 }
 
