@@ -79,6 +79,8 @@ def test_every_reading_is_whole_and_adds_up(lab):
             seen.add(stats["received"])
             assert sum(d["delivered"] for d in stats["by_destination"].values()) >= 0
         assert len(seen) > 10, "the file is rewritten each interval"
+        # What the port still holds when the path drains is not taken in any more.
+        sluice.wait_for(received=number)
         final = sluice.stop()
         assert final["received"] == number
         assert final["duplicates"] > 0 and final["delivered"] > 0

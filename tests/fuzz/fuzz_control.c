@@ -16,7 +16,9 @@
 #include <event2/event.h>
 #include <rte_eal.h>
 
+#include "changes.h"
 #include "control.pb-c.h"
+#include "control_internal.h"
 #include "request.h"
 #include "sl_checks.h"
 #include "sl_log.h"
@@ -200,7 +202,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct sl_config *before = sl_control_config(control);
 	char error[512];
-	json_t *changes;
+	struct changes changes;
 	uint8_t *copy;
 	size_t len;
 
@@ -219,8 +221,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* The next input begins where this one did. */
 	if (sl_control_config(control) == before)
 		return 0;
-	require(sl_control_apply(control, parse(), false, &changes, error, sizeof(error)) == 0,
-		error);
-	json_decref(changes);
+	memset(&changes, 0, sizeof(changes));
+	require(control_apply(control, parse(), false, &changes, error, sizeof(error)) == 0, error);
+	json_decref(changes.list);
 	return 0;
 }
