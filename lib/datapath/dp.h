@@ -97,7 +97,8 @@ struct dp_port {
 	bool is_udp_sum_sent;
 	bool is_physical;
 	enum dp_multicast multicast;
-	_Atomic bool is_up; /* Written by the control thread (link.c). */
+	_Atomic bool is_up;   /* Written by the control thread (link.c). */
+	uint64_t link_due_ms; /* When it is asked again. */
 	uint32_t link_changes;
 	unsigned int
 		known_good; /* SL_NET_*_KNOWN_GOOD that need no check, whatever the mbuf says. */
@@ -290,7 +291,6 @@ struct sl_datapath {
 	struct rte_ring *control_ring;
 	struct rte_graph_cluster_stats *cluster;
 	uint64_t frames_dropped[SL_FRAME_DROPS]; /* By the control thread. */
-	uint64_t links_due_ms;
 	struct dp_trace *trace;
 	_Atomic uint32_t trace_generation;
 	uint64_t tsc_start;

@@ -8,7 +8,10 @@
  * dispatch: its backends are not chosen, and messages wait for those that can be reached.
  */
 
-#define POLL_EVERY_MS 100
+#define POLL_UP_MS 100
+
+/* While it is down messages wait that could go at once when it is back. */
+#define POLL_DOWN_MS 5
 
 static bool
 has_link(const struct dp_port *port)
@@ -24,10 +27,11 @@ has_link(const struct dp_port *port)
 void
 dp_links_begin(struct sl_datapath *dp)
 {
-	for (uint32_t i = 0; i < dp->config->nb_ports; i++)
+	for (uint32_t i = 0; i < dp->config->nb_ports; i++) {
 		atomic_store_explicit(
 			&dp->ports[i].is_up, has_link(&dp->ports[i]), memory_order_relaxed);
-	dp->links_due_ms = 0;
+		dp->ports[i].link_due_ms = 0;
+	}
 }
 
 bool
@@ -43,12 +47,14 @@ sl_datapath_poll_links(
 	struct dp_port *port;
 	bool is_up;
 
-	if (!dp->is_running || now_ms < dp->links_due_ms)
+	if (!dp->is_running)
 		return;
-	dp->links_due_ms = now_ms + POLL_EVERY_MS;
 	for (uint32_t i = 0; i < dp->config->nb_ports; i++) {
 		port = &dp->ports[i];
+		if (now_ms < port->link_due_ms)
+			continue;
 		is_up = has_link(port);
+		port->link_due_ms = now_ms + (is_up ? POLL_UP_MS : POLL_DOWN_MS);
 		if (is_up == atomic_load_explicit(&port->is_up, memory_order_relaxed))
 			continue;
 		atomic_store_explicit(&port->is_up, is_up, memory_order_relaxed);

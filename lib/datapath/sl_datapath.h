@@ -80,9 +80,9 @@ int sl_datapath_apply(struct sl_datapath *datapath, const struct sl_config *conf
 typedef void (*sl_datapath_link_t)(void *arg, uint32_t port_index, bool is_up);
 
 /**
- * Follow the links: tells every change, a tenth of a second after it at the latest when called
- * often enough. Backends on a port that is down are not chosen. How a link is when the path starts
- * is no change: sl_datapath_is_port_up().
+ * Follow the links: tells when one has gone a tenth of a second after it at the latest, and when
+ * it is back after 5 ms, when called every millisecond. Backends on a port that is down are not
+ * chosen. How a link is when the path starts is no change: sl_datapath_is_port_up().
  */
 void sl_datapath_poll_links(
 	struct sl_datapath *datapath, uint64_t now_ms, sl_datapath_link_t callback, void *arg);
