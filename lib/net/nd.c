@@ -55,10 +55,13 @@ bool
 sl_nd_is_nd(const uint8_t *ip)
 {
 	const struct rte_ipv6_hdr *hdr = (const struct rte_ipv6_hdr *)ip;
-	uint8_t type = ip[sizeof(*hdr)];
+	uint8_t type;
 
-	return hdr->proto == IPPROTO_ICMPV6 && hdr->payload_len != 0 &&
-		(type == TYPE_SOLICITATION || type == TYPE_ADVERTISEMENT);
+	/* Without a payload there may be nothing behind the header. */
+	if (hdr->proto != IPPROTO_ICMPV6 || hdr->payload_len == 0)
+		return false;
+	type = ip[sizeof(*hdr)];
+	return type == TYPE_SOLICITATION || type == TYPE_ADVERTISEMENT;
 }
 
 static uint16_t

@@ -179,6 +179,7 @@ def header6_seeds():
     yield "ip6-options", bytes(eth / ip / IPv6ExtHdrDestOpt() / datagram)
     yield "ip6-mapped", bytes(eth / IPv6(src="::ffff:10.0.0.2", dst=OUR_IP6) / datagram)
     yield "icmp6-echo", bytes(eth / ip / ICMPv6EchoRequest(id=7, seq=1, data=b"ping"))
+    yield "icmp6-without-payload", bytes(eth / IPv6(src=ip.src, dst=ip.dst, nh=58))
     yield "icmp6-echo-reply", bytes(eth / ip / ICMPv6EchoReply(id=7, seq=1, data=b"ping"))
     yield "nd-solicitation", bytes(to_group / IPv6(src=PEER_IP6, dst="ff02::1:ff00:1", hlim=255) /
                                    ICMPv6ND_NS(tgt=OUR_IP6) / source)
