@@ -68,7 +68,7 @@ kill_group(const struct sl_child *child, int signal)
 	kill(-child->pid, signal);
 }
 
-/* @return false when there is nothing to read, for now or for ever */
+/* @return false when there is nothing to read, not yet or not any more */
 static bool
 read_output(struct sl_child *child)
 {
