@@ -162,6 +162,8 @@ void socket_open(struct run *run, int type, event_callback_fn on_event);
 void socket_watch(struct run *run, short what, event_callback_fn on_event);
 /* End the run as an errno of its socket says. */
 void socket_failed(struct run *run, int error);
+/* Once it is writable: has the connection come about? Else the run has ended. */
+bool socket_is_connected(struct run *run);
 /* @return 1: all of run->out is sent, 0: not yet, -1: the run has ended */
 int socket_send(struct run *run);
 void socket_stop(struct run *run);

@@ -328,16 +328,11 @@ static void
 on_open(evutil_socket_t fd, short what, void *arg)
 {
 	struct run *run = arg;
-	socklen_t len = sizeof(int);
-	int error = 0;
 
+	(void)fd;
 	(void)what;
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
-		error = errno;
-	if (error != 0) {
-		socket_failed(run, error);
+	if (!socket_is_connected(run))
 		return;
-	}
 	run->phase = "while sending the request";
 	if (socket_send(run) <= 0)
 		return;

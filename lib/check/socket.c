@@ -232,21 +232,29 @@ on_tcp_answer(evutil_socket_t fd, short what, void *arg)
 		run_finish(run, true, SL_HEALTH_PASSED, 0, "answered");
 }
 
+bool
+socket_is_connected(struct run *run)
+{
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(run->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+		error = errno;
+	if (error != 0)
+		socket_failed(run, error);
+	return error == 0;
+}
+
 static void
 on_tcp_open(evutil_socket_t fd, short what, void *arg)
 {
 	struct run *run = arg;
 	const char *expect = run_config(run)->expect;
-	socklen_t len = sizeof(int);
-	int error = 0;
 
+	(void)fd;
 	(void)what;
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
-		error = errno;
-	if (error != 0) {
-		socket_failed(run, error);
+	if (!socket_is_connected(run))
 		return;
-	}
 	run->phase = "while sending";
 	if (socket_send(run) <= 0)
 		return;
