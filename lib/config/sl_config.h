@@ -47,6 +47,12 @@ enum sl_config_policy {
 	SL_CONFIG_WEIGHTED_ROUND_ROBIN,
 };
 
+/** Key "guarantee" of a destination. */
+enum sl_config_guarantee {
+	SL_CONFIG_AT_MOST_ONCE,
+	SL_CONFIG_AT_LEAST_ONCE, /**< Needs "journal". */
+};
+
 enum sl_config_tristate {
 	SL_CONFIG_AUTO,
 	SL_CONFIG_OFF,
@@ -160,6 +166,18 @@ struct sl_config_destination {
 	uint32_t nb_backends; /**< With none, messages wait in the queue. */
 	struct sl_config_backend *backends;
 	struct sl_config_health health;
+
+	enum sl_config_guarantee guarantee; /**< "guarantee": at-most-once */
+	/* Of at-least-once destinations. */
+	uint32_t in_flight;    /**< Messages a backend has not acknowledged, a worker; a power of
+				  2, 16..65536, 1024 */
+	uint32_t max_attempts; /**< Sent so often in all, a message is given up; 0: never. 0..65535,
+				  0 */
+	uint32_t requeue_after_ms; /**< Not acknowledged for so long, while its backend acknowledges
+				      nothing at all: goes to another. 100..3600000, 5000 */
+	char *dead_letter; /**< Name of the destination that gets what is given up; NULL: none */
+	uint32_t dead_letter_index; /**< UINT32_MAX: none. It is at-least-once, another, and has
+				       none. */
 };
 
 /** What a rule compares; bits for sl_config_rule.match. */
@@ -257,6 +275,46 @@ struct sl_config_limits {
 	uint32_t backends; /**< Of all destinations together. */
 };
 
+/** "journal": what makes messages durable. All of it needs a restart, but the retention. */
+struct sl_config_journal {
+	char *directory;	     /**< NULL: there is no journal. An absolute path. */
+	uint64_t segment_bytes;	     /**< A power of 2, 1 MiB..1 GiB; 64 MiB. Sizes as "64M". */
+	uint64_t ring_bytes;	     /**< Of each worker; a power of 2, 1 MiB..4 GiB; 32 MiB */
+	uint64_t max_bytes;	     /**< At least 4 segments a worker; 16 GiB */
+	uint64_t retention_bytes;    /**< Up to max_bytes; half of it */
+	uint64_t retention_ms;	     /**< "retention": "24h"; 0..10 years in ms; 24 h */
+	uint32_t commit_interval_us; /**< 0..1000000, 0 */
+	bool is_direct;		     /**< "direct": true */
+	uint32_t parked_capacity;    /**< Messages on disk only, of all workers: 8 bytes of memory
+					each. 1024..2^30, 16777216 */
+	int32_t cpu;		     /**< Of its thread; -1: any the process has. */
+};
+
+/** "publishers": those who send in sessions. */
+struct sl_config_publishers {
+	uint32_t sessions_max;		   /**< 1..1048576, 4096 */
+	uint32_t sessions_per_address_max; /**< 1.., 256 */
+	uint32_t window;	  /**< Credit, in messages: a power of 2, 64..65536; 4096 */
+	uint64_t rate_msgs_per_s; /**< Of one session; 0: no limit */
+	uint32_t idle_ms;	  /**< Silent for so long, it is forgotten; 1000..86400000, 60000 */
+};
+
+enum sl_config_sink_kind { SL_SINK_SQLITE, SL_SINK_POSTGRESQL };
+
+/** "sinks": databases that trail the journal. Need a restart. */
+struct sl_config_sink {
+	char *name;
+	enum sl_config_sink_kind kind;
+	char *path;	/**< sqlite: the file. */
+	char *conninfo; /**< postgresql: libpq's connection string; passwords belong in passfile. */
+	uint32_t batch_messages; /**< 1..1000000, 1000 */
+	uint32_t batch_ms;	 /**< 1..600000, 500 */
+	uint32_t writers;	 /**< postgresql: connections, 1..64, 1 */
+	uint64_t keep_days;	 /**< postgresql: older partitions are dropped; 0: none */
+};
+
+#define SL_CONFIG_SINKS_MAX 16
+
 /** A key and the name it stands for: every name that occurs in the file. */
 struct sl_config_name {
 	uint64_t key;
@@ -303,6 +361,10 @@ struct sl_config {
 	struct sl_config_control control;
 	struct sl_config_http http;
 	struct sl_config_limits limits;
+	struct sl_config_journal journal;
+	struct sl_config_publishers publishers;
+	uint32_t nb_sinks;
+	struct sl_config_sink *sinks; /**< Need "journal". */
 
 	void *storage; /**< What the strings and arrays live in; private to the reader. */
 };

@@ -245,6 +245,40 @@ bool sl_wire_parse_probe(const uint8_t *data, size_t len, void *arena, size_t ar
 /** Write a datagram with a probe and nothing else. @return its length */
 size_t sl_wire_put_probe(uint8_t *buf, uint32_t epoch, const struct sl_wire_probe *probe);
 
+/** An Ack: what the receiver of a session has. */
+struct sl_wire_ack {
+	uint64_t session;
+	uint64_t cumulative;	    /**< All up to this sequence. */
+	uint64_t highest;	    /**< The highest received. */
+	uint64_t credit_limit;	    /**< The sender may send up to this sequence. */
+	uint64_t echo_timestamp_ns; /**< timestamp_ns of the message that came last; 0: none. */
+	uint32_t ack_delay_ns;	    /**< From its coming to this ack; saturates. */
+	uint32_t selective_len;	    /**< Bytes, at most SL_WIRE_SELECTIVE_MAX. */
+	uint8_t selective[128];	    /**< Bit i of byte i / 8, lowest first: cumulative + 2 + i. */
+};
+
+#define SL_WIRE_SELECTIVE_MAX 128
+/** The longest datagram sl_wire_put_ack() writes. */
+#define SL_WIRE_ACK_MAX (SL_WIRE_HEADER_LEN + 3 + 5 * 9 + 5 + 3 + SL_WIRE_SELECTIVE_MAX)
+
+/**
+ * Read a datagram with an ack and nothing else in the layout sl_wire_put_ack() writes: fields at
+ * constant offsets, no copy but of `selective`.
+ * @return false when it is laid out otherwise: ask sl_wire_parse_slow(), sl_wire_parse_ack()
+ */
+bool sl_wire_parse_ack_fast(const uint8_t *data, size_t len, struct sl_wire_ack *ack);
+
+/**
+ * Read the ack in a datagram that sl_wire_parse_slow() has found one in.
+ * @param arena, arena_len  as there
+ * @return false when there is none, it has no session, or `selective` is too long
+ */
+bool sl_wire_parse_ack(
+	const uint8_t *data, size_t len, void *arena, size_t arena_len, struct sl_wire_ack *ack);
+
+/** Write a datagram with an ack and nothing else. @return its length */
+size_t sl_wire_put_ack(uint8_t *buf, uint32_t epoch, const struct sl_wire_ack *ack);
+
 /** The key of a name: 64-bit FNV-1a of its bytes (Fowler, Noll, Vo; draft-eastlake-fnv). */
 uint64_t sl_wire_name_key(const char *name);
 
