@@ -97,8 +97,8 @@ uint64_t
 journal_mark_read(const uint8_t block[SL_SEGMENT_HEADER])
 {
 	const struct sl_segment_header *header = (const struct sl_segment_header *)block;
-	const struct sl_segment_mark *mark =
-		(const struct sl_segment_mark *)(block + SL_SEGMENT_MARK_OFFSET);
+	const struct sl_segment_mark *mark = (const struct sl_segment_mark *)(block +
+		SL_SEGMENT_MARK_OFFSET);
 
 	if (mark->crc != mark_crc(mark) || mark->stream != header->stream ||
 		mark->synced > header->end)

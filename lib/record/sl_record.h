@@ -159,7 +159,8 @@ struct sl_segment_header {
 	uint64_t created_ns;
 	uint32_t incarnation;
 	uint32_t number; /**< Segments that this run has begun before it, in all streams. */
-	/** Position of its first record; from base to there it repeats what an earlier one holds. */
+	/** Position of its first record; from base to there it repeats what an earlier one holds.
+	 */
 	uint64_t first;
 	/** Where the stream ended before it. Usually that is `first`. Less in the first segment of
 	 * a run: positions that a crash tore off are not used again. */
