@@ -74,6 +74,7 @@ struct window {
 	uint64_t ready;
 	uint64_t next;
 	uint64_t bytes;
+	uint32_t nb_rows;   /* Of the live entries. */
 	uint64_t newest_ns; /* Of the record pushed last. */
 
 	struct pending_outcome *outcomes;
@@ -167,7 +168,7 @@ window_destroy(struct window *window)
 {
 	if (window == NULL)
 		return;
-	for (uint64_t i = window->head; i < window->next; i++) {
+	for (uint64_t i = window->head; window->nb_rows > 0 && i < window->next; i++) {
 		const struct entry *entry = &window->ring[i % RING_SIZE];
 
 		if (entry->record != NULL)
@@ -260,19 +261,23 @@ settle(struct entry *entry, const struct outcome *outcome)
 	entry->delivered_ns = outcome->delivered_ns;
 }
 
-static void
-take_early(struct window *window, struct entry *entry)
+/* The outcome of a message that was read before the message. */
+static bool
+take_early(struct window *window, sl_record_ref ref, struct outcome *outcome)
 {
-	struct outcome key = {.ref = entry->ref}, **found, *outcome;
+	struct outcome key = {.ref = ref}, **found, *early;
 
+	if (window->nb_earlies == 0)
+		return false;
 	found = tfind(&key, &window->earlies, compare_outcomes);
 	if (found == NULL)
-		return;
-	outcome = *found;
-	settle(entry, outcome);
+		return false;
+	early = *found;
+	*outcome = *early;
 	tdelete(&key, &window->earlies, compare_outcomes);
-	free(outcome);
+	free(early);
 	window->nb_earlies--;
+	return true;
 }
 
 /* Where a record of this length is copied to. */
@@ -305,6 +310,7 @@ push_message(struct window *window, struct entry *entry, const struct sl_record 
 {
 	uint32_t stride = sl_record_stride(record->len);
 	struct block *block = room_for(window, stride);
+	struct outcome early;
 	uint64_t *chain;
 
 	if (block == NULL)
@@ -319,8 +325,8 @@ push_message(struct window *window, struct entry *entry, const struct sl_record 
 	chain = &window->chains[chain_of(entry->ref)];
 	entry->older = *chain;
 	*chain = window->next;
-	if (window->nb_earlies > 0)
-		take_early(window, entry);
+	if (take_early(window, entry->ref, &early))
+		settle(entry, &early);
 	return 0;
 }
 
@@ -332,6 +338,19 @@ add_outcome(struct window *window, const struct outcome *outcome, bool is_early)
 		return -ENOMEM;
 	window->outcomes[window->nb_outcomes++] = (struct pending_outcome){*outcome, is_early};
 	return 0;
+}
+
+/* The database has the row; what was read before it goes there, too. */
+static int
+push_known(struct window *window, struct entry *entry, const struct sl_record *record)
+{
+	struct outcome early;
+
+	if (!take_early(window, sl_record_ref_of(entry->stream, record->position), &early))
+		return 0;
+	early.received_ns = record->time_ns;
+	entry->nb_outcomes = 1;
+	return add_outcome(window, &early, false);
 }
 
 /* An outcome goes to its message: in memory, in the database, or yet to come. */
@@ -421,8 +440,9 @@ window_push(struct window *window, uint32_t stream, const struct sl_record *reco
 		.len = record->len,
 		.stream = stream,
 	};
-	if (record->type == SL_RECORD_MESSAGE && !is_known)
-		rc = push_message(window, entry, record);
+	if (record->type == SL_RECORD_MESSAGE)
+		rc = is_known ? push_known(window, entry, record)
+			      : push_message(window, entry, record);
 	else if (record->type == SL_RECORD_DONE)
 		rc = push_done(window, entry, (const struct sl_record_done *)record);
 	else if (record->type == SL_RECORD_NAME)
@@ -431,6 +451,7 @@ window_push(struct window *window, uint32_t stream, const struct sl_record *reco
 		return rc;
 	window->next++;
 	window->bytes += entry->len;
+	window->nb_rows += entry->record != NULL;
 	window->newest_ns = record->time_ns;
 	window->read[stream] = end;
 	return 0;
@@ -485,7 +506,7 @@ window_oldest_ms(const struct window *window)
 uint64_t
 window_oldest_ns(const struct window *window)
 {
-	for (uint64_t i = window->head; i < window->next; i++) {
+	for (uint64_t i = window->head; window->nb_rows > 0 && i < window->next; i++) {
 		const struct entry *entry = &window->ring[i % RING_SIZE];
 
 		if (entry->record != NULL)
@@ -498,7 +519,7 @@ bool
 window_has_work(const struct window *window)
 {
 	return window->nb_outcomes > window->first_outcome ||
-		window->nb_new_names > window->first_name || window_oldest_ns(window) != 0;
+		window->nb_new_names > window->first_name || window->nb_rows > 0;
 }
 
 static void
@@ -572,8 +593,10 @@ cut_entry(struct window *window, struct batch *batch, const struct entry *entry)
 	if (entry->nb_names > 0)
 		batch->names[batch->nb_names++] = window->new_names[window->first_name++];
 	window->first_outcome += entry->nb_outcomes;
-	if (entry->record != NULL)
+	if (entry->record != NULL) {
 		cut_row(window, batch, entry);
+		window->nb_rows--;
+	}
 	batch->bytes += entry->len;
 	window->bytes -= entry->len;
 	window->head++;
@@ -608,7 +631,7 @@ window_release(struct window *window, struct batch *batch)
 	batch->nb_rows = batch->nb_lates = batch->nb_earlies = batch->nb_names = 0;
 	batch->nb_ranges = batch->nb_bases = 0;
 	batch->bytes = 0;
-	batch->notes_ranges = false;
+	batch->notes_ranges = batch->has_earlies = false;
 }
 
 const uint8_t *

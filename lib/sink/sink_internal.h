@@ -114,6 +114,7 @@ struct batch {
 
 	/* How the transaction notes that; filled in by follow.c, as is `first` of the ranges. */
 	bool notes_ranges;   /**< Something before it is still under way: note them one by one. */
+	bool has_earlies;    /**< There may be outcomes in the database that the bases make old. */
 	struct range *bases; /**< Everything before `last` is in the database. */
 	uint32_t nb_bases;
 
@@ -168,14 +169,14 @@ uint32_t window_held(const struct window *window);
 uint64_t window_oldest_ms(const struct window *window);
 /** When the oldest in it was made, Unix time; 0: it is empty. */
 uint64_t window_oldest_ns(const struct window *window);
-/** Does the oldest part hold anything but places in the journal? */
+/** Does it hold anything but places in the journal? */
 bool window_has_work(const struct window *window);
 
 /**
  * Take the oldest out.
  * @param max_records   no more than that
  * @param ready_only    only those window_ready() counted
- * @return 0 or -ENOMEM, and nothing was taken out
+ * @return 0; -ENOMEM: start anew
  */
 int window_cut(struct window *window, struct batch *batch, uint32_t max_records, bool ready_only);
 
@@ -234,6 +235,9 @@ uint32_t migrations_newest(enum sl_config_sink_kind kind);
  * @return NULL: no memory, or there is no such version
  */
 char *migrations_sql(enum sl_config_sink_kind kind, uint32_t from, uint32_t to);
+
+/** The statements that make the table of messages alone, as it is in the newest version. */
+const char *migrations_messages(enum sl_config_sink_kind kind);
 
 /** Can a sink of this release work with a database of @p version? Else says so in @p error. */
 bool migrations_check(enum sl_config_sink_kind kind, uint32_t version, struct sink_error *error);
@@ -294,7 +298,7 @@ struct engine_ops {
 	/** Write a batch: all of it and durable, or nothing. */
 	int (*write)(struct engine *engine, const struct tenure *tenure, const struct batch *batch,
 		struct sink_error *error);
-	/** Drop what is too old; called now and then. */
+	/** Drop what is too old; called now and then. NULL: there is nothing to do. */
 	int (*tidy)(struct engine *engine, struct sink_error *error);
 	void (*close)(struct engine *engine);
 	/** Records in one transaction, at most. */
