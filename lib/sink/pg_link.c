@@ -21,9 +21,9 @@
 #define CONNECT_MS   10000
 #define STATEMENT_MS 60000
 /* The server gives up first, and says so. */
-#define WAIT_MS	     (STATEMENT_MS + 10000)
-#define VERSION_MIN  140000
-#define PARAMS_MAX   64
+#define WAIT_MS	    (STATEMENT_MS + 10000)
+#define VERSION_MIN 140000
+#define PARAMS_MAX  64
 
 /* By SQLSTATE, or the class that it begins with; the first that fits. */
 static const struct {
@@ -31,16 +31,20 @@ static const struct {
 	bool is_refused;
 	const char *remedy;
 } remedies[] = {
-	{"28", false, "see that the role, its password (passfile, PGPASSFILE) and pg_hba.conf agree"},
+	{"28", false,
+		"see that the role, its password (passfile, PGPASSFILE) and pg_hba.conf agree"},
 	{"3D000", false, "create the database, or name another one in conninfo"},
 	{"3F000", true, "create the schema that search_path names"},
 	{"42501", true, "let the role of the sink own its tables, and create some in its schema"},
-	{"42P01", false, "a table was dropped: sluice_messages is made anew, others have to be "
-			 "restored"},
-	{"42P07", true, "a table has the name of one of the sink's; rename it, or attach it to "
-			"sluice_messages"},
-	{"42", true, "its tables are not those of a sink; restore them, or give the sink another "
-		     "schema (search_path in conninfo)"},
+	{"42P01", false,
+		"a table was dropped: sluice_messages is made anew, others have to be "
+		"restored"},
+	{"42P07", true,
+		"a table has the name of one of the sink's; rename it, or attach it to "
+		"sluice_messages"},
+	{"42", true,
+		"its tables are not those of a sink; restore them, or give the sink another "
+		"schema (search_path in conninfo)"},
 	{"53100", false, "make room on the server's disk"},
 	{"53300", false, "raise the server's max_connections, or lower writers"},
 	{"53", false, "the server lacks resources; look at its log"},
@@ -447,8 +451,8 @@ pg_text_add(struct pg_text *text, const char *format, ...)
 		char *grown;
 
 		va_start(args, format);
-		len = vsnprintf(text->text == NULL ? NULL : text->text + text->len, room, format,
-			args);
+		len = vsnprintf(
+			text->text == NULL ? NULL : text->text + text->len, room, format, args);
 		va_end(args);
 		if (len >= 0 && (size_t)len < room) {
 			text->len += (size_t)len;

@@ -40,8 +40,7 @@ void pg_close(struct pg_link *link);
 int pg_run(struct pg_link *link, const char *sql, PGresult **rows, struct sink_error *error);
 
 /** Prepare a statement. */
-int pg_prepare(
-	struct pg_link *link, const char *name, const char *sql, struct sink_error *error);
+int pg_prepare(struct pg_link *link, const char *name, const char *sql, struct sink_error *error);
 
 /** A parameter of a prepared statement, in binary. */
 struct pg_param {
@@ -66,8 +65,8 @@ struct pg_text {
 	bool is_failed;
 };
 
-void pg_text_add(struct pg_text *text, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+void
+pg_text_add(struct pg_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /** As a literal of SQL, or of a connection string's value. */
 void pg_text_quote(struct pg_link *link, struct pg_text *text, const char *value);
 void pg_text_free(struct pg_text *text);

@@ -129,8 +129,9 @@ pg_put_row(struct pg_buffer *buffer, const struct row *row, int32_t journal)
 
 	payload = row_payload(row, &payload_len);
 	id_text = row_id_text(row, &id_text_len);
-	p = reserve(buffer, 256 + payload_len + TEXT_CLEAN_MAX(id_text_len) +
-			name_len(row->source) + name_len(row->destination) + name_len(row->type));
+	p = reserve(buffer,
+		256 + payload_len + TEXT_CLEAN_MAX(id_text_len) + name_len(row->source) +
+			name_len(row->destination) + name_len(row->type));
 	if (p == NULL)
 		return -ENOMEM;
 	p = put16(p, NB_COLUMNS);

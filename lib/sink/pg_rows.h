@@ -21,7 +21,7 @@
 static inline uint32_t
 pg_day_of(uint64_t ns)
 {
-	return (uint32_t)(ns / (86400 * NS_PER_S));
+	return (uint32_t)(ns / (86400 * SINK_NS_PER_S));
 }
 
 struct pg_buffer {

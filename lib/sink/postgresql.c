@@ -145,8 +145,7 @@ migrate(struct engine *engine, struct sink_error *error)
 		rc = get_number(engine, "SELECT count(to_regclass('sluice_messages'))",
 			&has_messages, error);
 	if (rc == 0 && has_messages == 0)
-		rc = pg_run(
-			&engine->link, migrations_messages(SL_SINK_POSTGRESQL), NULL, error);
+		rc = pg_run(&engine->link, migrations_messages(SL_SINK_POSTGRESQL), NULL, error);
 	return rc;
 }
 
@@ -188,15 +187,15 @@ load_row(const PGresult *rows, int i, int what, struct resume *resume, struct na
 
 	switch (what) {
 	case 0:
-		return resume_add_base(resume, (uint32_t)number_at(rows, i, 0),
-			(uint64_t)number_at(rows, i, 1));
+		return resume_add_base(
+			resume, (uint32_t)number_at(rows, i, 0), (uint64_t)number_at(rows, i, 1));
 	case 1:
 		return resume_add_range(resume, (uint32_t)number_at(rows, i, 0),
 			(uint64_t)number_at(rows, i, 1), (uint64_t)number_at(rows, i, 2));
 	case 2:
 		outcome = (struct outcome){
-			.ref = sl_record_ref_of((uint32_t)number_at(rows, i, 0),
-				(uint64_t)number_at(rows, i, 1)),
+			.ref = sl_record_ref_of(
+				(uint32_t)number_at(rows, i, 0), (uint64_t)number_at(rows, i, 1)),
 			.delivered_ns = (uint64_t)number_at(rows, i, 2),
 			.attempts = (uint16_t)number_at(rows, i, 3),
 			.status = (uint8_t)number_at(rows, i, 4),
@@ -209,8 +208,8 @@ load_row(const PGresult *rows, int i, int what, struct resume *resume, struct na
 }
 
 static int
-load(struct engine *engine, const struct tenure *tenure, struct resume *resume,
-	struct names *names, struct sink_error *error)
+load(struct engine *engine, const struct tenure *tenure, struct resume *resume, struct names *names,
+	struct sink_error *error)
 {
 	static const char *const queries[] = {
 		"SELECT stream, position FROM sluice_cursors WHERE journal = %d",
@@ -286,8 +285,8 @@ load_days(struct engine *engine, struct sink_error *error)
 
 	engine->nb_days = 0;
 	for (int i = 0; rc == 0 && i < PQntuples(rows); i++) {
-		rc = array_reserve(&engine->days, engine->nb_days, &engine->days_max,
-			sizeof(engine->days[0]));
+		rc = array_reserve(
+			&engine->days, engine->nb_days, &engine->days_max, sizeof(engine->days[0]));
 		if (rc == 0)
 			engine->days[engine->nb_days++] = (uint32_t)number_at(rows, i, 0);
 	}
@@ -305,8 +304,8 @@ make_partition(struct engine *engine, uint32_t day, struct sink_error *error)
 	char name[16], from[16], to[16];
 	int rc;
 
-	rc = pg_run(&engine->link, "BEGIN; SELECT pg_advisory_xact_lock(" TABLES_LOCK ")", NULL,
-		error);
+	rc = pg_run(
+		&engine->link, "BEGIN; SELECT pg_advisory_xact_lock(" TABLES_LOCK ")", NULL, error);
 	if (rc == 0)
 		rc = load_days(engine, error);
 	if (rc == 0 && !has_day(engine, day)) {
@@ -353,8 +352,8 @@ prepare(struct engine *engine, struct sink_error *error)
 
 	if (engine->is_prepared)
 		return 0;
-	rc = pg_prepare(&engine->link, "late", UPDATE_FROM_ARRAYS " AND m.received = d.received",
-		error);
+	rc = pg_prepare(
+		&engine->link, "late", UPDATE_FROM_ARRAYS " AND m.received = d.received", error);
 	if (rc == 0)
 		rc = pg_prepare(&engine->link, "late_of_any_day", UPDATE_FROM_ARRAYS, error);
 	engine->is_prepared = rc == 0;
@@ -440,8 +439,8 @@ write_lates(struct engine *engine, const struct tenure *tenure, const struct bat
 		if (nb < 0)
 			return nb;
 		if (nb > 0)
-			rc = pg_run_prepared(&engine->link, names[is_known], params, PG_ARRAYS + 1,
-				NULL, error);
+			rc = pg_run_prepared(
+				&engine->link, names[is_known], params, PG_ARRAYS + 1, NULL, error);
 	}
 	return rc;
 }
@@ -533,7 +532,8 @@ oldest_day_kept(struct engine *engine, uint32_t *day, struct sink_error *error)
 
 	if (today > ours)
 		today = ours;
-	*day = today < 0 || (uint64_t)today <= keep_days ? 0 : (uint32_t)((uint64_t)today - keep_days);
+	*day = today < 0 || (uint64_t)today <= keep_days ? 0
+							 : (uint32_t)((uint64_t)today - keep_days);
 	return rc;
 }
 
@@ -547,7 +547,8 @@ drop_partition(struct engine *engine, uint32_t day, struct sink_error *error)
 
 	day_name(day, "%Y%m%d", name, sizeof(name));
 	pg_text_add(sql,
-		"BEGIN; SET LOCAL lock_timeout = 1000; DROP TABLE sluice_messages_%s; COMMIT", name);
+		"BEGIN; SET LOCAL lock_timeout = 1000; DROP TABLE sluice_messages_%s; COMMIT",
+		name);
 	rc = run_sql(engine, NULL, error);
 	if (rc == 0) {
 		snprintf(text, sizeof(text),

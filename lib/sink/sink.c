@@ -35,7 +35,7 @@ clock_ns(clockid_t clock)
 	struct timespec now;
 
 	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+	return (uint64_t)now.tv_sec * SINK_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 uint64_t
@@ -99,8 +99,8 @@ resume_free(struct resume *resume)
 }
 
 void
-sink_event(struct sl_sink *sink, enum sl_config_level level, const char *kind,
-	const char *sqlstate, const char *format, ...)
+sink_event(struct sl_sink *sink, enum sl_config_level level, const char *kind, const char *sqlstate,
+	const char *format, ...)
 {
 	char server[sizeof(sink->status.server)], what[400], text[640];
 	struct sl_sink_event event = {level, kind, sink->config.name, server, sqlstate, text};
@@ -154,9 +154,9 @@ note_failure(struct sl_sink *sink, const struct sink_error *error)
 	status->error_ns = sink_now_ns();
 	memcpy(status->sqlstate, error->sqlstate, sizeof(status->sqlstate));
 	snprintf(status->error, sizeof(status->error), "%s", error->text);
-	status->state = error->is_refused	    ? SL_SINK_REFUSED
+	status->state = error->is_refused	  ? SL_SINK_REFUSED
 		: backoff_is_open(&sink->backoff) ? SL_SINK_BROKEN
-						    : SL_SINK_RETRYING;
+						  : SL_SINK_RETRYING;
 	sink->retry_at_ms = sink->backoff.until_ms;
 	pthread_mutex_unlock(&sink->lock);
 	is_news = !sink->is_down || sink->told_refused != error->is_refused ||
@@ -169,8 +169,8 @@ note_failure(struct sl_sink *sink, const struct sink_error *error)
 	sink->told_refused = error->is_refused;
 	memcpy(sink->told_sqlstate, error->sqlstate, sizeof(sink->told_sqlstate));
 	if (error->is_refused)
-		sink_event(sink, SL_LEVEL_ERROR, "sink_refused", error->sqlstate, "%s",
-			error->text);
+		sink_event(
+			sink, SL_LEVEL_ERROR, "sink_refused", error->sqlstate, "%s", error->text);
 	else
 		sink_event(sink, SL_LEVEL_WARN, "sink_down", error->sqlstate, "%s", error->text);
 }
@@ -329,8 +329,8 @@ sl_sink_stop(struct sl_sink *sink)
 	until.tv_nsec %= 1000000000L;
 	pthread_mutex_lock(&sink->lock);
 	while (!sink->has_ended &&
-		pthread_cond_clockwait(
-			&sink->ended_cond, &sink->lock, CLOCK_MONOTONIC, &until) == 0)
+		pthread_cond_clockwait(&sink->ended_cond, &sink->lock, CLOCK_MONOTONIC, &until) ==
+			0)
 		;
 	sink->is_aborting = true;
 	if (sink->abort_fd >= 0)

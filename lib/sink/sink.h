@@ -64,7 +64,6 @@ void sink_wait(struct sl_sink *sink, uint64_t ms);
 /** @name lane.c: a writer. Called by the sink's thread. @{ */
 enum lane_state {
 	LANE_IDLE,
-	LANE_WAITING, /**< Has a batch that others have to come before. */
 	LANE_BUSY,
 	LANE_DONE, /**< And it went well. */
 	LANE_FAILED,

@@ -18,7 +18,7 @@
 #include "sl_record.h"
 #include "sl_sink.h"
 
-#define NS_PER_S UINT64_C(1000000000)
+#define SINK_NS_PER_S UINT64_C(1000000000)
 
 /** Why an engine failed. */
 struct sink_error {
@@ -49,8 +49,8 @@ void names_free(struct names *names);
 const struct name *names_find(const struct names *names, uint64_t key);
 
 /** Learn a name; it stays where it is. @return 1: it was not known; 0; -ENOMEM */
-int names_add(struct names *names, uint64_t key, const char *text, size_t len,
-	const struct name **name);
+int names_add(
+	struct names *names, uint64_t key, const char *text, size_t len, const struct name **name);
 
 /** Bytes that text_clean() writes at most. */
 #define TEXT_CLEAN_MAX(len) (4 * (size_t)(len))
@@ -173,12 +173,10 @@ uint64_t window_oldest_ns(const struct window *window);
 bool window_has_work(const struct window *window);
 
 /**
- * Take the oldest out.
- * @param max_records   no more than that
- * @param ready_only    only those window_ready() counted
+ * Take the oldest out, so many records and no more than fit a batch.
  * @return 0; -ENOMEM: start anew
  */
-int window_cut(struct window *window, struct batch *batch, uint32_t max_records, bool ready_only);
+int window_cut(struct window *window, struct batch *batch, uint32_t max_records);
 
 /** The batch is dealt with: its memory is given back, and it is empty. */
 void window_release(struct window *window, struct batch *batch);
@@ -190,9 +188,9 @@ const uint8_t *row_payload(const struct row *row, uint32_t *len);
 
 /** @name backoff.c: when to try again. Sans-IO. @{ */
 struct backoff {
-	uint32_t failures;   /**< In a row. */
-	uint64_t until_ms;   /**< Of the next try. */
-	uint64_t random;     /**< Splitmix64's state. */
+	uint32_t failures; /**< In a row. */
+	uint64_t until_ms; /**< Of the next try. */
+	uint64_t random;   /**< Splitmix64's state. */
 };
 
 /** Failures in a row that open the circuit. */
@@ -275,8 +273,8 @@ struct engine_params {
 
 /** Shared by the engines of one session: by whom the journal is written there. */
 struct tenure {
-	int32_t journal;  /**< Number of the journal in the database. */
-	int64_t owner;	  /**< Grows with each that takes over. */
+	int32_t journal; /**< Number of the journal in the database. */
+	int64_t owner;	 /**< Grows with each that takes over. */
 };
 
 struct engine;
@@ -290,8 +288,8 @@ struct engine_ops {
 	int (*open)(const struct engine_params *params, struct engine **engine,
 		struct sink_error *error);
 	/**
-	 * Bring the schema up to date, take the journal over from whoever had it, and learn where to
-	 * go on. Transactions of those before have ended when it returns.
+	 * Bring the schema up to date, take the journal over from whoever had it, and learn where
+	 * to go on. Transactions of those before have ended when it returns.
 	 */
 	int (*take_over)(struct engine *engine, struct tenure *tenure, struct resume *resume,
 		struct names *names, struct sink_error *error);

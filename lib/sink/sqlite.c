@@ -196,8 +196,8 @@ migrate(struct engine *engine, struct sink_error *error)
 	char *sql;
 	int rc;
 
-	rc = get_number(engine, "SELECT count(*) FROM sqlite_master WHERE name = 'sluice_schema'", 0,
-		&has_schema, error);
+	rc = get_number(engine, "SELECT count(*) FROM sqlite_master WHERE name = 'sluice_schema'",
+		0, &has_schema, error);
 	if (rc == 0 && has_schema > 0)
 		rc = get_number(
 			engine, "SELECT max(version) FROM sluice_schema", 0, &version, error);
@@ -238,7 +238,7 @@ now_ns(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * (int64_t)NS_PER_S + now.tv_nsec;
+	return now.tv_sec * (int64_t)SINK_NS_PER_S + now.tv_nsec;
 }
 
 /* Each journal that ever wrote this file has a number. */
@@ -324,9 +324,8 @@ load_names(struct engine *engine, struct names *names, struct sink_error *error)
 	sqlite3_stmt *statement = NULL;
 	int step, rc = 0;
 
-	if (sqlite3_prepare_v2(
-		    engine->db, "SELECT key, name FROM sluice_names", -1, &statement, NULL) !=
-		SQLITE_OK)
+	if (sqlite3_prepare_v2(engine->db, "SELECT key, name FROM sluice_names", -1, &statement,
+		    NULL) != SQLITE_OK)
 		return fail(engine, "cannot read its names", error);
 	while ((step = sqlite3_step(statement)) == SQLITE_ROW && rc >= 0)
 		rc = names_add(names, (uint64_t)sqlite3_column_int64(statement, 0),
@@ -353,8 +352,7 @@ sqlite_take_over(struct engine *engine, struct tenure *tenure, struct resume *re
 	if (rc == 0) {
 		sqlite3_bind_int64(engine->statements[STATEMENT_OWNER], 1, tenure->journal);
 		sqlite3_step(engine->statements[STATEMENT_OWNER]);
-		tenure->owner =
-			sqlite3_column_int64(engine->statements[STATEMENT_OWNER], 0);
+		tenure->owner = sqlite3_column_int64(engine->statements[STATEMENT_OWNER], 0);
 		sqlite3_reset(engine->statements[STATEMENT_OWNER]);
 		rc = load(engine, "SELECT stream, position FROM sluice_cursors WHERE journal = ?1",
 			tenure->journal, resume, load_cursors, error);
@@ -498,8 +496,8 @@ write_places(struct engine *engine, const struct tenure *tenure, const struct ba
 
 	for (uint32_t i = 0; i < batch->nb_names && rc == 0; i++) {
 		sqlite3_bind_int64(name, 1, (int64_t)batch->names[i]->key);
-		sqlite3_bind_text(name, 2, batch->names[i]->text, (int)batch->names[i]->len,
-			SQLITE_STATIC);
+		sqlite3_bind_text(
+			name, 2, batch->names[i]->text, (int)batch->names[i]->len, SQLITE_STATIC);
 		rc = step(engine, STATEMENT_NAME, "cannot insert a name", error);
 	}
 	for (uint32_t i = 0; i < batch->nb_bases && rc == 0; i++) {
