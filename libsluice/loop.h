@@ -40,15 +40,13 @@ uint64_t sl_loop_now(void);
 uint64_t sl_loop_after(uint64_t now, int timeout_ms);
 
 /** Take the socket over. @return 0; a negative code, and @p error; the socket is closed then */
-int sl_loop_init(
-	struct sl_loop *loop, int sock, bool has_thread, struct sluice_error *error);
+int sl_loop_init(struct sl_loop *loop, int sock, bool has_thread, struct sluice_error *error);
 
 /** Give the descriptors back; in a child of fork() too. */
 void sl_loop_fini(struct sl_loop *loop);
 
 /** Start the thread, with all signals blocked. */
-int sl_loop_start(
-	struct sl_loop *loop, void *(*run)(void *), void *arg, const char *name,
+int sl_loop_start(struct sl_loop *loop, void *(*run)(void *), void *arg, const char *name,
 	struct sluice_error *error);
 
 /** Is this process a child of the one that opened it? */

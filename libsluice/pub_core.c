@@ -24,10 +24,6 @@
 /* So many refusals in a row, and the next appliance is asked. */
 #define REFUSALS_MAX 4
 
-/* Out of credit, with nothing in flight: the last message is sent again, for an answer. */
-#define CREDIT_PROBE	 (100 * MS)
-#define CREDIT_PROBE_MAX (2000 * MS)
-
 /* After a refused connection the rest of the silence is this short. */
 #define UNREACHABLE_SILENCE (50 * MS)
 
@@ -41,18 +37,14 @@ struct sl_pub_core {
 	struct sl_pub_list waiting; /* For a place in the session. */
 	struct sl_pub_list loose;   /* At-most-once. */
 	struct sl_pub_list live;
-	struct sl_pub_message *last; /* Acknowledged; kept to ask for credit with. */
-	uint64_t last_sequence;
 
 	uint32_t appliance;
-	uint32_t refusals; /* In a row, as are these. */
+	uint32_t refusals; /* In a row, as is the next. */
 	uint32_t hops;
-	uint32_t probes;
 	bool is_silence_told;
 	uint64_t hold_until;  /* Nothing is sent in the session before; 0: no pause. */
 	uint64_t quiet_since; /* In flight, and nothing heard since; 0: it is not so. */
 	uint64_t silence_ns;  /* What is too long, for now. */
-	uint64_t probe_at;    /* 0: not out of credit. */
 
 	uint64_t durable;
 	uint64_t failed;
@@ -62,7 +54,7 @@ struct sl_pub_core {
 	uint64_t refused;
 	uint64_t failovers;
 	uint64_t retransmitted;
-	uint8_t *arena;	 /* Of the slow parser. */
+	uint8_t *arena;	  /* Of the slow parser. */
 	uint8_t *rewrite; /* Where it writes what nobody reads. */
 };
 
@@ -157,15 +149,6 @@ stop_waiting(struct sl_pub_core *core, struct sl_pub_message *m)
 	m->is_waiting = false;
 }
 
-static void
-forget_last(struct sl_pub_core *core)
-{
-	if (core->last != NULL)
-		release(core, core->last);
-	core->last = NULL;
-	core->last_sequence = 0;
-}
-
 /* Where messages of a session that ends go, in their order. */
 struct taken {
 	struct sl_pub_core *core;
@@ -197,10 +180,7 @@ restart(struct sl_pub_core *core, uint64_t now)
 	sl_session_tx_restart(core->tx, core->session, now, take_back, &taken);
 	TAILQ_CONCAT(&taken.list, &core->waiting, next);
 	TAILQ_CONCAT(&core->waiting, &taken.list, next);
-	forget_last(core);
 	core->quiet_since = 0;
-	core->probe_at = 0;
-	core->probes = 0;
 }
 
 void
@@ -209,7 +189,8 @@ sl_pub_free(struct sl_pub_core *core)
 	struct sl_pub_message *m;
 
 	restart(core, 0);
-	while ((m = TAILQ_FIRST(&core->loose)) != NULL || (m = TAILQ_FIRST(&core->waiting)) != NULL) {
+	while ((m = TAILQ_FIRST(&core->loose)) != NULL ||
+		(m = TAILQ_FIRST(&core->waiting)) != NULL) {
 		stop_waiting(core, m);
 		settle(core, m, SLUICE_CLOSED);
 		release(core, m);
@@ -277,8 +258,8 @@ go_to_next_appliance(struct sl_pub_core *core, uint64_t now, const char *why)
 	restart(core, now);
 	core->hold_until = 0;
 	if (core->hops % nb == 0)
-		core->hold_until =
-			now + jitter(core, doubled(ROUND_PAUSE, rounds - 1, ROUND_PAUSE_MAX));
+		core->hold_until = now +
+			jitter(core, doubled(ROUND_PAUSE, rounds - 1, ROUND_PAUSE_MAX));
 	if (!hooks->connect(hooks->arg, core->appliance)) {
 		/* As good as silence: the tick after the pause goes on. */
 		core->quiet_since = now;
@@ -301,13 +282,7 @@ acknowledged(void *arg, void *msg, uint64_t sequence, uint32_t attempts)
 
 	call->is_progress = true;
 	settle(core, m, SLUICE_OK);
-	if (sequence > core->last_sequence) {
-		forget_last(core);
-		core->last = m;
-		core->last_sequence = sequence;
-	} else {
-		release(core, m);
-	}
+	release(core, m);
 }
 
 /* The appliance lives. */
@@ -337,7 +312,8 @@ refused(struct sl_pub_core *core, uint64_t now)
 		return;
 	}
 	restart(core, now);
-	/* An appliance that was restarted is told at once; one that always refuses is not hammered. */
+	/* An appliance that was restarted is told at once; one that always refuses is not hammered.
+	 */
 	if (core->refusals > 1)
 		core->hold_until = now +
 			jitter(core, doubled(REFUSED_PAUSE, core->refusals - 2, REFUSED_PAUSE_MAX));
@@ -495,30 +471,6 @@ output_new(struct sl_pub_core *core, struct sl_pack *pack, uint64_t now)
 	return has_sent;
 }
 
-/* The acknowledgement that gave more credit may have been lost. */
-static void
-ask_for_credit(struct sl_pub_core *core, struct sl_pack *pack, uint64_t now)
-{
-	struct sl_session_tx_stats tx;
-
-	if (TAILQ_EMPTY(&core->waiting) || core->last == NULL || sl_session_tx_room(core->tx) != 0) {
-		core->probe_at = 0;
-		core->probes = 0;
-		return;
-	}
-	sl_session_tx_get_stats(core->tx, &tx);
-	if (tx.in_flight != 0)
-		return;
-	if (core->probe_at == 0) {
-		core->probe_at = now + CREDIT_PROBE;
-	} else if (now >= core->probe_at &&
-		sl_pack_add(pack, core->session, core->last->bytes, core->last->len) != NULL) {
-		core->probes++;
-		core->probe_at = now +
-			jitter(core, doubled(CREDIT_PROBE, core->probes, CREDIT_PROBE_MAX));
-	}
-}
-
 void
 sl_pub_output(struct sl_pub_core *core, struct sl_pack *pack, uint64_t now)
 {
@@ -531,7 +483,12 @@ sl_pub_output(struct sl_pub_core *core, struct sl_pack *pack, uint64_t now)
 	has_sent |= output_new(core, pack, now);
 	if (has_sent && core->quiet_since == 0)
 		core->quiet_since = now;
-	ask_for_credit(core, pack, now);
+}
+
+static inline uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
 }
 
 uint64_t
@@ -539,14 +496,11 @@ sl_pub_deadline(const struct sl_pub_core *core)
 {
 	const struct sl_pub_message *first = TAILQ_FIRST(&core->live);
 	uint64_t deadline = first == NULL ? UINT64_MAX : first->deadline;
-	uint64_t others[3] = {silence_deadline(core), sl_session_tx_deadline(core->tx),
-		core->probe_at == 0 ? UINT64_MAX : core->probe_at};
 
 	if (core->hold_until != 0)
-		return core->hold_until < deadline ? core->hold_until : deadline;
-	for (uint32_t i = 0; i < 3; i++)
-		deadline = others[i] < deadline ? others[i] : deadline;
-	return deadline;
+		return earlier(deadline, core->hold_until);
+	deadline = earlier(deadline, silence_deadline(core));
+	return earlier(deadline, sl_session_tx_deadline(core->tx));
 }
 
 void

@@ -9,9 +9,10 @@
  * What a publisher does, without sockets, clock or thread: which message goes next, in which
  * session, to which appliance of the list, and what an acknowledgement means.
  *
- * A message waits, is in flight in the session, and is settled: durable, or given up. A message that
- * is given up while in flight is told so at once and stays in the session until it is acknowledged
- * or the session ends, because a session has no holes; it is not taken into the next one.
+ * A message waits, is in flight in the session, and is settled: durable, or given up. A message
+ * that is given up while in flight is told so at once and stays in the session until it is
+ * acknowledged or the session ends, because a session has no holes; it is not taken into the next
+ * one.
  *
  * Threads: one owner. Time is CLOCK_MONOTONIC's or the test's, in ns.
  */
@@ -28,8 +29,9 @@ struct sl_pub_waiter;
 /** A message, in the memory of the shell. */
 struct sl_pub_message {
 	TAILQ_ENTRY(sl_pub_message) next; /**< In the list of who has it. */
-	TAILQ_ENTRY(sl_pub_message) live; /**< Of those not settled, in the order of their coming. */
-	uint64_t deadline;		  /**< UINT64_MAX: none */
+	TAILQ_ENTRY(sl_pub_message)
+	live;		   /**< Of those not settled, in the order of their coming. */
+	uint64_t deadline; /**< UINT64_MAX: none */
 	sluice_done_fn done;
 	void *arg;
 	struct sl_pub_waiter *waiter; /**< The shell's, under its lock. */
@@ -40,6 +42,7 @@ struct sl_pub_message {
 	bool is_at_most_once;
 	bool is_waiting;
 	bool is_settled;
+	bool is_waited_for;	   /**< There is, or was, a waiter. */
 	_Atomic bool is_abandoned; /**< By who waited for it. */
 	uint8_t bytes[];
 };

@@ -20,13 +20,14 @@
  * **Threads.** A publisher or consumer has a thread of its own that owns the socket, unless opened
  * with SLUICE_NO_THREAD; then sluice_publisher_process() or sluice_consumer_process() does its
  * work. With the thread, every function may be called from any thread at any time, but for open and
- * close: nobody may be in another call when close begins. Without it, one thread at a time. Callbacks
- * run in the library's thread, or inside the function that processes. A callback may publish, ask
- * for statistics and say sluice_consumer_done(), and must not wait: what would is refused with
- * SLUICE_WRONG_THREAD.
+ * close: nobody may be in another call when close begins. Without it, one thread at a time.
+ * Callbacks run in the library's thread, or inside the function that processes. A callback may
+ * publish, ask for statistics and say sluice_consumer_done(), and must not wait: what would is
+ * refused with SLUICE_WRONG_THREAD.
  *
  * **fork().** A child has its parent's publishers and consumers, but not their threads: there, all
- * functions return SLUICE_FORKED, and close gives the memory back without a word on the wire.
+ * functions return SLUICE_FORKED, and close gives descriptors and buffers back, without a word on
+ * the wire.
  *
  * There is no global state. Signals are blocked in the library's threads.
  */
@@ -89,10 +90,16 @@ struct sluice_id sluice_text_id(const char *text, size_t len);
 /** @name Flags of options. @{ */
 /** No thread: the caller watches sluice_*_fd() and calls sluice_*_process(). */
 #define SLUICE_NO_THREAD 0x1u
-/** Consumer: a message is acknowledged when sluice_consumer_done() is called, not before. */
+/** Consumer with a callback: a message is not done when that returns, but by
+ * sluice_consumer_done(). */
 #define SLUICE_MANUAL_ACK 0x2u
+/**
+ * Consumer: a message is acknowledged when it has come, not when it is done. Gaps are mended
+ * sooner, and what the process has not worked on when it dies is lost.
+ */
+#define SLUICE_EARLY_ACK 0x4u
 /** Consumer: messages are handed over as they come, not in the order of their session. */
-#define SLUICE_UNORDERED 0x4u
+#define SLUICE_UNORDERED 0x8u
 /** @} */
 
 /** How grave an event is. */
@@ -141,7 +148,8 @@ struct sluice_message {
 	size_t payload_len;
 	/** All 0: one is generated, as sluice_publisher_new_id() does. */
 	struct sluice_id id;
-	/** The source's own id, when it is a text; then `id` is not looked at, and is its hash. UTF-8.
+	/** The source's own id, when it is a text; then `id` is not looked at, and is its hash.
+	 * UTF-8.
 	 */
 	const char *id_text;
 	uint64_t timestamp_ns; /**< Unix time; 0: now. */
@@ -152,8 +160,8 @@ struct sluice_message {
 
 /**
  * What became of a message: called once for each that sluice_publish_async() took.
- * @param result  0: it is durable (at-most-once: it was sent). SLUICE_TIMEOUT, SLUICE_CLOSED: it was
- *                given up; it may be durable all the same. Publishing it again with its id is safe.
+ * @param result  0: it is durable (at-most-once: it was sent). SLUICE_TIMEOUT, SLUICE_CLOSED: it
+ * was given up; it may be durable all the same. Publishing it again with its id is safe.
  */
 typedef void (*sluice_done_fn)(void *arg, const struct sluice_id *id, int result);
 
@@ -162,8 +170,8 @@ typedef void (*sluice_done_fn)(void *arg, const struct sluice_id *id, int result
  * @param[out] error  why not; may be NULL
  * @return NULL when it did not work. Ends by sluice_publisher_close().
  */
-struct sluice_publisher *sluice_publisher_open(
-	const struct sluice_publisher_options *options, struct sluice_error *error);
+struct sluice_publisher *
+sluice_publisher_open(const struct sluice_publisher_options *options, struct sluice_error *error);
 
 /** An id that nobody else has: 64 random bits of this publisher and a counter. */
 struct sluice_id sluice_publisher_new_id(struct sluice_publisher *publisher);
@@ -171,8 +179,8 @@ struct sluice_id sluice_publisher_new_id(struct sluice_publisher *publisher);
 /**
  * Publish, and wait until the message is durable.
  *
- * When it is not within @p timeout_ms, it is not sent again: it may be durable or not, and to publish
- * it again one gives it the same id (see sluice_publisher_new_id()).
+ * When it is not within @p timeout_ms, it is not sent again: it may be durable or not, and to
+ * publish it again one gives it the same id (see sluice_publisher_new_id()).
  * @return 0; SLUICE_TIMEOUT, SLUICE_TOO_BIG, SLUICE_INVALID, SLUICE_CLOSED, SLUICE_NO_MEMORY,
  *   SLUICE_FORKED, SLUICE_WRONG_THREAD
  */
@@ -183,8 +191,9 @@ int sluice_publish(
  * Publish, and be told when the message is durable. The payload is copied.
  * @param wait_ms  how long to wait for room when the queue is full
  * @param done     may be NULL. Not called when this function returns an error.
- * @return 0: taken; SLUICE_WOULD_BLOCK: no room at all (@p wait_ms 0), or not in time; SLUICE_TOO_BIG,
- *   SLUICE_INVALID, SLUICE_CLOSED, SLUICE_NO_MEMORY, SLUICE_FORKED, SLUICE_WRONG_THREAD
+ * @return 0: taken; SLUICE_WOULD_BLOCK: no room at all (@p wait_ms 0), or not in time;
+ * SLUICE_TOO_BIG, SLUICE_INVALID, SLUICE_CLOSED, SLUICE_NO_MEMORY, SLUICE_FORKED,
+ * SLUICE_WRONG_THREAD
  */
 int sluice_publish_async(struct sluice_publisher *publisher, const struct sluice_message *message,
 	int wait_ms, sluice_done_fn done, void *arg);
@@ -203,7 +212,8 @@ int sluice_publisher_flush(struct sluice_publisher *publisher, int timeout_ms);
  */
 int sluice_publisher_close(struct sluice_publisher *publisher, int timeout_ms);
 
-/** Readable when sluice_publisher_process() has something to do; not to be read. SLUICE_NO_THREAD. */
+/** Readable when sluice_publisher_process() has something to do; not to be read. SLUICE_NO_THREAD.
+ */
 int sluice_publisher_fd(const struct sluice_publisher *publisher);
 
 /**
@@ -243,6 +253,21 @@ void sluice_publisher_get_stats(
 
 struct sluice_consumer;
 
+/** Where a datagram came from. */
+struct sluice_address {
+	uint8_t ip[16]; /**< IPv6, or IPv4-mapped (::ffff:a.b.c.d). */
+	uint32_t scope; /**< The interface of a link-local address. */
+	uint16_t port;
+	uint16_t unused;
+};
+
+/** Room for the longest text of an address. */
+#define SLUICE_ADDRESS_TEXT 64
+
+/** "ADDRESS:PORT" or "[ADDRESS6]:PORT" of an address. @return @p text. Any thread. */
+const char *
+sluice_address_text(const struct sluice_address *address, char text[SLUICE_ADDRESS_TEXT]);
+
 /** A message that came. */
 struct sluice_delivery {
 	uint64_t destination; /**< Keys of names: compare with sluice_name_key(). */
@@ -259,44 +284,45 @@ struct sluice_delivery {
 	const void *payload;
 	const char *id_text; /**< Not terminated; NULL: it has none. */
 	uint32_t id_text_len;
-	char peer[60]; /**< "ADDRESS:PORT" it came from. */
+	struct sluice_address peer; /**< That it came from. */
 };
 
 /**
- * A message. It is the callback's until it returns; with SLUICE_MANUAL_ACK, until
+ * A message. It is done when the callback returns; with SLUICE_MANUAL_ACK, when
  * sluice_consumer_done() is called, at any time by any thread.
  */
 typedef void (*sluice_message_fn)(void *arg, const struct sluice_delivery *delivery);
 
 /** 0 and NULL mean the default. */
 struct sluice_consumer_options {
-	/** "ADDRESS:PORT", "[ADDRESS6]:PORT", ":PORT" for any address; what the appliance has as backend.
+	/** "ADDRESS:PORT", "[ADDRESS6]:PORT", ":PORT" for any address; what the appliance has as
+	 * backend.
 	 */
 	const char *listen;
 	/** "ADDRESS,...": the appliances that are listened to; anybody. */
 	const char *accept_from;
-	uint32_t flags;		   /**< SLUICE_NO_THREAD, SLUICE_MANUAL_ACK, SLUICE_UNORDERED */
+	uint32_t flags;		   /**< SLUICE_NO_THREAD, SLUICE_MANUAL_ACK, ... */
 	sluice_message_fn message; /**< NULL: the application calls sluice_consumer_receive(). */
 	void *message_arg;
-	/** Messages of a session that may be on their way, waiting or in work: a power of 2 up to 65536;
-	 * 1024. */
+	/** Messages of a session that may be on their way, waiting or in work: a power of 2 up to
+	 * 65536; 1024. */
 	uint32_t window;
-	uint32_t sessions_max;	     /**< Remembered at a time; the longest silent makes room: 256. */
-	uint32_t session_idle_ms;    /**< Silent for so long, it is forgotten: 60000. */
-	uint32_t dedup_messages;     /**< Redeliveries are found among the last so many: 65536. */
-	uint32_t queue_messages;     /**< At-most-once messages that may wait: 65536. */
-	uint32_t memory_bytes;	     /**< Messages held, at most: 256 MiB. */
-	uint32_t ack_delay_us;	     /**< An acknowledgement waits for more at most so long: 1000. */
-	uint32_t ack_every;	     /**< Or until there are so many: 64. */
+	uint32_t sessions_max;	  /**< Remembered at a time; the longest silent makes room: 256. */
+	uint32_t session_idle_ms; /**< Silent for so long, it is forgotten: 60000. */
+	uint32_t dedup_messages;  /**< Redeliveries are found among the last so many: 65536. */
+	uint32_t queue_messages;  /**< At-most-once messages that may wait: 65536. */
+	uint32_t memory_bytes;	  /**< Messages held, at most: 256 MiB. */
+	uint32_t ack_delay_us;	  /**< The time between two acknowledgements: 100. */
+	uint32_t ack_every;	  /**< So many messages do not wait for it: 64. */
 	uint32_t socket_buffer_bytes; /**< Each way: 4 MiB, as far as the system allows it. */
-	sluice_event_fn event;	     /**< May be NULL. */
+	sluice_event_fn event;	      /**< May be NULL. */
 	void *event_arg;
 	uint64_t reserved[8]; /**< 0 */
 };
 
 /** Open a consumer. @return NULL when it did not work. Ends by sluice_consumer_close(). */
-struct sluice_consumer *sluice_consumer_open(
-	const struct sluice_consumer_options *options, struct sluice_error *error);
+struct sluice_consumer *
+sluice_consumer_open(const struct sluice_consumer_options *options, struct sluice_error *error);
 
 /**
  * Take the next message, where there is no callback.
@@ -304,13 +330,13 @@ struct sluice_consumer *sluice_consumer_open(
  * @return 0; SLUICE_WOULD_BLOCK: there is none, @p timeout_ms is 0; SLUICE_TIMEOUT; SLUICE_CLOSED;
  *   SLUICE_INVALID: there is a callback; SLUICE_FORKED, SLUICE_WRONG_THREAD
  */
-int sluice_consumer_receive(struct sluice_consumer *consumer,
-	const struct sluice_delivery **delivery, int timeout_ms);
+int sluice_consumer_receive(
+	struct sluice_consumer *consumer, const struct sluice_delivery **delivery, int timeout_ms);
 
 /**
- * A message has been worked on: it is the library's again. With SLUICE_MANUAL_ACK it is acknowledged
- * now, and the appliance does not send it again.
- * @return 0; SLUICE_INVALID: it is the callback's to return; SLUICE_FORKED
+ * A message is done: it is acknowledged, so that the appliance does not send it again, and its
+ * memory is the library's.
+ * @return 0; SLUICE_INVALID: it is done when the callback returns; SLUICE_FORKED
  */
 int sluice_consumer_done(struct sluice_consumer *consumer, const struct sluice_delivery *delivery);
 
@@ -340,7 +366,7 @@ struct sluice_consumer_stats {
 	uint64_t beyond;	  /**< Past the credit: not taken. */
 	uint64_t dropped;	  /**< At-most-once, and no room. */
 	uint64_t no_memory;	  /**< In a session, and no room: they come again. */
-	uint64_t old_epochs;	  /**< Datagrams of a lower epoch than their peer's highest. */
+	uint64_t old_epochs;	  /**< Datagrams of a lower epoch than the highest that came. */
 	uint64_t bad_datagrams;	  /**< Not Sluice's, or malformed. */
 	uint64_t not_accepted;	  /**< Datagrams from elsewhere than `accept_from`. */
 	uint64_t acks;		  /**< Sent. */
@@ -356,8 +382,8 @@ struct sluice_consumer_stats {
 	uint64_t latency_ns;	   /**< Now: smoothed time from coming to done. */
 };
 
-void sluice_consumer_get_stats(
-	struct sluice_consumer *consumer, struct sluice_consumer_stats *stats);
+void
+sluice_consumer_get_stats(struct sluice_consumer *consumer, struct sluice_consumer_stats *stats);
 /** @} */
 
 #ifdef __cplusplus

@@ -358,7 +358,8 @@ run_of(const struct sl_pack *pack, uint32_t first, bool can_segment)
 	while (first + n < pack->nb && n < SEGMENTS) {
 		len = pack->offsets[first + n + 1] - pack->offsets[first + n];
 		if (len > size ||
-			pack->offsets[first + n + 1] - pack->offsets[first] > SL_DATAGRAM_MAX - HEADERS_MAX)
+			pack->offsets[first + n + 1] - pack->offsets[first] >
+				SL_DATAGRAM_MAX - HEADERS_MAX)
 			break;
 		n++;
 		if (len < size)
@@ -397,8 +398,7 @@ sl_udp_send(int sock, const struct sl_pack *pack, uint32_t first, bool *can_segm
 		runs[nb] = run_of(pack, i, *can_segment);
 		iovs[nb].iov_base = pack->buf + pack->offsets[i];
 		iovs[nb].iov_len = pack->offsets[i + runs[nb]] - pack->offsets[i];
-		messages[nb].msg_hdr =
-			(struct msghdr){.msg_iov = &iovs[nb], .msg_iovlen = 1};
+		messages[nb].msg_hdr = (struct msghdr){.msg_iov = &iovs[nb], .msg_iovlen = 1};
 		if (runs[nb] > 1)
 			set_segment(&messages[nb].msg_hdr, controls[nb].bytes,
 				(uint16_t)(pack->offsets[i + 1] - pack->offsets[i]));
@@ -407,7 +407,8 @@ sl_udp_send(int sock, const struct sl_pack *pack, uint32_t first, bool *can_segm
 	if (n < 0) {
 		n = -errno;
 		/* A kernel or a device that cannot: one by one from now on. */
-		if (runs[0] > 1 && (n == -EINVAL || n == -EIO || n == -EMSGSIZE || n == -EOPNOTSUPP)) {
+		if (runs[0] > 1 &&
+			(n == -EINVAL || n == -EIO || n == -EMSGSIZE || n == -EOPNOTSUPP)) {
 			*can_segment = false;
 			return sl_udp_send(sock, pack, first, can_segment);
 		}
