@@ -166,6 +166,12 @@ sl_wire_varint_len(uint32_t v)
 enum sl_wire_error sl_wire_parse(const uint8_t *data, size_t len, struct sl_wire_datagram *out);
 
 /**
+ * Check one message alone, without its tag and length, as sl_wire_parse() does those of a datagram.
+ * @return SL_WIRE_OK, SL_WIRE_BAD_PRIORITY, or SL_WIRE_SLOW: not of the template layout
+ */
+enum sl_wire_error sl_wire_check_message(const uint8_t *message, size_t len);
+
+/**
  * Parse any datagram with protobuf-c and write it again in the template layout, so that everything
  * behind the parser sees one layout only. Routing fields a message leaves out are written as 0,
  * except source, id_high, id_low and destination, which it must have. Unknown fields of a message
