@@ -15,6 +15,9 @@
 
 #define SWEEP_NS (SECOND_NS / 10)
 
+/* The last segment that got too old waits so long for being used again. */
+#define SPARE_NS (60 * SECOND_NS)
+
 static uint64_t
 file_size(uint64_t base, uint64_t end)
 {
@@ -114,17 +117,25 @@ delete_oldest(struct sl_journal *j)
 	return true;
 }
 
+/* It ended when the next one was begun. */
+static bool
+is_too_old(const struct sl_journal *j, const struct segment *segment, uint64_t now_ns)
+{
+	const struct segment *next = segment != NULL ? TAILQ_NEXT(segment, next) : NULL;
+	uint64_t age_ns = j->params.retention_ms * (SECOND_NS / 1000);
+
+	return next != NULL && next->header.created_ns + age_ns <= now_ns;
+}
+
 static void
 delete_old(struct sl_journal *j, struct stream *s, uint64_t now_ns)
 {
-	uint64_t age_ns = j->params.retention_ms * (SECOND_NS / 1000);
-	struct segment *head, *next;
+	struct segment *head;
 
-	while ((head = TAILQ_FIRST(&s->segments)) != NULL) {
-		next = TAILQ_NEXT(head, next);
-		/* It ended when the next one was begun. */
-		if (next == NULL || next->header.created_ns + age_ns > now_ns ||
-			holder_of(j, s) != NULL)
+	while ((head = TAILQ_FIRST(&s->segments)) != NULL && is_too_old(j, head, now_ns) &&
+		holder_of(j, s) == NULL) {
+		if (j->disk.reuse != NULL && !is_too_old(j, TAILQ_NEXT(head, next), now_ns) &&
+			!is_too_old(j, head, now_ns - SPARE_NS))
 			return;
 		forget(j, s, head);
 	}
@@ -216,22 +227,24 @@ bytes_of(const struct stream *s)
 }
 
 /*
- * When a new file would be one too many, the stream's oldest is used again: nothing has to be
- * filled with zeros and nothing to be freed. What stands in it says another position than where it
- * stands; only in one stream no position comes twice. A stream that has less than its share takes
- * none of its own while another has older ones.
+ * The stream's oldest is used again when it is too old or a new file would be one too many: nothing
+ * has to be filled with zeros then, and nothing to be freed. What stands in it says another
+ * position than where it stands; only in one stream no position comes twice. A stream that has less
+ * than its share takes none of its own while another has older ones.
  */
 static struct segment *
-take_oldest(struct sl_journal *j, struct stream *s, uint64_t size)
+take_oldest(struct sl_journal *j, struct stream *s, uint64_t size, uint64_t now_ns)
 {
 	struct segment *head = TAILQ_FIRST(&s->segments);
 	uint64_t kept = j->bytes - j->trash_bytes;
 
 	if (j->disk.reuse == NULL || head == NULL || head->bytes != size || head->is_abandoned ||
-		kept + size <= RTE_MIN(j->params.retention_bytes, j->params.max_bytes) ||
 		holder_of(j, s) != NULL)
 		return NULL;
-	if (bytes_of(s) < j->params.retention_bytes / j->nb_streams && oldest(j, true) != s)
+	if (!is_too_old(j, head, now_ns) &&
+		(kept + size <= RTE_MIN(j->params.retention_bytes, j->params.max_bytes) ||
+			(bytes_of(s) < j->params.retention_bytes / j->nb_streams &&
+				oldest(j, true) != s)))
 		return NULL;
 	TAILQ_REMOVE(&s->segments, head, next);
 	j->nb_segments--;
@@ -268,7 +281,7 @@ static struct segment *
 new_prepared(struct sl_journal *j, struct stream *s, uint64_t base, uint64_t now_ns)
 {
 	uint64_t mask = j->params.segment_bytes - 1, end = (base & ~mask) + mask + 1;
-	struct segment *segment = take_oldest(j, s, file_size(base, end));
+	struct segment *segment = take_oldest(j, s, file_size(base, end), now_ns);
 
 	if (segment == NULL)
 		segment = new_segment(j, file_size(base, end), now_ns);

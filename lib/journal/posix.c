@@ -32,13 +32,6 @@
 
 #define FILL_PIECE (UINT64_C(256) << 10)
 
-/*
- * What is removed is given back in pieces: to free (and discard) 64 MiB at once keeps writes and
- * syncs of other files waiting for 10 ms, there.
- */
-#define FREE_PIECE    (UINT64_C(4) << 20)
-#define FREE_PAUSE_US 1000
-
 enum job { JOB_MAKE, JOB_REUSE, JOB_REMOVE };
 
 /* A file that is open, or that there is a job for. */
@@ -158,26 +151,6 @@ reuse(struct posix_disk *disk, const char *old, const char *name, int *fd)
 }
 
 static int
-remove_file(struct posix_disk *disk, const char *name)
-{
-	int fd = wipe(disk, name);
-	struct stat stat;
-
-	/* Only for the sake of others: what cannot be done in pieces is done at once. */
-	if (fd >= 0 && fstat(fd, &stat) == 0) {
-		uint64_t size = (uint64_t)stat.st_size & ~(FREE_PIECE - 1);
-
-		while (size > 0 && !is_stopping(disk) && ftruncate(fd, (off_t)size) == 0) {
-			size -= FREE_PIECE;
-			usleep(FREE_PAUSE_US);
-		}
-	}
-	if (fd >= 0)
-		close(fd);
-	return unlinkat(disk->dir, name, 0) < 0 ? -errno : 0;
-}
-
-static int
 do_job(struct posix_disk *disk, const struct file *job, int *fd)
 {
 	switch (job->job) {
@@ -186,7 +159,7 @@ do_job(struct posix_disk *disk, const struct file *job, int *fd)
 	case JOB_REUSE:
 		return reuse(disk, job->old_name, job->name, fd);
 	case JOB_REMOVE:
-		return remove_file(disk, job->name);
+		return unlinkat(disk->dir, job->name, 0) < 0 ? -errno : 0;
 	}
 	return -EINVAL;
 }
