@@ -76,6 +76,8 @@ sl_datapath_create(const struct sl_config *config, struct sl_datapath **datapath
 	dp->tsc_start = rte_rdtsc();
 	rc = dp_lcores_create(dp, error, error_len);
 	if (rc == 0)
+		rc = dp_publishers_create(dp, config, error, error_len);
+	if (rc == 0)
 		rc = dp_ports_create(dp, error, error_len);
 	if (rc == 0)
 		rc = dp_tables_create(dp, config, error, error_len);
@@ -179,6 +181,7 @@ sl_datapath_destroy(struct sl_datapath *dp)
 	dp_control_destroy(dp);
 	dp_workers_destroy(dp);
 	dp_trace_destroy(dp);
+	dp_publishers_destroy(dp);
 	dp_lcores_destroy(dp);
 	dp_tables_destroy(dp);
 	dp_config_free(dp->config);

@@ -195,7 +195,7 @@ int
 dp_graphs_create(struct sl_datapath *dp, char *error, size_t error_len)
 {
 	static const char *const rx_sources[] = {"port_rx"};
-	static const char *const worker_sources[] = {"ring_rx", "dispatch", "control_tx"};
+	static const char *const worker_sources[] = {"ring_rx", "dispatch", "control_tx", "ack_tx"};
 	const char *patterns[RTE_DIM(rx_sources) + RTE_DIM(worker_sources)];
 	struct rte_graph_param param = {
 		.socket_id = SOCKET_ID_ANY,

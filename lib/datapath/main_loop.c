@@ -56,6 +56,8 @@ dp_main_loop(void *arg)
 		lcore->moved = 0;
 		take_over(lcore);
 		rte_graph_walk(lcore->graph);
+		if (lcore->publishers != NULL)
+			dp_publishers_poll(lcore);
 		dp_answer(lcore);
 		dp_trace_poll(lcore);
 		rte_rcu_qsbr_quiescent(dp->rcu, lcore->index);
