@@ -32,6 +32,9 @@ forget(struct sl_config *copy)
 	memset(&copy->events, 0, sizeof(copy->events));
 	memset(&copy->control, 0, sizeof(copy->control));
 	memset(&copy->http, 0, sizeof(copy->http));
+	copy->journal.directory = NULL;
+	copy->nb_sinks = 0;
+	copy->sinks = NULL;
 	copy->storage = NULL;
 }
 

@@ -56,9 +56,12 @@ struct dp_msg {
 	uint8_t message_offset;
 	bool is_sum_known; /* payload_sum is the ones' complement sum of the datagram. */
 	uint16_t payload_sum;
-	uint16_t eth_len; /* Of frames: length of the Ethernet header that was taken off. */
-	uint16_t trace;	  /* Whether it is followed (trace.c). */
+	uint16_t eth_len;   /* Of frames: length of the Ethernet header that was taken off. */
+	uint16_t trace;	    /* Whether it is followed (trace.c). */
+	uint32_t publisher; /* Whose session it came in (publisher.c); DP_PUBLISHER_NONE. */
 };
+
+#define DP_PUBLISHER_NONE UINT32_MAX
 
 static inline struct dp_msg *
 dp_msg(struct rte_mbuf *m)

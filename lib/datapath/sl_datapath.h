@@ -306,13 +306,37 @@ sl_datapath_get_lcores(struct sl_datapath *datapath, struct sl_lcore_stats *stat
 
 /** The queues of one destination, all partitions together; by class index. Live. */
 struct sl_queue_stats {
-	uint32_t queued[SL_CONFIG_CLASSES_MAX];
+	uint32_t queued[SL_CONFIG_CLASSES_MAX]; /**< In memory. */
 	uint32_t total;
 	uint32_t capacity;
+	uint64_t parked[SL_CONFIG_CLASSES_MAX]; /**< On disk only. */
+	uint64_t parked_total;
+	uint64_t in_flight; /**< Sent to backends, and not acknowledged. */
 };
 
 void sl_datapath_get_queue(
 	struct sl_datapath *datapath, uint32_t destination, struct sl_queue_stats *stats);
+
+/** The session of a worker with a backend of an at-least-once destination. */
+struct sl_session_stats {
+	uint32_t worker;
+	uint64_t session;
+	uint32_t in_flight; /**< Messages sent, and not acknowledged. */
+	uint64_t credit_limit;
+	uint64_t next_sequence;
+	uint64_t acked;		    /**< All up to this sequence. */
+	uint32_t congestion_window; /**< Messages. */
+	uint64_t srtt_ns;	    /**< 0: none measured yet. */
+	uint64_t retransmitted;	    /**< This one and those behind it: since the start. */
+	uint64_t requeued;	    /**< Messages taken back for another backend. */
+	uint64_t dead;		    /**< Messages given up. */
+	uint64_t bad_acks;
+	bool is_stalled; /**< Nothing was acknowledged for requeue_after_ms. */
+};
+
+/** The sessions with a backend; live. @return their number, at most @p max; 0: there are none */
+uint32_t sl_datapath_get_sessions(struct sl_datapath *datapath, uint32_t destination,
+	uint32_t backend, struct sl_session_stats *stats, uint32_t max);
 
 /** Write the graph of an lcore in Graphviz's language. @return 0 or -errno */
 int sl_datapath_write_graph(struct sl_datapath *datapath, FILE *out);
