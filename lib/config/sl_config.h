@@ -211,6 +211,18 @@ enum sl_config_level {
 	SL_LEVEL_DEBUG
 };
 
+/** The parts that log (lib/log), by the names that they go by; here so that a file is held against
+ * them. */
+#define SL_LOG_MODULE_LIST(X)                                                                      \
+	X(main)                                                                                    \
+	X(config)                                                                                  \
+	X(datapath)                                                                                \
+	X(neighbour)                                                                               \
+	X(health)                                                                                  \
+	X(event)                                                                                   \
+	X(control)                                                                                 \
+	X(http)
+
 enum sl_config_log_target { SL_LOG_STDERR, SL_LOG_FILE, SL_LOG_JOURNALD };
 
 /** "log": {target, file, format, level, levels: [{module, level}], lines_per_s} */
@@ -461,5 +473,8 @@ void sl_config_free(struct sl_config *config);
  * @return a name or NULL when no configured name has this key
  */
 const char *sl_config_name_of(const struct sl_config *config, uint64_t key);
+
+/** All of them. @return their number */
+uint32_t sl_config_names(const struct sl_config *config, const struct sl_config_name **names);
 
 #endif /* SL_CONFIG_H */

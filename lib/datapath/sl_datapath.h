@@ -13,7 +13,7 @@
  * between. No function but sl_datapath_create() and sl_datapath_stop() takes longer than reading
  * the counters of all lcores.
  *
- * Threads: all functions are for the control thread alone.
+ * Threads: all functions are for the control thread alone, but for those of publishers.
  */
 
 #include <stdbool.h>
@@ -27,6 +27,8 @@
 #include "sl_config.h"
 #include "sl_drop.h"
 #include "sl_hist.h"
+#include "sl_record_ring.h"
+#include "sl_wire.h"
 
 struct sl_datapath;
 
@@ -49,7 +51,10 @@ int sl_datapath_start(struct sl_datapath *datapath, char *error, size_t error_le
 /** Take no more frames in; what is in goes on. */
 void sl_datapath_drain(struct sl_datapath *datapath);
 
-/** Messages that are in and neither delivered nor dropped; UINT64_MAX when that cannot be told. */
+/**
+ * Messages that are in and neither delivered nor dropped, but for durable ones, which the journal
+ * has; UINT64_MAX when that cannot be told.
+ */
 uint64_t sl_datapath_in_flight(struct sl_datapath *datapath);
 
 /** Stop the lcores and the ports; what still waits is dropped, counted as `shutdown`. */
@@ -190,6 +195,133 @@ bool sl_datapath_send_echo(struct sl_datapath *datapath, uint32_t destination, u
 	uint16_t id, uint16_t sequence);
 /** @} */
 
+/** @name Durability: how the path and the journal meet. @{ */
+
+/** The journal, as the workers see it. */
+struct sl_datapath_journal {
+	struct sl_record_ring *const *rings; /**< One a worker. */
+	/** Keep the segment of a message until it is released; called by that worker. */
+	void (*hold)(void *arg, uint32_t worker, sl_record_ref ref);
+	void (*release)(void *arg, uint32_t worker, sl_record_ref ref);
+	void *arg;
+};
+
+uint32_t sl_datapath_nb_workers(const struct sl_datapath *datapath);
+
+/**
+ * Give the path its journal, before it starts; required when the configuration has one.
+ * @param journal  lives as long as the path
+ */
+void
+sl_datapath_set_journal(struct sl_datapath *datapath, const struct sl_datapath_journal *journal);
+
+/**
+ * Queue a message that was found in the journal, on disk only; before the path starts, in the order
+ * they came. Its segment is held already.
+ * @return 0; -ENOENT: its destination is not configured, or is at-most-once now; -ENOSPC:
+ *         journal.parked_capacity is too low
+ */
+int sl_datapath_restore(
+	struct sl_datapath *datapath, const struct sl_record_message *record, sl_record_ref ref);
+
+/** Let the dedup window know a message from before; before the path starts, oldest first. */
+void sl_datapath_restore_seen(
+	struct sl_datapath *datapath, const struct sl_record_message *record, uint64_t now_unix_ns);
+
+/** Messages that are to be read back from the journal. */
+struct dp_fetch;
+
+/** The next of a worker's; for the one thread that reads them back. NULL: there is none. */
+struct dp_fetch *sl_datapath_next_fetch(struct sl_datapath *datapath, uint32_t worker);
+uint32_t sl_fetch_count(const struct dp_fetch *fetch);
+sl_record_ref sl_fetch_ref(const struct dp_fetch *fetch, uint32_t index);
+/** @param record  NULL: it cannot be read; then the message is dropped as `unreadable` */
+void sl_fetch_fill(struct dp_fetch *fetch, uint32_t index, const struct sl_record_message *record);
+/** All of them are filled. */
+void
+sl_datapath_return_fetch(struct sl_datapath *datapath, uint32_t worker, struct dp_fetch *fetch);
+/** @} */
+
+/**
+ * @name Publishers: whose messages come in sessions, and who is told what is durable.
+ *
+ * A publisher is a slot of a table, named by its number; a message that came in its session carries
+ * it. An rx lcore gives a session a slot when it first sees it, and takes it away when the session
+ * has been silent for publishers.idle_ms. A session that comes by several rx lcores has a slot on
+ * each. Slots are used again: who names one says which session is meant, too.
+ *
+ * There are none without a journal. Threads: the journal's, where nothing else is said; it waits
+ * for nobody, and no lcore waits for it.
+ * @{
+ */
+
+/** A slot in use. */
+struct sl_datapath_publisher {
+	uint64_t session;
+	uint64_t source;      /**< Key of the source of its first message. */
+	struct sl_ip address; /**< It was heard from last. */
+	uint16_t udp_port;
+	uint32_t port_index;
+	uint64_t credit_limit;
+	uint64_t messages;   /**< Taken in. */
+	uint64_t over_limit; /**< Not taken in, because they were over its credit or rate. */
+	uint64_t idle_ms;    /**< Since it was heard. */
+};
+
+/** Slots there are; 0: there is no journal. Any thread. */
+uint32_t sl_datapath_nb_publishers(const struct sl_datapath *datapath);
+
+/** Any thread. @return false: the slot is not in use */
+bool sl_datapath_get_publisher(const struct sl_datapath *datapath, uint32_t number,
+	struct sl_datapath_publisher *publisher);
+
+struct sl_datapath_publishers {
+	uint32_t sessions; /**< Slots in use. */
+	uint32_t sessions_max;
+	uint64_t expired;
+	uint64_t over_limit; /**< Also of those that are gone. */
+	uint64_t no_buffer;  /**< Acks that were put off because there was no buffer. */
+};
+
+/** All of them together; any thread. */
+void sl_datapath_get_publishers(
+	const struct sl_datapath *datapath, struct sl_datapath_publishers *publishers);
+
+/**
+ * Acknowledge: first its session may send up to the ack's credit_limit, then it is told. The credit
+ * of a session never shrinks.
+ * @return false: there is no buffer now, it has not been told. (True also when the slot is another
+ *         session's by now: then there is nobody to tell.)
+ */
+bool sl_datapath_ack_publisher(
+	struct sl_datapath *datapath, uint32_t number, const struct sl_wire_ack *ack);
+
+/** Somebody an rx lcore does not know, or whose credit there it does not know. */
+struct sl_datapath_stranger {
+	uint64_t session;
+	uint64_t source;
+	uint64_t credit_limit; /**< To be filled in for sl_datapath_admit_stranger(). */
+	struct sl_ip address;
+	uint32_t table; /**< Which lcore asks. */
+	uint16_t udp_port;
+	uint16_t port_index;
+	struct rte_ether_addr mac;
+	bool has_slot; /**< It is known there, and sends beyond its credit. */
+	uint8_t reserved;
+};
+
+/** Take the next question; there are at most 20,000 a second from an lcore. @return false: none */
+bool sl_datapath_next_stranger(struct sl_datapath *datapath, struct sl_datapath_stranger *stranger);
+
+/** The session is not known: tell so. @return false: there is no buffer now */
+bool sl_datapath_refuse_stranger(
+	struct sl_datapath *datapath, const struct sl_datapath_stranger *stranger);
+
+/** The session is known: from now on that lcore takes its messages up to the credit limit. */
+void sl_datapath_admit_stranger(
+	struct sl_datapath *datapath, const struct sl_datapath_stranger *stranger);
+/** @} */
+
 /** @name Statistics. @{ */
 
 struct sl_class_stats {
@@ -216,13 +348,15 @@ struct sl_node_stats {
 #define SL_NODES_MAX 96
 
 /**
- * A consistent picture: received = delivered + duplicates + queued + the sum of dropped, where
- * queued is counted where messages wait, not computed from the others.
+ * A consistent picture: received + recovered = delivered + duplicates + queued + the sum of
+ * dropped, where queued is counted where messages wait, not computed from the others. A durable
+ * message is queued until its backend has acknowledged it, in memory or on disk.
  */
 struct sl_datapath_stats {
 	uint64_t frames_received;
 	uint64_t frames_dropped[SL_FRAME_DROPS];
 	uint64_t received;
+	uint64_t recovered; /**< Found in the journal at the start. */
 	uint64_t delivered;
 	uint64_t duplicates;
 	uint64_t queued;
@@ -366,6 +500,7 @@ void sl_datapath_get_memory(const struct sl_datapath *datapath, struct sl_datapa
 #define SL_BACKEND_NO_NEIGHBOUR 0x4 /**< Its next hop's link-layer address is not known. */
 #define SL_BACKEND_NO_SHARE	0x8 /**< sl_datapath_set_share() has it at 0. */
 #define SL_BACKEND_RATE		0x10
+#define SL_BACKEND_SESSION_FULL 0x20 /**< It has not acknowledged enough, or is stalled. */
 
 struct sl_explanation {
 	bool is_known;	      /**< There is such a destination; without it nothing else is set. */

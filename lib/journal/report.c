@@ -436,7 +436,7 @@ sl_journal_report_info(const struct sl_journal_report *report, FILE *out, bool i
 	if (report->nb_damaged > 0)
 		fprintf(out, "DAMAGED in %" PRIu32 " places: see sluice-journal verify\n",
 			report->nb_damaged);
-	fprintf(out, "\n%5s  %6s  %8s  %16s  %12s  %11s  %-27s  %-7s\n", "run", "stream", "segments",
+	fprintf(out, "\n%5s  %6s  %8s  %16s  %12s  %11s  %-27s  %s\n", "run", "stream", "segments",
 		"end", "messages", "undelivered", "last", "state");
 	for (uint32_t i = 0; i < report->set.nb_runs; i++) {
 		const struct run *in = &report->set.runs[i];
