@@ -85,8 +85,11 @@ do_create(void *arg, const char *name, uint64_t size)
 		return -EIO;
 	if (chance(sim, sim->faults.full_per_million, 1000000))
 		d->full_until_ns = sim->now + below(sim, S);
-	if (sim->now < d->full_until_ns)
+	if (sim->now < d->full_until_ns) {
+		/* What is kept only to know duplicates by after a restart gives way. */
+		ledger_history_lost(sim);
 		return -ENOSPC;
+	}
 	if (f != NULL && !f->is_pending)
 		return -EEXIST;
 	if (f == NULL) {
@@ -276,6 +279,7 @@ crash_file(struct sim *sim, struct file *f, bool is_power)
 static void
 materialize(struct sim *sim, const struct file *f)
 {
+	const struct sl_segment_header *header = (const void *)f->durable;
 	static const uint8_t zeroes[4096];
 	char path[512];
 	int fd;
@@ -291,6 +295,11 @@ materialize(struct sim *sim, const struct file *f)
 	}
 	if (fd >= 0)
 		close(fd);
+	sim_say(sim,
+		"  %s: run %" PRIu32 ", number %" PRIu32 ", from %" PRIu64 " (before: to %" PRIu64
+		") to %" PRIu64,
+		f->name, header->incarnation, header->number, header->first, header->previous_end,
+		header->end);
 }
 
 static void

@@ -100,8 +100,14 @@ ledger_accepted(struct sim *sim, uint32_t m, uint64_t window_ns)
 {
 	struct msg *msg = &sim->ledger.msgs[m];
 
-	/* Deduplication promises no more than its window. */
-	if (msg->accepted_ns != 0 && sim->now - msg->accepted_ns >= window_ns)
+	if (msg->accepted_ns != 0)
+		sim_say(sim,
+			"message %" PRIu32 ", accepted %" PRIu64
+			" ms ago and %s, is accepted again; the window is %" PRIu64 " ms",
+			m, (sim->now - msg->accepted_ns) / MS,
+			msg->is_durable ? "durable" : "perhaps lost", window_ns / MS);
+	/* Deduplication promises no more than its window, in whole ms. */
+	if (msg->accepted_ns != 0 && sim->now - msg->accepted_ns >= window_ns - MS)
 		msg->may_repeat = true;
 	msg->accepted_ns = sim->now;
 }
@@ -143,6 +149,13 @@ ledger_recovered(struct sim *sim)
 		if (msg->is_undelivered || (msg->accepted_ns != 0 && !msg->is_durable))
 			msg->may_repeat = true;
 	}
+}
+
+void
+ledger_history_lost(struct sim *sim)
+{
+	for (uint32_t m = 0; m < sim->ledger.nb; m++)
+		sim->ledger.msgs[m].may_repeat |= sim->ledger.msgs[m].accepted_ns != 0;
 }
 
 void

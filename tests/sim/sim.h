@@ -146,6 +146,8 @@ void ledger_delivered(struct sim *sim, uint32_t m, uint32_t backend);
 void ledger_accepted(struct sim *sim, uint32_t m, uint64_t window_ns);
 /* After a recovery: what is acknowledged is delivered, or in the journal. */
 void ledger_recovered(struct sim *sim);
+/* After a restart the appliance may not know all that it accepted. */
+void ledger_history_lost(struct sim *sim);
 /* At the end. */
 void ledger_drained(struct sim *sim);
 
