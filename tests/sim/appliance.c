@@ -395,8 +395,9 @@ appliance_stop(struct sim *sim)
 	const struct sl_journal_visitor visitor = {.arg = sim};
 	char notice[512], error[512];
 
+	disk_spare(sim);
 	sl_journal_core_put_close(a->journal, sim->now);
-	for (uint32_t i = 0; i < 1000 && sl_journal_core_is_pending(a->journal); i++) {
+	for (uint32_t i = 0; i < 5000 && sl_journal_core_is_pending(a->journal); i++) {
 		sim->now += MS;
 		if (sl_journal_core_write(a->journal, sim->now))
 			sl_journal_core_commit(a->journal, sim->now);

@@ -234,6 +234,12 @@ disk_doom(struct sim *sim)
 	sim->disk->doom = 1 + below(sim, 12);
 }
 
+void
+disk_spare(struct sim *sim)
+{
+	sim->disk->doom = 0;
+}
+
 bool
 disk_is_dead(const struct sim *sim)
 {

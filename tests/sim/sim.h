@@ -158,6 +158,7 @@ void disk_free(struct sim *sim);
 const struct sl_journal_disk *disk_ops(struct sim *sim);
 /* It will stop working in the middle of one of its next operations. */
 void disk_doom(struct sim *sim);
+void disk_spare(struct sim *sim);
 bool disk_is_dead(const struct sim *sim);
 /* Decide what is left of it, and write that to the run's directory for recovery to read. */
 void disk_crash(struct sim *sim, bool is_power);

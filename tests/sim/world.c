@@ -73,7 +73,7 @@ static void
 draw_faults(struct sim *sim)
 {
 	sim->faults = (struct faults){
-		.crash_per_million = ANY_OF(sim, 0, 20, 100, 500),
+		.crash_per_million = ANY_OF(sim, 0, 100, 500, 2000),
 		.disk_crash_per_mille = ANY_OF(sim, 0, 500, 1000),
 		.power_per_mille = ANY_OF(sim, 0, 500, 1000),
 		.survive_per_mille = ANY_OF(sim, 0, 500, 950, 1000),
