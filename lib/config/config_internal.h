@@ -12,7 +12,7 @@
  *   scan.c     the YAML events are held against the schema: unknown, missing and doubled keys,
  *              types, list lengths. Says the line of what it finds.
  *   libcyaml   loads the same text into the raw structures below.
- *   resolve.c, health.c, services.c, destinations.c, names.c
+ *   resolve.c, health.c, services.c, durability.c, destinations.c, names.c
  *              bounds, defaults, and everything that needs two keys to see. They name what they
  *              find by its path; scan.c finds the line of a path, only when there is an error.
  *
@@ -125,6 +125,11 @@ struct raw_destination {
 	struct raw_backend *backends;
 	uint32_t backends_count;
 	struct raw_health *health;
+	int *guarantee; /* enum sl_config_guarantee */
+	int64_t *in_flight;
+	int64_t *max_attempts;
+	int64_t *requeue_after_ms;
+	char *dead_letter;
 };
 
 struct raw_rule {
@@ -218,6 +223,38 @@ struct raw_limits {
 	int64_t *backends;
 };
 
+struct raw_journal {
+	char *directory;
+	char *segment_bytes;
+	char *ring_bytes;
+	char *max_bytes;
+	char *retention_bytes;
+	char *retention;
+	int64_t *commit_interval_us;
+	bool *direct;
+	int64_t *parked_capacity;
+	int64_t *cpu;
+};
+
+struct raw_publishers {
+	int64_t *sessions_max;
+	int64_t *sessions_per_address_max;
+	int64_t *window;
+	int64_t *rate_msgs_per_s;
+	int64_t *idle_ms;
+};
+
+struct raw_sink {
+	char *name;
+	int *kind; /* enum sl_config_sink_kind */
+	char *path;
+	char *conninfo;
+	int64_t *batch_messages;
+	int64_t *batch_ms;
+	int64_t *writers;
+	int64_t *keep_days;
+};
+
 struct raw_config {
 	char *node;
 	int64_t *udp_port;
@@ -241,6 +278,10 @@ struct raw_config {
 	struct raw_rings rings;
 	struct raw_arp arp;
 	struct raw_health health;
+	struct raw_journal journal;
+	struct raw_publishers publishers;
+	struct raw_sink *sinks;
+	uint32_t sinks_count;
 	struct raw_log log;
 	struct raw_events events;
 	struct raw_control control;
@@ -251,17 +292,35 @@ struct raw_config {
 /** The schema of the whole file, for libcyaml and for scan.c. */
 extern const cyaml_schema_value_t sl_config_schema;
 
+/** How a number stands in the file. */
+enum sl_config_unit {
+	SL_CONFIG_PLAIN,   /**< Digits; the key's name says the unit. */
+	SL_CONFIG_BYTES,   /**< A text: "65536", "64K", "64M", "2G", "1T", of 1024 each */
+	SL_CONFIG_TIME_MS, /**< A text: "500ms", "10s", "5m", "24h", "7d", "0" */
+};
+
+/** Room for what sl_config_format_number() writes. */
+#define SL_CONFIG_NUMBER_LEN 24
+
+/** A number in its shortest form: "64M", "1d". @return @p buf */
+const char *
+sl_config_format_number(int64_t value, enum sl_config_unit unit, char buf[SL_CONFIG_NUMBER_LEN]);
+
+/** Read a text with a unit. @return false: it is none, or too large */
+bool sl_config_parse_number(const char *text, enum sl_config_unit unit, int64_t *value);
+
 /**
  * A key that holds a number: where it comes from, where it goes, what it may be. Its offsets are
  * into one raw structure and the configuration structure it becomes.
  */
 struct sl_config_number {
 	const char *key;
-	size_t from;	  /**< An int64_t pointer, NULL when the key is absent. */
+	size_t from;	  /**< An int64_t pointer, of texts a char pointer; NULL: it is absent. */
 	size_t to;	  /**< An unsigned integer of to_size bytes. */
 	uint8_t to_size;  /**< 1, 2, 4 or 8 */
 	int64_t min, max; /**< Both inclusive. */
 	int64_t def;	  /**< The default; may lie outside the bounds to mean "absent". */
+	enum sl_config_unit unit;
 };
 
 /** Tables of numbers end with a NULL key. */
@@ -285,6 +344,9 @@ extern const struct sl_config_number sl_config_event_numbers[];
 extern const struct sl_config_number sl_config_control_numbers[];
 extern const struct sl_config_number sl_config_http_numbers[];
 extern const struct sl_config_number sl_config_limit_numbers[];
+extern const struct sl_config_number sl_config_journal_numbers[];
+extern const struct sl_config_number sl_config_publisher_numbers[];
+extern const struct sl_config_number sl_config_sink_numbers[];
 
 /** A mapping of the file: its keys, and the numbers among them. */
 struct sl_config_section {
@@ -531,6 +593,16 @@ int sl_config_resolve_health(
 
 /** log, events, control, http, limits. */
 int sl_config_resolve_services(struct sl_config_reader *reader);
+
+/** journal, publishers, sinks; lcores are resolved already. */
+int sl_config_resolve_durability(struct sl_config_reader *reader);
+
+/** What a destination has of at-least-once; "journal" is resolved already. */
+int sl_config_resolve_guarantee(struct sl_config_reader *reader, const struct sl_config_at *at,
+	struct sl_config_destination *to);
+
+/** Every "dead_letter", when all destinations are resolved. */
+int sl_config_resolve_dead_letters(struct sl_config_reader *reader);
 
 /** Limits that are given have to hold what the file has; destinations are resolved already. */
 int sl_config_check_limits(struct sl_config_reader *reader);

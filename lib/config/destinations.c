@@ -123,6 +123,9 @@ resolve_destination(struct sl_config_reader *reader, const struct sl_config_at *
 	if (ret < 0)
 		return ret;
 	to->policy = (enum sl_config_policy)sl_config_choice(from->policy, SL_CONFIG_ROUND_ROBIN);
+	ret = sl_config_resolve_guarantee(reader, at, to);
+	if (ret < 0)
+		return ret;
 	to->nb_backends = from->backends_count;
 	to->backends = backends;
 	ret = resolve_backends(reader, at->i, backends);

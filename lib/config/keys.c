@@ -48,6 +48,10 @@ const struct sl_config_key sl_config_keys[] = {
 		"How neighbours are asked for, with ARP or with neighbour discovery."},
 	{"health", NULL, NULL, NULL, LIVE,
 		"How backends are checked, unless their destination says something else."},
+	{"journal", NULL, NULL, NULL, RESTART,
+		"What makes messages durable. Without it no destination can be `at-least-once`."},
+	{"publishers", NULL, NULL, NULL, RESTART, "Those who send in sessions."},
+	{"sinks", NULL, NULL, NULL, RESTART, "Databases that trail the journal."},
 	{"log", NULL, NULL, NULL, LIVE, "Where log lines go, and which."},
 	{"events", NULL, NULL, NULL, LIVE, "Who is told of events."},
 	{"control", NULL, NULL, NULL, LIVE, "The socket of sluicectl."},
@@ -123,6 +127,21 @@ const struct sl_config_key sl_config_keys[] = {
 	{"destinations.partitions", NULL, NULL, NULL, RESTART,
 		"Splits a hot destination by source, so that several workers share it. A "
 		"destination that is added may have any number."},
+	{"destinations.guarantee", NULL, "`at-most-once`", NULL, RESTART,
+		"`at-least-once`: what is acknowledged is in the journal, and sent until its "
+		"backend acknowledges it. Needs `journal`. A destination that is added may have "
+		"either."},
+	{"destinations.in_flight", NULL, NULL, NULL, RESTART,
+		"At-least-once: messages that a backend has not acknowledged yet, for each "
+		"worker; a power of 2. A destination that is added may have any number."},
+	{"destinations.max_attempts", NULL, NULL, NULL, LIVE,
+		"At-least-once: sent so often in all, a message is given up; 0: never."},
+	{"destinations.requeue_after_ms", NULL, NULL, NULL, LIVE,
+		"At-least-once: what a backend has not acknowledged goes to another, when it has "
+		"acknowledged nothing at all for so long."},
+	{"destinations.dead_letter", NAME, "`none`", "an at-least-once destination", LIVE,
+		"At-least-once: the destination that gets what is given up; with `max_attempts`. "
+		"It is another, and has none itself."},
 	{"destinations.backends", NULL, NULL, NULL, LIVE,
 		"Where its messages go. With none they wait in the queue."},
 	{"destinations.health", NULL, "the file's", NULL, LIVE,
@@ -214,6 +233,54 @@ const struct sl_config_key sl_config_keys[] = {
 		"`exec`: the command and its arguments; no shell. It begins with an absolute "
 		"path."},
 
+	{"journal.directory", "path", NULL, "absolute", RESTART,
+		"Where its files are. It is made when it is not there; one appliance uses it at a "
+		"time."},
+	{"journal.segment_bytes", "size", NULL, NULL, RESTART, "Of one file; a power of 2."},
+	{"journal.ring_bytes", "size", NULL, NULL, RESTART,
+		"Memory of each worker for what is not durable yet; a power of 2."},
+	{"journal.max_bytes", "size", NULL, NULL, RESTART,
+		"Of all files. When they need more, nothing new becomes durable or is "
+		"acknowledged. At least 4 segments for each worker."},
+	{"journal.retention_bytes", "size", "half of `max_bytes`", "0 to `max_bytes`", LIVE,
+		"What nobody needs any more is deleted from the oldest on when there is more."},
+	{"journal.retention", "time", NULL, NULL, LIVE,
+		"The same when it is older; 0: as soon as nobody needs it. Less than the window of "
+		"`dedup`, and duplicates of what was delivered before a restart pass."},
+	{"journal.commit_interval_us", NULL, NULL, NULL, RESTART,
+		"Between two syncs at least: fewer and larger ones, later acknowledgements; 0: at "
+		"once."},
+	{"journal.direct", NULL, "`true`", NULL, RESTART,
+		"`false`: through the page cache. Synced either way."},
+	{"journal.parked_capacity", NULL, NULL, NULL, RESTART,
+		"Messages that may wait on disk only, of all workers; 8 bytes of memory each."},
+	{"journal.cpu", NULL, "any", NULL, RESTART, "The CPU of its thread."},
+
+	{"publishers.sessions_max", NULL, NULL, NULL, RESTART, "Sessions at a time."},
+	{"publishers.sessions_per_address_max", NULL, NULL, NULL, RESTART,
+		"The same from one address."},
+	{"publishers.window", NULL, NULL, NULL, RESTART,
+		"Messages that a session may have on their way at most; a power of 2."},
+	{"publishers.rate_msgs_per_s", NULL, NULL, NULL, RESTART,
+		"Messages a second of one session; 0: no limit."},
+	{"publishers.idle_ms", NULL, NULL, NULL, RESTART,
+		"A session that is silent for so long is forgotten."},
+
+	{"sinks.name", NAME, NULL, "", RESTART, "The sink's name in statistics and messages."},
+	{"sinks.kind", NULL, NULL, NULL, RESTART, "What it is."},
+	{"sinks.path", "path", "none", "absolute", RESTART,
+		"`sqlite`: the file; required. Each sink has its own."},
+	{"sinks.conninfo", "text", "none", "1 to 2048 bytes", RESTART,
+		"`postgresql`: libpq's connection string, `host=db dbname=sluice user=sluice`; "
+		"required. Without a password: name a `passfile`."},
+	{"sinks.batch_messages", NULL, NULL, NULL, RESTART,
+		"Rows of one transaction at most, while it keeps up."},
+	{"sinks.batch_ms", NULL, NULL, NULL, RESTART,
+		"A message waits so long for the others of its transaction at most."},
+	{"sinks.writers", NULL, NULL, NULL, RESTART, "`postgresql`: connections."},
+	{"sinks.keep_days", NULL, NULL, NULL, RESTART,
+		"`postgresql`: partitions of older days are dropped; 0: none."},
+
 	{"log.target", NULL, "`stderr`", NULL, LIVE, "Where the lines go."},
 	{"log.file", "path", "none", "absolute", LIVE,
 		"With target `file`: which. It may be moved away while it is written to."},
@@ -224,7 +291,8 @@ const struct sl_config_key sl_config_keys[] = {
 		"Lines a second of one module, at most; what is left out is counted."},
 
 	{"log.levels.module", NAME, NULL, "", LIVE,
-		"The module's name as log lines have it; each at most once."},
+		"The module's name as log lines have it: `main`, `config`, `datapath`, "
+		"`neighbour`, `health`, `event`, `control` or `http`; each at most once."},
 	{"log.levels.level", NULL, NULL, NULL, LIVE, "Its level."},
 
 	{"events.exec", NULL, NULL, NULL, LIVE,

@@ -53,22 +53,53 @@ make_number(struct sl_config_maker *maker, uint64_t value)
 	return number;
 }
 
+static char *make_text(struct sl_config_maker *maker, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static char *
+make_text(struct sl_config_maker *maker, const char *format, ...)
+{
+	char text[128], *copy;
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	copy = make(maker, (size_t)len + 1);
+	if (copy != NULL)
+		memcpy(copy, text, (size_t)len + 1);
+	return copy;
+}
+
+/* The default as load() would give it. */
+static uint64_t
+default_of(const struct sl_config_number *number)
+{
+	return (uint64_t)number->def & (UINT64_MAX >> (64 - 8 * number->to_size));
+}
+
 /* @p base: what has the defaults, where they are not the table's. */
 static void
 make_numbers(struct sl_config_maker *maker, const struct sl_config_number *numbers,
 	const void *from, const void *base, void *to)
 {
 	const struct sl_config_number *number;
+	char text[SL_CONFIG_NUMBER_LEN];
 	uint64_t value, def;
-	int64_t *raw;
+	void *raw;
 
 	for (number = numbers; number->key != NULL; number++) {
 		value = load((const char *)from + number->to, number->to_size);
 		def = base != NULL ? load((const char *)base + number->to, number->to_size)
-				   : (uint64_t)number->def;
+				   : default_of(number);
 		if (value == def && (!maker->is_full || number->def < number->min))
 			continue;
-		raw = make_number(maker, value);
+		if (number->unit == SL_CONFIG_PLAIN)
+			raw = make_number(maker, value);
+		else
+			raw = make_text(maker, "%s",
+				sl_config_format_number((int64_t)value, number->unit, text));
 		memcpy((char *)to + number->from, &raw, sizeof(raw));
 	}
 }
@@ -104,25 +135,6 @@ static char *
 keep_text(const struct sl_config_maker *maker, char *text, const char *def)
 {
 	return text != NULL && !maker->is_full && strcmp(text, def) == 0 ? NULL : text;
-}
-
-static char *make_text(struct sl_config_maker *maker, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static char *
-make_text(struct sl_config_maker *maker, const char *format, ...)
-{
-	char text[128], *copy;
-	va_list args;
-	int len;
-
-	va_start(args, format);
-	len = vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	copy = make(maker, (size_t)len + 1);
-	if (copy != NULL)
-		memcpy(copy, text, (size_t)len + 1);
-	return copy;
 }
 
 /* NULL for no address. */
@@ -347,6 +359,8 @@ sl_config_make_raw_destination(struct sl_config_maker *maker,
 		to->default_class = name_class(config, from->default_class);
 	to->policy = make_choice(maker, (int)from->policy, SL_CONFIG_ROUND_ROBIN);
 	make_backends(maker, from, to);
+	to->guarantee = make_choice(maker, (int)from->guarantee, SL_CONFIG_AT_MOST_ONCE);
+	to->dead_letter = from->dead_letter;
 	to->health = make_destination_health(maker, from);
 	return maker->is_out_of_memory ? -ENOMEM : 0;
 }
@@ -454,6 +468,41 @@ make_http(struct sl_config_maker *maker, struct raw_http *to)
 	make_numbers(maker, sl_config_http_numbers, from, NULL, to);
 }
 
+static void
+make_journal(struct sl_config_maker *maker, struct raw_journal *to)
+{
+	const struct sl_config_journal *from = &maker->config->journal;
+
+	if (from->directory == NULL)
+		return;
+	to->directory = from->directory;
+	make_numbers(maker, sl_config_journal_numbers, from, NULL, to);
+	if (from->retention_bytes == from->max_bytes / 2 && !maker->is_full)
+		to->retention_bytes = NULL;
+	to->direct = make_switch(maker, from->is_direct);
+}
+
+static void
+make_sinks(struct sl_config_maker *maker, struct raw_config *raw)
+{
+	const struct sl_config_sink *from = maker->config->sinks;
+	struct raw_sink *to;
+
+	raw->sinks = make_list(
+		maker, maker->config->nb_sinks, sizeof(*raw->sinks), &raw->sinks_count);
+	for (to = raw->sinks; to < raw->sinks + raw->sinks_count; to++, from++) {
+		to->name = from->name;
+		to->kind = make_choice(maker, (int)from->kind, -1);
+		to->path = from->path;
+		to->conninfo = from->conninfo;
+		make_numbers(maker, sl_config_sink_numbers, from, NULL, to);
+		if (from->kind == SL_SINK_SQLITE) {
+			to->writers = NULL;
+			to->keep_days = NULL;
+		}
+	}
+}
+
 int
 sl_config_make_raw_top(struct sl_config_maker *maker, struct raw_config *raw)
 {
@@ -475,6 +524,10 @@ sl_config_make_raw_top(struct sl_config_maker *maker, struct raw_config *raw)
 	make_neighbours(maker, raw);
 	make_health(maker, &config->health, &raw->health);
 	make_checks(maker, &config->health, &raw->health);
+	make_journal(maker, &raw->journal);
+	make_numbers(
+		maker, sl_config_publisher_numbers, &config->publishers, NULL, &raw->publishers);
+	make_sinks(maker, raw);
 	make_log(maker, &raw->log);
 	make_events(maker, &raw->events);
 	raw->control.socket = keep_text(maker, config->control.socket, "/run/sluice/control.sock");

@@ -75,12 +75,14 @@ static void
 write_default(FILE *out, const struct sl_config_key *key, const cyaml_schema_value_t *schema,
 	const struct sl_config_number *number)
 {
+	char text[SL_CONFIG_NUMBER_LEN];
+
 	if (key->def != NULL)
 		fprintf(out, "%s", key->def);
 	else if (!(schema->flags & CYAML_FLAG_OPTIONAL))
 		fprintf(out, "*required*");
 	else if (number != NULL && number->def >= number->min && number->def <= number->max)
-		fprintf(out, "%" PRId64, number->def);
+		fprintf(out, "%s", sl_config_format_number(number->def, number->unit, text));
 	else if (schema->type == CYAML_SEQUENCE)
 		fprintf(out, "empty");
 }
@@ -89,12 +91,14 @@ static void
 write_bounds(FILE *out, const struct sl_config_key *key, const cyaml_schema_value_t *schema,
 	const struct sl_config_number *number)
 {
+	char min[SL_CONFIG_NUMBER_LEN], max[SL_CONFIG_NUMBER_LEN];
 	uint32_t i;
 
 	if (key->bounds != NULL) {
 		fprintf(out, "%s", key->bounds);
 	} else if (number != NULL) {
-		fprintf(out, "%" PRId64 " to %" PRId64, number->min, number->max);
+		fprintf(out, "%s to %s", sl_config_format_number(number->min, number->unit, min),
+			sl_config_format_number(number->max, number->unit, max));
 	} else if (schema->type == CYAML_SEQUENCE) {
 		fprintf(out, "%" PRIu32 " to %" PRIu32 " entries", schema->sequence.min,
 			schema->sequence.max);

@@ -42,24 +42,61 @@ store(void *to, uint8_t size, int64_t value)
 	}
 }
 
+/* @return 0; -EINVAL: it is not a number at all; -ERANGE */
+static int
+read_number(const struct sl_config_number *number, const void *raw, int64_t *value)
+{
+	const void *from;
+
+	memcpy(&from, (const char *)raw + number->from, sizeof(from));
+	*value = number->def;
+	if (from == NULL)
+		return 0;
+	if (number->unit == SL_CONFIG_PLAIN)
+		*value = *(const int64_t *)from;
+	else if (!sl_config_parse_number(from, number->unit, value))
+		return -EINVAL;
+	return *value < number->min || *value > number->max ? -ERANGE : 0;
+}
+
+static int
+fail_number(struct sl_config_reader *reader, const struct sl_config_at *at, const char *prefix,
+	const struct sl_config_number *number, const void *raw, int error, int64_t value)
+{
+	char texts[3][SL_CONFIG_NUMBER_LEN], key[64];
+	const char *from;
+
+	snprintf(key, sizeof(key), "%s%s", prefix, number->key);
+	memcpy(&from, (const char *)raw + number->from, sizeof(from));
+	if (error == -ERANGE)
+		return sl_config_fail(reader, at, key, "%s is out of bounds; give %s to %s",
+			sl_config_format_number(value, number->unit, texts[0]),
+			sl_config_format_number(number->min, number->unit, texts[1]),
+			sl_config_format_number(number->max, number->unit, texts[2]));
+	if (number->unit == SL_CONFIG_BYTES)
+		return sl_config_fail(reader, at, key,
+			"'%.80s' is not a size; write bytes as a whole number, or with K, M, G or "
+			"T behind it, like 64M",
+			from);
+	return sl_config_fail(reader, at, key,
+		"'%.80s' is not a time; write a whole number with its unit, ms, s, m, h or d, "
+		"like 24h",
+		from);
+}
+
 int
 sl_config_numbers(struct sl_config_reader *reader, const struct sl_config_at *at,
 	const char *prefix, const struct sl_config_number *numbers, const void *raw, void *out)
 {
 	const struct sl_config_number *number;
-	int64_t *value;
-	char key[64];
+	int64_t value;
+	int ret;
 
 	for (number = numbers; number->key != NULL; number++) {
-		memcpy(&value, (const char *)raw + number->from, sizeof(value));
-		if (value != NULL && (*value < number->min || *value > number->max)) {
-			snprintf(key, sizeof(key), "%s%s", prefix, number->key);
-			return sl_config_fail(reader, at, key,
-				"%" PRId64 " is out of bounds; give %" PRId64 " to %" PRId64,
-				*value, number->min, number->max);
-		}
-		store((char *)out + number->to, number->to_size,
-			value != NULL ? *value : number->def);
+		ret = read_number(number, raw, &value);
+		if (ret < 0)
+			return fail_number(reader, at, prefix, number, raw, ret, value);
+		store((char *)out + number->to, number->to_size, value);
 	}
 	return 0;
 }
@@ -577,9 +614,13 @@ sl_config_resolve(struct sl_config_reader *reader)
 	if (ret == 0)
 		ret = sl_config_resolve_services(reader);
 	if (ret == 0)
+		ret = sl_config_resolve_durability(reader);
+	if (ret == 0)
 		ret = sl_config_resolve_health(reader, -1, &reader->config->health);
 	if (ret == 0)
 		ret = sl_config_resolve_destinations(reader);
+	if (ret == 0)
+		ret = sl_config_resolve_dead_letters(reader);
 	if (ret == 0)
 		ret = sl_config_check_limits(reader);
 	if (ret == 0)

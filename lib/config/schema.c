@@ -7,6 +7,7 @@
  * bounds and defaults of every number. keys.c says what each key means.
  */
 
+#include <sched.h>
 #include <string.h>
 
 #include <rte_common.h>
@@ -86,6 +87,16 @@ static const cyaml_strval_t log_targets[] = {
 static const cyaml_strval_t log_formats[] = {
 	{"text", RAW_FORMAT_TEXT},
 	{"json", RAW_FORMAT_JSON},
+};
+
+static const cyaml_strval_t guarantees[] = {
+	{"at-most-once", SL_CONFIG_AT_MOST_ONCE},
+	{"at-least-once", SL_CONFIG_AT_LEAST_ONCE},
+};
+
+static const cyaml_strval_t sink_kinds[] = {
+	{"sqlite", SL_SINK_SQLITE},
+	{"postgresql", SL_SINK_POSTGRESQL},
 };
 
 static const cyaml_schema_value_t word_schema = {
@@ -198,6 +209,11 @@ static const cyaml_schema_field_t destination_fields[] = {
 	INTEGER("burst_msgs", OPTIONAL, raw_destination, burst_msgs),
 	CHOICE("policy", raw_destination, policy, policies),
 	INTEGER("partitions", OPTIONAL, raw_destination, partitions),
+	CHOICE("guarantee", raw_destination, guarantee, guarantees),
+	INTEGER("in_flight", OPTIONAL, raw_destination, in_flight),
+	INTEGER("max_attempts", OPTIONAL, raw_destination, max_attempts),
+	INTEGER("requeue_after_ms", OPTIONAL, raw_destination, requeue_after_ms),
+	TEXT("dead_letter", OPTIONAL, raw_destination, dead_letter),
 	CYAML_FIELD_SEQUENCE("backends", LIST, struct raw_destination, backends, &backend_schema, 0,
 		SL_CONFIG_BACKENDS_MAX),
 	CYAML_FIELD_MAPPING_PTR("health", CYAML_FLAG_POINTER | OPTIONAL, struct raw_destination,
@@ -249,6 +265,45 @@ static const cyaml_schema_field_t arp_fields[] = {
 	INTEGER("retry_max_ms", OPTIONAL, raw_arp, retry_max_ms),
 	INTEGER("max_tries", OPTIONAL, raw_arp, max_tries),
 	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t journal_fields[] = {
+	TEXT("directory", REQUIRED, raw_journal, directory),
+	TEXT("segment_bytes", OPTIONAL, raw_journal, segment_bytes),
+	TEXT("ring_bytes", OPTIONAL, raw_journal, ring_bytes),
+	TEXT("max_bytes", OPTIONAL, raw_journal, max_bytes),
+	TEXT("retention_bytes", OPTIONAL, raw_journal, retention_bytes),
+	TEXT("retention", OPTIONAL, raw_journal, retention),
+	INTEGER("commit_interval_us", OPTIONAL, raw_journal, commit_interval_us),
+	SWITCH("direct", raw_journal, direct),
+	INTEGER("parked_capacity", OPTIONAL, raw_journal, parked_capacity),
+	INTEGER("cpu", OPTIONAL, raw_journal, cpu),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t publisher_fields[] = {
+	INTEGER("sessions_max", OPTIONAL, raw_publishers, sessions_max),
+	INTEGER("sessions_per_address_max", OPTIONAL, raw_publishers, sessions_per_address_max),
+	INTEGER("window", OPTIONAL, raw_publishers, window),
+	INTEGER("rate_msgs_per_s", OPTIONAL, raw_publishers, rate_msgs_per_s),
+	INTEGER("idle_ms", OPTIONAL, raw_publishers, idle_ms),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t sink_fields[] = {
+	TEXT("name", REQUIRED, raw_sink, name),
+	CHOICE_OF("kind", REQUIRED, raw_sink, kind, sink_kinds),
+	TEXT("path", OPTIONAL, raw_sink, path),
+	TEXT("conninfo", OPTIONAL, raw_sink, conninfo),
+	INTEGER("batch_messages", OPTIONAL, raw_sink, batch_messages),
+	INTEGER("batch_ms", OPTIONAL, raw_sink, batch_ms),
+	INTEGER("writers", OPTIONAL, raw_sink, writers),
+	INTEGER("keep_days", OPTIONAL, raw_sink, keep_days),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t sink_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_sink, sink_fields),
 };
 
 static const cyaml_schema_field_t log_level_fields[] = {
@@ -350,6 +405,11 @@ static const cyaml_schema_field_t top_fields[] = {
 	CYAML_FIELD_MAPPING("rings", OPTIONAL, struct raw_config, rings, ring_fields),
 	CYAML_FIELD_MAPPING("arp", OPTIONAL, struct raw_config, arp, arp_fields),
 	CYAML_FIELD_MAPPING("health", OPTIONAL, struct raw_config, health, health_fields),
+	CYAML_FIELD_MAPPING("journal", OPTIONAL, struct raw_config, journal, journal_fields),
+	CYAML_FIELD_MAPPING(
+		"publishers", OPTIONAL, struct raw_config, publishers, publisher_fields),
+	CYAML_FIELD_SEQUENCE(
+		"sinks", LIST, struct raw_config, sinks, &sink_schema, 0, SL_CONFIG_SINKS_MAX),
 	CYAML_FIELD_MAPPING("log", OPTIONAL, struct raw_config, log, log_fields),
 	CYAML_FIELD_MAPPING("events", OPTIONAL, struct raw_config, events, event_fields),
 	CYAML_FIELD_MAPPING("control", OPTIONAL, struct raw_config, control, control_fields),
@@ -362,11 +422,19 @@ const cyaml_schema_value_t sl_config_schema = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw_config, top_fields),
 };
 
-#define NUMBER(raw_type, raw_member, type, member, min, max, def)                                  \
+#define NUMBER_OF(raw_type, raw_member, type, member, min, max, def, unit)                         \
 	{                                                                                          \
 #raw_member, offsetof(struct raw_type, raw_member), offsetof(struct type, member), \
-			sizeof(((struct type *)0)->member), min, max, def                          \
+			sizeof(((struct type *)0)->member), min, max, def, unit                    \
 	}
+#define NUMBER(raw_type, raw_member, type, member, min, max, def)                                  \
+	NUMBER_OF(raw_type, raw_member, type, member, min, max, def, SL_CONFIG_PLAIN)
+#define SIZE(raw_type, member, type, min, max, def)                                                \
+	NUMBER_OF(raw_type, member, type, member, min, max, def, SL_CONFIG_BYTES)
+#define MIB	      (INT64_C(1) << 20)
+#define GIB	      (INT64_C(1) << 30)
+#define TIB	      (INT64_C(1) << 40)
+#define DAYS_MS(days) (INT64_C(86400000) * (days))
 
 const struct sl_config_number sl_config_top_numbers[] = {
 	NUMBER(raw_config, udp_port, sl_config, udp_port, 1, UINT16_MAX, 7500),
@@ -430,6 +498,10 @@ const struct sl_config_number sl_config_destination_numbers[] = {
 	NUMBER(raw_destination, burst_msgs, sl_config_destination, burst_msgs, 1, 1 << 24, 0),
 	NUMBER(raw_destination, partitions, sl_config_destination, partitions, 1,
 		SL_CONFIG_PARTITIONS_MAX, 1),
+	NUMBER(raw_destination, in_flight, sl_config_destination, in_flight, 16, 65536, 1024),
+	NUMBER(raw_destination, max_attempts, sl_config_destination, max_attempts, 0, 65535, 0),
+	NUMBER(raw_destination, requeue_after_ms, sl_config_destination, requeue_after_ms, 100,
+		3600000, 5000),
 	{NULL},
 };
 
@@ -506,6 +578,41 @@ const struct sl_config_number sl_config_limit_numbers[] = {
 	{NULL},
 };
 
+/* Half of max_bytes is put in where retention_bytes is absent. */
+const struct sl_config_number sl_config_journal_numbers[] = {
+	SIZE(raw_journal, segment_bytes, sl_config_journal, MIB, GIB, 64 * MIB),
+	SIZE(raw_journal, ring_bytes, sl_config_journal, MIB, 4 * GIB, 32 * MIB),
+	SIZE(raw_journal, max_bytes, sl_config_journal, 4 * MIB, 1024 * TIB, 16 * GIB),
+	SIZE(raw_journal, retention_bytes, sl_config_journal, 0, 1024 * TIB, -1),
+	NUMBER_OF(raw_journal, retention, sl_config_journal, retention_ms, 0, DAYS_MS(3650),
+		DAYS_MS(1), SL_CONFIG_TIME_MS),
+	NUMBER(raw_journal, commit_interval_us, sl_config_journal, commit_interval_us, 0, 1000000,
+		0),
+	NUMBER(raw_journal, parked_capacity, sl_config_journal, parked_capacity, 1024, 1 << 30,
+		1 << 24),
+	NUMBER(raw_journal, cpu, sl_config_journal, cpu, 0, CPU_SETSIZE - 1, -1),
+	{NULL},
+};
+
+const struct sl_config_number sl_config_publisher_numbers[] = {
+	NUMBER(raw_publishers, sessions_max, sl_config_publishers, sessions_max, 1, 1 << 20, 4096),
+	NUMBER(raw_publishers, sessions_per_address_max, sl_config_publishers,
+		sessions_per_address_max, 1, 1 << 20, 256),
+	NUMBER(raw_publishers, window, sl_config_publishers, window, 64, 65536, 4096),
+	NUMBER(raw_publishers, rate_msgs_per_s, sl_config_publishers, rate_msgs_per_s, 0,
+		1000000000, 0),
+	NUMBER(raw_publishers, idle_ms, sl_config_publishers, idle_ms, 1000, 86400000, 60000),
+	{NULL},
+};
+
+const struct sl_config_number sl_config_sink_numbers[] = {
+	NUMBER(raw_sink, batch_messages, sl_config_sink, batch_messages, 1, 1000000, 1000),
+	NUMBER(raw_sink, batch_ms, sl_config_sink, batch_ms, 1, 600000, 500),
+	NUMBER(raw_sink, writers, sl_config_sink, writers, 1, 64, 1),
+	NUMBER(raw_sink, keep_days, sl_config_sink, keep_days, 0, 36500, 0),
+	{NULL},
+};
+
 const struct sl_config_section sl_config_sections[] = {
 	{"", top_fields, sl_config_top_numbers},
 	{"ports", port_fields, sl_config_port_numbers},
@@ -521,6 +628,9 @@ const struct sl_config_section sl_config_sections[] = {
 	{"arp", arp_fields, sl_config_arp_numbers},
 	{"health", health_fields, sl_config_health_numbers},
 	{"health.checks", check_fields, sl_config_check_numbers},
+	{"journal", journal_fields, sl_config_journal_numbers},
+	{"publishers", publisher_fields, sl_config_publisher_numbers},
+	{"sinks", sink_fields, sl_config_sink_numbers},
 	{"log", log_fields, sl_config_log_numbers},
 	{"log.levels", log_level_fields, NULL},
 	{"events", event_fields, sl_config_event_numbers},

@@ -28,6 +28,7 @@ write_out(void *file, unsigned char *text, size_t len)
 static yaml_scalar_style_t
 style_of(const char *text)
 {
+	static const char *const units[] = {"K", "M", "G", "T", "ms", "s", "m", "h", "d"};
 	static const char *const words[] = {
 		"true", "false", "yes", "no", "on", "off", "null", "y", "n", "inf", "nan"};
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -41,6 +42,10 @@ style_of(const char *text)
 	if (nb_dots == 3 && text[strspn(text, "0123456789./")] == '\0' && text[0] != '.' &&
 		text[0] != '/')
 		return YAML_PLAIN_SCALAR_STYLE;
+	for (i = 0; i < RTE_DIM(units) && text[0] >= '0' && text[0] <= '9'; i++) {
+		if (strcmp(text + strspn(text, "0123456789"), units[i]) == 0)
+			return YAML_PLAIN_SCALAR_STYLE;
+	}
 	if (text[0] == '\0' || (strchr(letters, text[0]) == NULL && text[0] != '/') ||
 		text[strspn(text, rest)] != '\0')
 		return YAML_DOUBLE_QUOTED_SCALAR_STYLE;

@@ -35,9 +35,9 @@ sl_session_rx_init(void *mem, const struct sl_session_rx_params *params)
 }
 
 bool
-sl_session_rx_may_begin(const struct sl_session_rx_params *params, uint64_t sequence)
+sl_session_rx_may_begin(uint64_t sequence)
 {
-	return sequence != 0 && sequence <= RTE_MIN(params->window, SL_SESSION_BEGIN_MAX);
+	return sequence != 0 && sequence <= SL_SESSION_BEGIN_MAX;
 }
 
 enum sl_session_receive

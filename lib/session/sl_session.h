@@ -166,11 +166,8 @@ size_t sl_session_rx_memory_size(const struct sl_session_rx_params *params);
 /** @param mem  zeroed, aligned to 64. Also to begin anew in the same memory, zeroed again. */
 struct sl_session_rx *sl_session_rx_init(void *mem, const struct sl_session_rx_params *params);
 
-/**
- * May a session that is not known yet begin with this sequence (1 .. SL_SESSION_BEGIN_MAX and the
- * window)? Else it is to be refused.
- */
-bool sl_session_rx_may_begin(const struct sl_session_rx_params *params, uint64_t sequence);
+/** May a session that is not known yet begin with this sequence? Else it is to be refused. */
+bool sl_session_rx_may_begin(uint64_t sequence);
 
 /** The receiver has this message now (for a publisher: it is durable). */
 enum sl_session_receive sl_session_rx_receive(struct sl_session_rx *rx, uint64_t sequence);

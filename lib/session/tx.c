@@ -17,7 +17,7 @@
 #define DELAY_MAX	8u  /* Eighths of a round trip beyond one. */
 #define REORDER_KEPT	16u /* Losses after which reordering is forgotten: RFC 8985, 6.2. */
 #define BACKOFF_MAX	16u
-#define FORGOTTEN	3u /* Timeouts after which an old ack is none. */
+#define FORGOTTEN	3u /* Timeouts and old acks in a row after which they are not old. */
 
 /*
  * A message in flight is in one of these. Those sent once stand in the order of their sequence and
@@ -77,6 +77,7 @@ struct sl_session_tx {
 	uint32_t delay;	      /* Eighths. */
 	uint32_t nb_clean;    /* Losses since reordering was seen. */
 	uint32_t timeouts;    /* In a row. */
+	uint32_t nb_old;      /* Acks, since one that was not. */
 
 	/* Congestion. */
 	uint32_t cwnd;
@@ -201,6 +202,7 @@ begin(struct sl_session_tx *tx, uint64_t session, uint64_t now)
 	tx->latest_sent = 0;
 	tx->timer_ns = now;
 	tx->timeouts = 0;
+	tx->nb_old = 0;
 	tx->cwnd = RTE_MIN(CONGESTION_INIT, window);
 	tx->ssthresh = window;
 	tx->cwnd_acked = 0;
@@ -590,12 +592,12 @@ judge(const struct sl_session_tx *tx, const struct sl_wire_ack *ack)
 	if (ack->highest >= tx->next || ack->cumulative > ack->highest ||
 		ack->selective_len > SL_WIRE_SELECTIVE_MAX || !is_consistent(ack))
 		return SL_SESSION_ACK_BAD;
-	if (ack->cumulative < tx->acked) {
-		/* One that was overtaken has nothing new, and none comes after several timeouts. */
-		return ack->highest > tx->highest || tx->timeouts >= FORGOTTEN
+	/* One that was overtaken tells of nothing new, and is not all that comes for long. */
+	if (ack->cumulative < tx->acked)
+		return ack->highest > tx->highest ||
+				(tx->timeouts >= FORGOTTEN && tx->nb_old >= FORGOTTEN)
 			? SL_SESSION_ACK_REFUSED
 			: SL_SESSION_ACK_OLD;
-	}
 	if (ack->cumulative == tx->acked && ack->highest < tx->highest)
 		return SL_SESSION_ACK_OLD;
 	return SL_SESSION_ACK_OK;
@@ -611,8 +613,10 @@ sl_session_tx_ack(struct sl_session_tx *tx, const struct sl_wire_ack *ack, uint6
 
 	if (unlikely(verdict != SL_SESSION_ACK_OK)) {
 		tx->bad_acks += verdict == SL_SESSION_ACK_BAD;
+		tx->nb_old += verdict == SL_SESSION_ACK_OLD;
 		return verdict;
 	}
+	tx->nb_old = 0;
 	if (ack->highest > tx->highest)
 		take_highest(tx, ack, now);
 	take_cumulative(tx, ack->cumulative, &news);

@@ -90,6 +90,55 @@ check_round_trip(const struct sl_config *config)
 }
 
 static void
+check_guarantee(const struct sl_config *config, const struct sl_config_destination *destination)
+{
+	const struct sl_config_destination *other;
+
+	require(destination->guarantee == SL_CONFIG_AT_MOST_ONCE ||
+			config->journal.directory != NULL,
+		"what is durable has a journal");
+	require(destination->in_flight >= 16 && destination->requeue_after_ms >= 100,
+		"what is in flight has bounds");
+	require((destination->in_flight & (destination->in_flight - 1)) == 0, "in flight");
+	require((destination->dead_letter != NULL) ==
+			(destination->dead_letter_index != UINT32_MAX),
+		"a dead letter is found");
+	if (destination->dead_letter == NULL)
+		return;
+	require(destination->dead_letter_index < config->nb_destinations, "it is there");
+	other = &config->destinations[destination->dead_letter_index];
+	require(other != destination && other->dead_letter == NULL &&
+			other->guarantee == SL_CONFIG_AT_LEAST_ONCE &&
+			destination->guarantee == SL_CONFIG_AT_LEAST_ONCE,
+		"nothing is given up twice");
+}
+
+static void
+check_durability(const struct sl_config *config)
+{
+	const struct sl_config_journal *journal = &config->journal;
+	uint32_t i;
+
+	require(journal->directory == NULL || journal->directory[0] == '/', "the directory");
+	require((journal->segment_bytes & (journal->segment_bytes - 1)) == 0 &&
+			(journal->ring_bytes & (journal->ring_bytes - 1)) == 0,
+		"the journal's powers of 2");
+	require(journal->retention_bytes <= journal->max_bytes &&
+			journal->max_bytes >= 4 * journal->segment_bytes,
+		"the journal has room");
+	require(journal->cpu >= -1, "its CPU");
+	require((config->publishers.window & (config->publishers.window - 1)) == 0, "the window");
+	require(config->nb_sinks <= SL_CONFIG_SINKS_MAX, "sinks have a bound");
+	require(config->nb_sinks == 0 || journal->directory != NULL, "sinks trail the journal");
+	for (i = 0; i < config->nb_sinks; i++)
+		require((config->sinks[i].kind == SL_SINK_SQLITE) ==
+					(config->sinks[i].path != NULL) &&
+				(config->sinks[i].kind == SL_SINK_POSTGRESQL) ==
+					(config->sinks[i].conninfo != NULL),
+			"a sink knows where to");
+}
+
+static void
 check_destination(const struct sl_config *config, const struct sl_config_destination *destination)
 {
 	const struct sl_config_backend *backend;
@@ -118,6 +167,7 @@ check_destination(const struct sl_config *config, const struct sl_config_destina
 			"a backend is complete");
 	}
 	check_health(&destination->health);
+	check_guarantee(config, destination);
 }
 
 static void
@@ -141,6 +191,7 @@ check_config(const struct sl_config *config)
 		require(config->lcores[i].roles != 0, "an lcore has a role");
 	require((config->ring_size & (config->ring_size - 1)) == 0, "ring size");
 	check_health(&config->health);
+	check_durability(config);
 	require(config->control.socket != NULL && config->log.lines_per_s >= 1, "services");
 	require(config->arp_retry_max_ms >= config->arp_retry_ms, "retries grow");
 }

@@ -110,6 +110,11 @@ check_round_trip(const struct sl_config *config)
 	"    burst_msgs: 1\n"                                                                      \
 	"    policy: weighted-round-robin\n"                                                       \
 	"    partitions: 64\n"                                                                     \
+	"    guarantee: at-least-once\n"                                                           \
+	"    in_flight: 65536\n"                                                                   \
+	"    max_attempts: 65535\n"                                                                \
+	"    requeue_after_ms: 100\n"                                                              \
+	"    dead_letter: t3\n"                                                                    \
 	"    backends:\n"                                                                          \
 	"      - {name: b, address: 10.1.0.2, port: 65535, weight: 65535, rate_msgs_per_s: 9,\n"   \
 	"         state: maintenance}\n"                                                           \
@@ -123,7 +128,7 @@ check_round_trip(const struct sl_config *config)
 	"        - {kind: udp, address: '::1', port: 1, send: x, expect: y}\n"                     \
 	"        - {kind: probe}\n"                                                                \
 	"  - {name: t2, health: {checks: []}}\n"                                                   \
-	"  - {name: t3}\n"                                                                         \
+	"  - {name: t3, guarantee: at-least-once}\n"                                              \
 	"rules:\n"                                                                                 \
 	"  - {source: s, destination: t1, type: t, priority: 8, class: 1}\n"                       \
 	"  - {class: eight}\n"                                                                     \
@@ -150,6 +155,15 @@ check_round_trip(const struct sl_config *config)
 	"       status: 204, body: ok}\n"                                                          \
 	"    - {kind: http, status: 200-299}\n"                                                    \
 	"    - {kind: exec, argv: [/bin/check, '', \"two words\"]}\n"                              \
+	"journal: {directory: /j, segment_bytes: 1M, ring_bytes: 4G, max_bytes: 8M,\n"             \
+	"          retention_bytes: 1025, retention: 90m, commit_interval_us: 1000000,\n"          \
+	"          direct: false, parked_capacity: 1024, cpu: 1023}\n"                             \
+	"publishers: {sessions_max: 1, sessions_per_address_max: 1, window: 64,\n"                 \
+	"             rate_msgs_per_s: 9, idle_ms: 1000}\n"                                        \
+	"sinks:\n"                                                                                 \
+	"  - {name: s, kind: sqlite, path: /s.db, batch_messages: 1, batch_ms: 1}\n"              \
+	"  - {name: p, kind: postgresql, conninfo: 'dbname=x', batch_messages: 1000000,\n"        \
+	"     batch_ms: 600000, writers: 64, keep_days: 36500}\n"                                 \
 	"log: {target: file, file: /var/log/s.log, format: json, level: error, lines_per_s: 1,\n"  \
 	"      levels: [{module: main, level: debug}]}\n"                                          \
 	"events:\n"                                                                                \

@@ -49,14 +49,16 @@ static const char *const names[] = {"t1", "t2", "t3", "küche", "yes", "12", "a:
 	"'", "\"q\"", "\\", "{", "~", "10.77.0.11", "bad\nname", "bad\xff", "", " edge ", "!t", "*",
 	"0x1f", "<<", "=", "%d", "null", "\u00e9\u4e2d\U0001f600", "\u2028"};
 static const char *const destination_keys[] = {"policy", "rate_msgs_per_s", "burst_msgs",
-	"class_boost", "default_class", "queue_capacity", "partitions", "colour"};
+	"class_boost", "default_class", "queue_capacity", "partitions", "guarantee", "in_flight",
+	"max_attempts", "requeue_after_ms", "dead_letter", "colour"};
 static const char *const backend_keys[] = {
 	"address", "port", "weight", "rate_msgs_per_s", "state", "backends"};
 static const char *const class_keys[] = {"min_share_percent", "max_wait_ms", "name"};
 static const char *const rule_keys[] = {"source", "destination", "type", "priority", "class"};
 static const char *const values[] = {"0", "1", "7", "60", "5000", "64", "-1", "x", "one", "eight",
 	"round-robin", "weighted-round-robin", "drain", "ready", "10.1.0.77", "fd00:1::77",
-	"fd02::1", "t1", "t2", "12", "99999999999999999999"};
+	"fd02::1", "t1", "t2", "t3", "12", "99999999999999999999", "at-least-once", "at-most-once",
+	"none"};
 
 /* Mostly one of the first few, so that what was added is met again. */
 static const char *
