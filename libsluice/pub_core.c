@@ -13,7 +13,7 @@
 /* Acknowledgements wait for the disk, whose time varies. */
 #define RTT_INITIAL (50 * MS)
 #define RTO_MIN	    (20 * MS)
-#define RTO_MAX	    (1000 * MS)
+#define RTO_MAX	    (1000 * MS) /* Or a third of what is silence, so that there is an answer in it. */
 #define ACK_DELAY   (20 * MS)
 
 /* Refused sessions, and rounds through the list that found nobody: pauses double up to these. */
@@ -95,7 +95,7 @@ sl_pub_new(const struct sl_pub_params *params, uint64_t now)
 		.initial_credit = params->window < INITIAL_CREDIT ? params->window : INITIAL_CREDIT,
 		.rtt_initial_ns = RTT_INITIAL,
 		.rto_min_ns = RTO_MIN,
-		.rto_max_ns = RTO_MAX,
+		.rto_max_ns = params->silence_ns < 3 * RTO_MAX ? params->silence_ns / 3 : RTO_MAX,
 		.ack_delay_max_ns = ACK_DELAY,
 	};
 	size_t size = sl_session_tx_memory_size(&tx);

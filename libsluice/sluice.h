@@ -127,7 +127,8 @@ struct sluice_publisher_options {
 	uint32_t queue_bytes;	 /**< The memory they may take: 64 MiB. */
 	uint32_t window;	 /**< Messages in flight at most: a power of 2 up to 65536; 4096. */
 	uint32_t datagram_bytes; /**< The largest UDP payload: 128 .. 65507; 1400. */
-	/** No answer for so long while messages are in flight: the next appliance is tried. 1000 */
+	/** No answer for so long while messages are in flight: the next appliance is tried. From
+	 * 100 on; 1000 */
 	uint32_t silence_ms;
 	/** A message that is not durable after so long fails with SLUICE_TIMEOUT; never. */
 	uint32_t message_timeout_ms;
