@@ -58,7 +58,6 @@ class Sender:
         self.waiting = collections.deque()  # not sent in this session yet
         self.retransmitted = self.bad_acks = self.refused_in_a_row = 0
         self._hold_until = now
-        self._last_acked = None
         self._begin(session, now)
 
     def _begin(self, session, now):
@@ -91,7 +90,6 @@ class Sender:
         for entry in again:
             entry.flight = None
         self.waiting.extendleft(reversed(again))
-        self._last_acked = None
         self._begin(session, now)
 
     def on_ack(self, ack, now):
@@ -153,7 +151,6 @@ class Sender:
             self._measure(now - newest.flight.sent_at)
         self._grow(size)
         self._in_flight -= size
-        self._last_acked = done[-1]
         self.timeouts_in_a_row = self.refused_in_a_row = 0
         self._timer_from = now
         self._find_lost(now)
@@ -227,7 +224,7 @@ class Sender:
         out = []
         allowed = self._window - self._in_flight
         if now >= self._timer_from + self._timeout():
-            allowed = max(allowed, self._on_timeout(now, out))
+            allowed = max(allowed, self._on_timeout(now))
         while allowed > 0:
             entries = self._next_batch()
             if not entries:
@@ -235,15 +232,9 @@ class Sender:
             allowed -= self._launch(entries, now, out)
         return out
 
-    def _on_timeout(self, now, out):
+    def _on_timeout(self, now):
         """Ask for what is missing. Returns how many bytes may be sent whatever the window says."""
-        if not self.unacked and not self._lost:
-            if self.waiting and self._last_acked is not None:
-                # Without credit, and an ack that gives some may have been lost: a message that was
-                # acknowledged is acknowledged again.
-                out.append(wire.put_header(self.session) + self._last_acked.field)
-                self.timeouts_in_a_row += 1
-            self._timer_from = now
+        if not self.unacked:
             return 0
         self.timeouts_in_a_row += 1
         self._timer_from = now
@@ -257,7 +248,10 @@ class Sender:
         return 2 * self.datagram_max
 
     def _next_batch(self):
-        """The entries of the next datagram: first what was lost, then what is new."""
+        """The entries of the next datagram: first what was lost, then what is new. One message may
+        always be on its way: an ack that gives credit may have been lost, and this one brings
+        another."""
+        limit = max(self.credit_limit, self.cumulative + 1)
         batch, room = [], self.datagram_max - wire.HEADER_LEN
         lost, waiting = self._lost, self.waiting
         while lost and len(batch) < wire.MESSAGES_MAX:
@@ -270,7 +264,7 @@ class Sender:
             room -= len(entry.field)
             batch.append(lost.popleft())
         while (waiting and len(batch) < wire.MESSAGES_MAX and
-               self.next_sequence <= self.credit_limit and len(waiting[0].field) <= room):
+               self.next_sequence <= limit and len(waiting[0].field) <= room):
             entry = waiting.popleft()
             entry.sequence = self.next_sequence
             wire.put_sequence(entry.field, entry.sequence)
@@ -315,7 +309,7 @@ class Receiver:
         self.heard_at = now
         self.taken = 0  # handed out up to here
         self.cumulative = 0  # done up to here
-        self.highest = 0
+        self.highest = 0  # that is done
         self._held = {}
         self._gap_since = None  # since when something waits behind what has not come
         self._done = set()  # beyond cumulative + 1
@@ -334,7 +328,6 @@ class Receiver:
             return DUPLICATE
         if sequence > self.cumulative + self.credit:
             return BEYOND
-        self.highest = max(self.highest, sequence)
         self._held[sequence] = message
         if self._gap_since is None and sequence != self.taken + 1:
             self._gap_since = now
@@ -361,6 +354,7 @@ class Receiver:
         """The application is done with a message that take() has handed out."""
         if sequence <= self.cumulative:
             return
+        self.highest = max(self.highest, sequence)
         self._done.add(sequence)
         while self.cumulative + 1 in self._done:
             self.cumulative += 1
