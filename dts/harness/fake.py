@@ -180,7 +180,7 @@ class FakeAppliance:
         assert message.flags == 1 and message.sequence > 0 and session > 0
         publisher = self._publishers.get(session)
         if publisher is None:
-            if message.sequence > self.window:
+            if message.sequence > 1024:
                 self.refused += 1
                 self._send_ack(session, REFUSAL, 0, address)
                 return None

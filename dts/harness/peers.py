@@ -144,7 +144,7 @@ class Publisher(Peer):
         left = list(getattr(self, "unacked", {}).values())
         self.again.extendleft(entry[0] for entry in reversed(left))
         self.session = random.getrandbits(64) or 1
-        self.next, self.limit, self.cumulative, self.highest = 1, 64, 0, 0
+        self.next, self.limit, self.cumulative, self.highest = 1, 1024, 0, 0
         self.unacked = {}  # sequence -> [entry, when first sent, when sent, attempts]
         self.backoff = 1
         self.progress_at = time.monotonic()

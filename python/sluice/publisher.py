@@ -55,6 +55,7 @@ class Publisher:
         self._failovers = self._sessions = 0
         self._bad_datagrams = 0
         self._socket = None
+        self._epoch = 0  # the highest that the appliance has shown
         now = time.monotonic()
         self._progress_at = now
         self._connect()
@@ -217,12 +218,15 @@ class Publisher:
             except OSError:
                 continue  # what became of a datagram sent before
             try:
-                ack = wire.decode(data).ack
+                datagram = wire.decode(data)
             except wire.WireError:
-                ack = None
-            if ack is None:
                 self._bad_datagrams += 1
                 continue
+            ack = datagram.ack
+            if ack is None or datagram.epoch < self._epoch:
+                continue  # of an appliance that is not the active one any more
+            if ack.session == self._sender.session:
+                self._epoch = datagram.epoch
             said, done = self._sender.on_ack(ack, now)
             if done:
                 self._progress_at = now
@@ -243,6 +247,7 @@ class Publisher:
         """On to the next appliance; what is not acknowledged is sent there."""
         self._place = (self._place + 1) % len(self._appliances)
         self._failovers += 1
+        self._epoch = 0
         self._progress_at = now
         try:
             self._connect()

@@ -7,14 +7,14 @@ Loss is found as in RFC 9002: what was sent before something that was acknowledg
 than 9/8 of a round trip, is lost; a timeout (RFC 6298, with backoff) asks for the rest. The count of
 three packets of that RFC is not used: messages of one session become durable in several streams of
 the journal, so that acks out of order are no sign of loss. The congestion window is NewReno's, in
-bytes.
+bytes. The rules of both ends are those of docs/wire-format.md, Sessions and acks.
 """
 
 import collections
 
 from . import wire
 
-INITIAL_CREDIT = 64
+BEGIN_MAX = 1024  # until the first ack; and so far may be the first that a receiver sees
 RTT_INITIAL = 0.1
 RTO_MIN, RTO_MAX = 0.02, 1.0
 GRANULARITY = 0.001
@@ -64,7 +64,9 @@ class Sender:
         self.session = session
         self.next_sequence = 1
         self.cumulative = self.highest = 0
-        self.credit_limit = INITIAL_CREDIT
+        self.credit_limit = BEGIN_MAX
+        self._has_ack = False
+        self._hidden_from = 0
         self.unacked = {}  # sequence -> Outgoing, in the order of the sequence
         self._lost = collections.deque()
         self._flights = collections.deque()
@@ -97,8 +99,8 @@ class Sender:
         if ack.session != self.session:
             return OLD, ()
         bits = int.from_bytes(ack.selective, "little")
-        last = max(ack.highest, ack.cumulative)
-        if last >= self.next_sequence or (bits and ack.cumulative + 1 + bits.bit_length() > last):
+        if (ack.highest >= self.next_sequence or ack.cumulative > ack.highest or
+                (bits and ack.cumulative + 1 + bits.bit_length() > ack.highest)):
             self.bad_acks += 1
             return BAD, ()
         if ack.is_refusal:
@@ -110,8 +112,11 @@ class Sender:
         # it has acknowledged before.
         forgot = ack.highest > self.highest and ack.cumulative < self.cumulative
         done = self._take(ack, bits)
-        self.credit_limit = max(self.credit_limit, ack.credit_limit)
-        self.highest = max(self.highest, ack.highest)
+        self.credit_limit = max(self.credit_limit if self._has_ack else 0, ack.credit_limit)
+        self._has_ack = True
+        if ack.highest >= self.highest:
+            self._hidden_from = ack.cumulative + 2 + 8 * wire.SELECTIVE_MAX
+            self.highest = ack.highest
         if done:
             self._on_progress(done, now)
         if forgot:
@@ -186,13 +191,17 @@ class Sender:
             flight = flights[0]
             if flight.missing == 0:
                 flights.popleft()
-            elif flight.number >= self._acked_flight:
+            elif flight.number >= self._acked_flight or self._is_hidden(flight):
                 return None
             elif flight.sent_at > late:
                 return flight.sent_at + self._loss_delay()
             else:
                 self._lose(flights.popleft(), now)
         return None
+
+    def _is_hidden(self, flight):
+        """Whether it is of what the last ack had no room to tell of."""
+        return any(self._hidden_from <= e.sequence <= self.highest for e in flight.entries)
 
     def _lose(self, flight, now):
         for entry in flight.entries:
@@ -212,7 +221,8 @@ class Sender:
             return self._hold_until
         deadline = self._timer_from + self._timeout()
         flights = self._flights
-        if flights and flights[0].number < self._acked_flight:
+        if (flights and flights[0].number < self._acked_flight and
+                not self._is_hidden(flights[0])):
             deadline = min(deadline, flights[0].sent_at + self._loss_delay())
         return deadline
 
@@ -316,9 +326,10 @@ class Receiver:
         self._echo = (0, now)
         self._limit = 0
 
-    def may_begin(self, sequence):
+    @staticmethod
+    def may_begin(sequence):
         """May a session that nobody knows begin with this sequence? Else it is refused."""
-        return 0 < sequence <= self.credit
+        return 0 < sequence <= BEGIN_MAX
 
     def receive(self, message, now):
         self.heard_at = now
@@ -326,7 +337,8 @@ class Receiver:
         sequence = message.sequence
         if sequence <= self.taken or sequence in self._held:
             return DUPLICATE
-        if sequence > self.cumulative + self.credit:
+        # Before the first ack, a sender does not know of the credit.
+        if sequence > max(self.cumulative + self.credit, BEGIN_MAX):
             return BEYOND
         self._held[sequence] = message
         if self._gap_since is None and sequence != self.taken + 1:
