@@ -20,7 +20,7 @@ import uuid
 
 import pytest
 
-from harness import ROOT, encode, id_of, message, name_key, pb2
+from harness import BUILD, ROOT, encode, id_of, message, name_key, pb2
 from harness.client import PYTHON_CLIENT, sluice
 from harness.durable import wait_until
 from harness.fake import FakeAppliance
@@ -678,6 +678,50 @@ def test_noise_does_not_disturb(bench, seed):
     bench.report().check(drained=True, duplicates=0)
 
 
+# With the client library in C: both read the same page, and nothing of each other.
+
+SLUICE_PUB = BUILD / "app" / "sluice-pub" / "sluice-pub"
+SLUICE_SUB = BUILD / "app" / "sluice-sub" / "sluice-sub"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_from_c_to_python(bench, seed):
+    with BadNetwork((HOST, bench.port), seed, loss=0.05) as way_out, \
+            bench.fake(way_out.address) as fake, \
+            BadNetwork(fake.address, seed + 100, loss=0.05) as way_in, \
+            sluice.Consumer(HOST, bench.port) as kitchen:
+        lines = "".join(f"order {n}\n" for n in range(500))
+        pub = subprocess.Popen([SLUICE_PUB, "-h", f"{HOST}:{way_in.address[1]}", "-d", "table1",
+                                "-s", "server1", "-l", "-i", "order"], stdin=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+        _, said = pub.communicate(lines, timeout=20)
+        assert pub.returncode == 0, said
+        got = [kitchen.get(5) for _ in range(500)]
+        assert kitchen.get(0.1) is None
+        assert sorted(m.payload for m in got) == sorted(lines.encode().splitlines())
+        assert {m.source for m in got} == {name_key("server1")}
+        # The ids of texts are the same in both.
+        assert all(m.id == sluice.text_id(m.id_text) for m in got)
+        wait_until(fake.is_drained, 10, "drained")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_from_python_to_c(bench, seed):
+    sub = subprocess.Popen([SLUICE_SUB, "-h", HOST, "-p", str(bench.port), "-C", "500", "-j", "-W",
+                            "20"], stdout=subprocess.PIPE, text=True)
+    with BadNetwork((HOST, bench.port), seed, loss=0.05) as way_out, \
+            bench.fake(way_out.address) as fake, \
+            BadNetwork(fake.address, seed + 100, loss=0.05) as way_in:
+        with sluice.Publisher(way_in.address, source="server1") as publisher:
+            for n in range(500):
+                publisher.submit("table1", f"order {n}", id=f"order-{n}")
+        said, _ = sub.communicate(timeout=30)
+        assert sub.returncode == 0
+        got = [json.loads(line) for line in said.splitlines()]
+        assert sorted(m["payload"] for m in got) == sorted(f"order {n}" for n in range(500))
+        assert len({m["id"] for m in got}) == 500
+
+
 # The commands, the documents, the package.
 
 def run_client(*args, **options):
@@ -687,11 +731,10 @@ def run_client(*args, **options):
 
 def test_messages_from_a_shell(bench):
     with bench.fake() as fake:
-        to = f"{HOST}:{fake.address[1]}"
-        sub = subprocess.Popen([PYTHON, "-m", "sluice", "sub", "-b", f"{HOST}:{bench.port}", "-C",
-                                "4", "--json", "-W", "10"], env=ENVIRONMENT, text=True,
+        sub = subprocess.Popen([PYTHON, "-m", "sluice", "sub", "-h", f"{HOST}:{bench.port}", "-C",
+                                "4", "-j", "-W", "10"], env=ENVIRONMENT, text=True,
                                stdout=subprocess.PIPE)
-        common = ("pub", "-a", to, "-s", "server1", "-d", "table1")
+        common = ("pub", "-h", HOST, "-p", fake.address[1], "-s", "server1", "-d", "table1")
         assert run_client(*common, "-m", "eggs", "-t", "breakfast", "-i", "order-1").returncode == 0
         assert run_client(*common, "-l", input="one\ntwo\n").returncode == 0
         assert run_client(*common, "-f", "-", input="three\n").returncode == 0
@@ -705,14 +748,16 @@ def test_messages_from_a_shell(bench):
 
 def test_what_goes_wrong_in_a_shell(bench):
     common = ("pub", "-s", "server1", "-d", "table1", "-m", "x")
-    late = run_client(*common, "-a", f"{HOST}:{bench.port}", "-W", "0.2")
-    assert late.returncode == 2 and "not durable" in late.stderr
-    wrong = run_client(*common, "-a", "host:no")
+    late = run_client(*common, "-h", f"{HOST}:{bench.port}", "-W", "0.2")
+    assert late.returncode == 1 and "not durable" in late.stderr
+    wrong = run_client(*common, "-h", "host:no")
     assert wrong.returncode == 1 and "no port" in wrong.stderr
-    idle = run_client("sub", "-b", f"{HOST}:{bench.port}", "-W", "0.2")
-    assert idle.returncode == 2 and "no message" in idle.stderr
+    idle = run_client("sub", "-h", HOST, "-p", bench.port, "-W", "0.2", "-C", "1")
+    assert idle.returncode == 1 and "0 of 1 messages" in idle.stderr
+    assert run_client("sub", "-h", HOST, "-p", bench.port, "-W", "0.2").returncode == 0
+    assert run_client("pub").returncode == 2
     with sluice.Consumer(HOST, bench.port):
-        used = run_client("sub", "-b", f"{HOST}:{bench.port}")
+        used = run_client("sub", "-h", f"{HOST}:{bench.port}")
         assert used.returncode == 1 and str(bench.port) in used.stderr
 
 

@@ -30,7 +30,7 @@ class Consumer:
     @param remembered      messages that are done and known again when they come once more
     """
 
-    def __init__(self, host="", port=9001, *, auto_ack=True, credit=256, remembered=65536):
+    def __init__(self, host="", port=7600, *, auto_ack=True, credit=256, remembered=65536):
         if credit < 1 or remembered < 1:
             raise ValueError("credit and remembered have to be 1 or more")
         self._auto_ack, self._credit, self._remembered = auto_ack, credit, remembered
@@ -49,7 +49,7 @@ class Consumer:
         self._is_closed = False
         self._latency = 0.0
         self._counters = collections.Counter()
-        self._loop = Loop("sluice-consumer", self._turn)
+        self._loop = Loop("sluice-consumer", self._turn, self._end)
         self._loop.start()
 
     def __enter__(self):
@@ -161,9 +161,15 @@ class Consumer:
 
     # The thread's side.
 
+    def _end(self):
+        with self._lock:
+            self._is_closed = True
+            self._lock.notify_all()
+        self._socket.close()
+
     def _turn(self, now):
         if self._is_closed:
-            self._socket.close()
+            self._end()
             return None
         with self._lock:
             had_waiting = bool(self._queue)

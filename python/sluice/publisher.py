@@ -50,7 +50,7 @@ class Publisher:
         self._changed = threading.Condition()
         self._inbox = collections.deque()
         self._nb_submitted = self._nb_finished = 0
-        self._is_closing = self._is_ending = False
+        self._is_closing = self._is_ending = self._has_ended = False
         self._place = 0
         self._failovers = self._sessions = 0
         self._bad_datagrams = 0
@@ -60,7 +60,7 @@ class Publisher:
         self._progress_at = now
         self._connect()
         self._sender = Sender(self._new_session(), now, self._datagram_max)
-        self._loop = Loop("sluice-publisher", self._turn)
+        self._loop = Loop("sluice-publisher", self._turn, self._end)
         self._loop.start()
 
     def __enter__(self):
@@ -105,9 +105,12 @@ class Publisher:
         """Wait until everything that was submitted is durable; TimeoutError."""
         with self._changed:
             target = self._nb_submitted
-            if not self._changed.wait_for(lambda: self._nb_finished >= target, timeout):
-                left = target - self._nb_finished
-                raise TimeoutError(f"{left} messages not durable within {timeout} s")
+            self._changed.wait_for(lambda: self._nb_finished >= target or self._has_ended, timeout)
+            left = target - self._nb_finished
+        if left > 0 and self._has_ended:
+            raise Closed(f"the publisher was closed with {left} messages not durable")
+        if left > 0:
+            raise TimeoutError(f"{left} messages not durable within {timeout} s")
 
     def close(self, timeout=None):
         """Wait until everything is durable, at most @timeout seconds, and end. What is not durable
@@ -257,7 +260,11 @@ class Publisher:
         self._sender.restart(self._new_session(), now)
 
     def _end(self):
+        self._is_closing = True
         self._socket.close()
         for entry in [*self._sender.unacked.values(), *self._sender.waiting, *self._inbox]:
             entry.handle[0].set_exception(
                 Closed("the publisher was closed before the message was acknowledged"))
+        with self._changed:
+            self._has_ended = True
+            self._changed.notify_all()
