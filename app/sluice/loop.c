@@ -346,6 +346,29 @@ listen_for_clients(struct loop *loop, char *error, size_t error_len)
 	return rc != 0 ? rc : listen_for_http(loop, error, error_len);
 }
 
+static void
+tell_clients(void *arg, struct sl_control_clients *clients)
+{
+	const struct loop *loop = arg;
+	struct sl_http_stats http;
+	struct sl_api_stats api;
+
+	if (loop->api != NULL) {
+		sl_api_server_get_stats(loop->api, &api);
+		clients->api = api.clients;
+		clients->api_requests = api.requests;
+		clients->api_turned_away = api.turned_away;
+	}
+	if (loop->http != NULL) {
+		sl_http_get_stats(loop->http, &http);
+		clients->http = http.clients;
+		clients->http_requests = http.requests;
+		clients->http_timeouts = http.timeouts;
+		clients->http_evicted = http.evicted;
+		clients->http_bytes = http.bytes;
+	}
+}
+
 static int
 create_control(struct loop *loop, char *error, size_t error_len)
 {
@@ -359,6 +382,7 @@ create_control(struct loop *loop, char *error, size_t error_len)
 		.version = SLUICE_VERSION,
 		.quit = on_quit,
 		.applied = on_applied,
+		.clients = tell_clients,
 		.arg = loop,
 	};
 	int rc = sl_control_create(&params, &loop->control, error, error_len);
