@@ -60,6 +60,7 @@ struct loop {
 	struct event_base *base;
 	struct event *events[16];
 	unsigned int nb_events;
+	bool is_down_told[SL_CONFIG_PORTS_MAX];
 	bool was_signalled;
 	bool stats_failed;
 };
@@ -93,11 +94,11 @@ tell_drops(void *arg, const char *port, const char *line)
 }
 
 static void
-on_link(void *arg, uint32_t port_index, bool is_up)
+tell_link(struct loop *loop, uint32_t port_index, bool is_up)
 {
-	struct loop *loop = arg;
 	const char *name = sl_control_config(loop->control)->ports[port_index].name;
 
+	loop->is_down_told[port_index] = !is_up;
 	if (is_up)
 		sl_notify(loop->notify, SL_LEVEL_NOTIFY, "port_up",
 			json_pack("{s:s}", "port", name), "port %s: its link is up", name);
@@ -105,6 +106,26 @@ on_link(void *arg, uint32_t port_index, bool is_up)
 		sl_notify(loop->notify, SL_LEVEL_WARN, "port_down",
 			json_pack("{s:s}", "port", name),
 			"port %s: its link is down: the backends behind it are not chosen", name);
+}
+
+/* Links that are down from the start on; a NIC's has had its time to come up. */
+static void
+tell_dead_links(struct loop *loop)
+{
+	uint32_t nb_ports = sl_control_config(loop->control)->nb_ports;
+
+	for (uint32_t i = 0; i < nb_ports && sl_control_is_running(loop->control); i++) {
+		if (!loop->is_down_told[i] && !sl_datapath_is_port_up(loop->datapath, i))
+			tell_link(loop, i, false);
+	}
+}
+
+static void
+on_link(void *arg, uint32_t port_index, bool is_up)
+{
+	struct loop *loop = arg;
+
+	tell_link(loop, port_index, is_up);
 	sl_neighbours_link(loop->neighbours, port_index, is_up, now_ms());
 }
 
@@ -165,6 +186,7 @@ on_watch(evutil_socket_t fd, short what, void *arg)
 
 	RTE_SET_USED(fd);
 	RTE_SET_USED(what);
+	tell_dead_links(loop);
 	sl_drop_watch_poll(
 		&loop->watch, sl_control_config(loop->control), loop->datapath, tell_drops, loop);
 }
