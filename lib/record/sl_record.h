@@ -139,17 +139,34 @@ struct sl_record_config {
 	uint32_t version; /**< Changes applied in this run. */
 };
 
-/** What a segment file begins with. The rest of SL_SEGMENT_HEADER bytes is 0 but for `mark`. */
+/**
+ * What a segment file begins with. The rest of SL_SEGMENT_HEADER bytes is 0 but for the mark.
+ *
+ * Which segment counts: (incarnation, number) is the order they were begun in, and a segment cuts
+ * off, at its `previous_end`, all that were begun before it in its stream. What those hold from
+ * there on was never durable (a crash tore it off, or a write or sync failed and everything was
+ * written again, into this one), whatever it looks like.
+ *
+ * The header is written with the first records, not before: a file whose first SL_SEGMENT_HEADER
+ * bytes are all 0, or that is shorter than that, was made ahead of need and holds nothing. And it
+ * is written only when everything before it in its stream is durable.
+ */
 struct sl_segment_header {
 	char magic[8];
-	uint32_t crc; /**< Of everything behind it, up to `mark`. */
+	uint32_t crc; /**< Of everything behind it, up to the mark. */
 	uint32_t stream;
 	uint64_t base; /**< Position of the first byte behind the header; a multiple of 4096. */
 	uint64_t end;  /**< Position this segment ends at: the next one's base. */
 	uint64_t created_ns;
 	uint32_t incarnation;
-	uint32_t number; /**< Segments that this run has made before it, in all streams. */
-	uint8_t reserved[208];
+	uint32_t number; /**< Segments that this run has begun before it, in all streams. */
+	/** Position of its first record; from base to there it repeats what an earlier one holds.
+	 */
+	uint64_t first;
+	/** Where the stream ended before it. Usually that is `first`. Less in the first segment of
+	 * a run: positions that a crash tore off are not used again. */
+	uint64_t previous_end;
+	uint8_t reserved[192];
 };
 
 /**

@@ -23,6 +23,12 @@
 
 #include "sl_record.h"
 
+/**
+ * What is kept of what is durable already: the file is written in blocks of this size, so that the
+ * block `durable` lies in is written once more, with what comes behind it.
+ */
+#define SL_RECORD_RING_SLACK 4096u
+
 struct sl_record_ring {
 	/* Constant. */
 	uint8_t *bytes;
@@ -36,7 +42,8 @@ struct sl_record_ring {
 	uint64_t durable_seen;		  /**< The last it looked at `durable`. */
 
 	_Atomic uint64_t published __rte_cache_aligned; /**< By the producer. */
-	/** By the consumer: everything before is durable, and its room is free. */
+	/** By the consumer: everything before is durable, and its room is free but for the slack.
+	 */
 	_Atomic uint64_t durable __rte_cache_aligned;
 };
 
@@ -55,7 +62,7 @@ void sl_record_ring_free(struct sl_record_ring *ring);
 static inline uint64_t
 sl_record_ring_room(struct sl_record_ring *ring)
 {
-	return ring->mask + 1 - (ring->put - ring->durable_seen);
+	return ring->mask + 1 - SL_RECORD_RING_SLACK - (ring->put - ring->durable_seen);
 }
 
 /** Look again how far the consumer has come; the producer's, once a turn. */

@@ -24,6 +24,9 @@
 #define EXPIRE_MAX 256
 #define WAKE_MAX   1024
 
+/* Flows of a class that are looked at for one that may give a message up. */
+#define VICTIM_FLOWS 16
+
 /* Flows of a class that are looked at for expired messages while nothing may be sent. */
 #define EXPIRE_FLOWS 16
 
@@ -46,6 +49,7 @@ struct destination {
 	uint8_t backlog; /* Classes with messages, as bits. */
 	bool is_parked;
 	bool is_on_wheel; /* Parked, or was until somebody woke it before its time. */
+	bool is_kept;
 	int16_t owed[SL_SCHED_CLASSES_MAX];
 } __rte_cache_aligned;
 
@@ -64,6 +68,8 @@ struct sl_sched {
 	uint8_t active_mask; /* Classes with an active flow. */
 	uint8_t shared_mask; /* Classes with a minimum share. */
 	uint32_t class_count[SL_SCHED_CLASSES_MAX];
+	uint32_t kept_count[SL_SCHED_CLASSES_MAX]; /* Of those, of destinations that are kept. */
+	uint32_t kept;
 	int16_t owed[SL_SCHED_CLASSES_MAX];
 	struct sl_sched_class classes[SL_SCHED_CLASSES_MAX];
 	struct flow_list active[SL_SCHED_CLASSES_MAX];
@@ -235,6 +241,21 @@ wake_due(struct sl_sched *s, uint64_t now)
 	}
 }
 
+/* What waits there already counts the other way from now on. */
+static void
+change_kept(struct sl_sched *s, uint32_t dest, bool is_kept)
+{
+	struct destination *d = &s->destinations[dest];
+
+	d->is_kept = is_kept;
+	for (unsigned int c = 0; c < s->nb_classes; c++) {
+		uint32_t n = s->flows[flow_index(s, dest, c)].count;
+
+		s->kept_count[c] += is_kept ? n : 0 - n;
+		s->kept += is_kept ? n : 0 - n;
+	}
+}
+
 void
 sl_sched_set_destination(
 	struct sl_sched *s, uint32_t dest, const struct sl_sched_destination *params, uint64_t now)
@@ -243,6 +264,8 @@ sl_sched_set_destination(
 	struct sl_gcra old = d->rate;
 
 	d->capacity = params->capacity;
+	if (d->is_kept != params->is_kept)
+		change_kept(s, dest, params->is_kept);
 	sl_gcra_init(&d->rate, params->rate_msgs_per_s, params->burst_msgs, s->ticks_per_s);
 	sl_gcra_carry(&d->rate, &old, now);
 	if (d->is_parked)
@@ -262,6 +285,28 @@ sl_sched_set_class(struct sl_sched *s, uint32_t class_index, const struct sl_sch
 
 /* Messages in and out of flows. */
 
+/* A destination has its first message of a class. */
+static inline void
+begin_flow(struct sl_sched *s, struct destination *d, uint32_t index, unsigned int c)
+{
+	d->backlog |= (uint8_t)(1u << c);
+	if (likely(!d->is_parked))
+		activate(s, index, c);
+	else
+		list_append(s, &s->parked[c], index);
+}
+
+static inline void
+count_in(struct sl_sched *s, struct destination *d, struct flow *f, unsigned int c)
+{
+	f->count++;
+	d->count++;
+	s->class_count[c]++;
+	s->count++;
+	s->kept_count[c] += d->is_kept;
+	s->kept += d->is_kept;
+}
+
 static inline void
 push(struct sl_sched *s, struct sl_sched_msg *msg)
 {
@@ -273,19 +318,38 @@ push(struct sl_sched *s, struct sl_sched_msg *msg)
 	msg->next = NULL;
 	if (f->head == NULL) {
 		f->head = msg;
-		d->backlog |= (uint8_t)(1u << c);
-		if (likely(!d->is_parked))
-			activate(s, index, c);
-		else
-			list_append(s, &s->parked[c], index);
+		begin_flow(s, d, index, c);
 	} else {
 		f->tail->next = msg;
 	}
 	f->tail = msg;
-	f->count++;
-	d->count++;
-	s->class_count[c]++;
-	s->count++;
+	count_in(s, d, f, c);
+}
+
+void
+sl_sched_put_back(struct sl_sched *s, struct sl_sched_msg *msg)
+{
+	struct destination *d = &s->destinations[msg->dest];
+	unsigned int c = msg->class_index;
+	uint32_t index = flow_index(s, msg->dest, c);
+	struct flow *f = &s->flows[index];
+
+	msg->next = f->head;
+	if (f->head == NULL) {
+		f->tail = msg;
+		f->head = msg;
+		begin_flow(s, d, index, c);
+	} else {
+		f->head = msg;
+	}
+	count_in(s, d, f, c);
+}
+
+void
+sl_sched_wake(struct sl_sched *s, uint32_t dest)
+{
+	if (s->destinations[dest].is_parked)
+		wake(s, dest);
 }
 
 static inline struct sl_sched_msg *
@@ -301,6 +365,8 @@ pop(struct sl_sched *s, uint32_t dest, unsigned int c)
 	d->count--;
 	s->class_count[c]--;
 	s->count--;
+	s->kept_count[c] -= d->is_kept;
+	s->kept -= d->is_kept;
 	if (f->head == NULL) {
 		f->tail = NULL;
 		f->deficit = 0;
@@ -322,7 +388,7 @@ expire(struct sl_sched *s, uint32_t dest, unsigned int c, uint64_t now, sl_sched
 	const struct flow *f = &s->flows[flow_index(s, dest, c)];
 	uint64_t max_wait = s->classes[c].max_wait;
 
-	if (max_wait == 0)
+	if (max_wait == 0 || s->destinations[dest].is_kept)
 		return;
 	while (s->expire_left > 0 && f->head != NULL && now > f->head->time &&
 		now - f->head->time > max_wait) {
@@ -366,20 +432,39 @@ make_room_in_destination(
 	return true;
 }
 
+/* The next flow of a list that is not kept, among the first few. They take turns. */
+static uint32_t
+find_victim(struct sl_sched *s, struct flow_list *list)
+{
+	uint32_t index;
+
+	for (uint32_t i = 0; i < VICTIM_FLOWS && list->head != NIL; i++) {
+		index = list->head;
+		list_remove(s, list, index);
+		list_append(s, list, index);
+		if (!s->destinations[index / s->nb_classes].is_kept)
+			return index;
+	}
+	return NIL;
+}
+
 /* Make room when all queues together are full: some destination gives, parked ones first. */
 static bool
 make_room(struct sl_sched *s, const struct sl_sched_msg *msg, sl_sched_drop_t drop, void *drop_arg)
 {
-	unsigned int victim = choose_victim(s, s->class_count, s->capacity, msg->class_index);
-	struct flow_list *list;
-	uint32_t index;
+	uint32_t counts[SL_SCHED_CLASSES_MAX], index;
+	unsigned int victim;
 
-	if (victim == msg->class_index || s->class_count[victim] == 0)
+	for (unsigned int c = 0; c < s->nb_classes; c++)
+		counts[c] = s->class_count[c] - s->kept_count[c];
+	victim = choose_victim(s, counts, s->capacity, msg->class_index);
+	if (victim == msg->class_index || counts[victim] == 0)
 		return false;
-	list = s->parked[victim].head != NIL ? &s->parked[victim] : &s->active[victim];
-	index = list->head;
-	list_remove(s, list, index);
-	list_append(s, list, index);
+	index = find_victim(s, &s->parked[victim]);
+	if (index == NIL)
+		index = find_victim(s, &s->active[victim]);
+	if (index == NIL)
+		return false;
 	drop(drop_arg, pop(s, index / s->nb_classes, victim), SL_SCHED_PUSHED_OUT);
 	return true;
 }
@@ -394,12 +479,16 @@ sl_sched_enqueue(struct sl_sched *s, struct sl_sched_msg *msg, uint64_t now, sl_
 		s->expire_left = 1;
 		expire(s, msg->dest, msg->class_index, now, drop, drop_arg);
 	}
+	if (d->is_kept) {
+		push(s, msg);
+		return;
+	}
 	if (unlikely(d->count >= d->capacity) &&
 		!make_room_in_destination(s, msg, drop, drop_arg)) {
 		drop(drop_arg, msg, SL_SCHED_QUEUE_FULL);
 		return;
 	}
-	if (unlikely(s->count >= s->capacity) && !make_room(s, msg, drop, drop_arg)) {
+	if (unlikely(s->count - s->kept >= s->capacity) && !make_room(s, msg, drop, drop_arg)) {
 		drop(drop_arg, msg, SL_SCHED_QUEUE_FULL);
 		return;
 	}
@@ -483,7 +572,7 @@ serve_one(struct sl_sched *s, uint32_t dest, unsigned int c, uint64_t now,
 	/* The bound on dropping was reached before a message that may go. */
 	msg = s->flows[flow_index(s, dest, own)].head;
 	if (unlikely(s->classes[own].max_wait != 0 && now > msg->time &&
-		    now - msg->time > s->classes[own].max_wait)) {
+		    now - msg->time > s->classes[own].max_wait && !d->is_kept)) {
 		park(s, dest, now);
 		return NULL;
 	}
@@ -600,6 +689,7 @@ sl_sched_flush_destination(
 	if (d->backlog != 0)
 		return d->count;
 	d->is_parked = false;
+	d->is_kept = false;
 	d->capacity = 1;
 	memset(&d->rate, 0, sizeof(d->rate));
 	memset(d->owed, 0, sizeof(d->owed));
@@ -610,6 +700,12 @@ uint32_t
 sl_sched_count(const struct sl_sched *s)
 {
 	return __atomic_load_n(&s->count, __ATOMIC_RELAXED);
+}
+
+uint32_t
+sl_sched_kept_count(const struct sl_sched *s)
+{
+	return __atomic_load_n(&s->kept, __ATOMIC_RELAXED);
 }
 
 uint32_t

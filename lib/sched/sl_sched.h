@@ -21,7 +21,8 @@
  * Every queue is bounded, per destination and in total. When one is full, the oldest message of the
  * lowest class above its reserve makes room (of some destination, parked ones first, when it is all
  * queues together); a class's reserve is its minimum share of the queue.
- * A message that has waited for the maximum of its class is dropped, not sent.
+ * A message that has waited for the maximum of its class is dropped, not sent. Destinations whose
+ * messages are durable are *kept*: none of this holds for them.
  *
  * Cost a message is O(classes), whatever the number of destinations and of waiting messages.
  *
@@ -81,6 +82,9 @@ struct sl_sched_destination {
 	uint32_t capacity; /**< Messages in its queues together, >= 1. */
 	uint64_t rate_msgs_per_s;
 	uint32_t burst_msgs;
+	/** Its messages are not given back, for no bound and no maximum wait: the caller keeps to
+	 * bounds of its own. They do not count for sl_sched_params.capacity. */
+	bool is_kept;
 };
 
 struct sl_sched;
@@ -118,6 +122,15 @@ void sl_sched_prefetch(const struct sl_sched *sched, uint32_t dest, uint32_t cla
 void sl_sched_enqueue(struct sl_sched *sched, struct sl_sched_msg *msg, uint64_t now,
 	sl_sched_drop_t drop, void *drop_arg);
 
+/**
+ * Queue a message that had been dequeued in front of those that wait, whatever the bounds. Several
+ * are put back in the reverse order of their going.
+ */
+void sl_sched_put_back(struct sl_sched *sched, struct sl_sched_msg *msg);
+
+/** What a destination waits for may have come: ask its backends again, before its time. */
+void sl_sched_wake(struct sl_sched *sched, uint32_t dest);
+
 /** How sl_sched_dequeue() reaches its caller. */
 struct sl_sched_hooks {
 	sl_sched_bind_t bind;
@@ -153,6 +166,7 @@ uint32_t sl_sched_parked_count(const struct sl_sched *sched);
  * threads.
  */
 uint32_t sl_sched_count(const struct sl_sched *sched);
+uint32_t sl_sched_kept_count(const struct sl_sched *sched); /**< Of destinations that are kept. */
 uint32_t sl_sched_class_count(const struct sl_sched *sched, uint32_t class_index);
 uint32_t sl_sched_destination_count(const struct sl_sched *sched, uint32_t dest);
 uint32_t sl_sched_flow_count(const struct sl_sched *sched, uint32_t dest, uint32_t class_index);

@@ -13,17 +13,33 @@
  * (credit_limit, absolute); the sender sends again what is missing. The same two cores serve both
  * hops: publisher to appliance (the receiver has what is durable) and appliance to backend.
  *
- * Loss detection is that of QUIC (RFC 9002): a message is lost when one sent three later, or 9/8 of
- * a round trip later, has been acknowledged; a timeout (RFC 6298, with backoff) asks for the rest.
- * The congestion window is RFC 9002's NewReno, counted in messages.
+ * Loss detection is that of QUIC (RFC 9002, section 6): a message is lost when one sent three
+ * later, or 9/8 of a round trip later, has been acknowledged; both grow while the way is seen to
+ * reorder, as in RFC 8985. When nothing is heard for a timeout (RFC 6298, with backoff), the first
+ * that is missing is sent again, and the answer tells of the rest. An ack has no room for all gaps
+ * of a large window: what it cannot tell of is not taken for lost. The congestion window is RFC
+ * 9002's NewReno, counted in messages, from 64 on, never below 16.
+ *
+ * The round trip is measured by the sender's own times, at messages sent once (Karn's rule) that
+ * are the highest an ack tells of; the receiver's ack_delay_ns is taken off, up to
+ * ack_delay_max_ns. echo_timestamp_ns is not used.
  *
  * When a receiver does not know a session (it was restarted, or the session was idle for too long)
  * and the first it sees of it is not near its begin, it answers with an Ack of cumulative 0 and
  * credit_limit 0: a *refusal*. The sender then goes on in a new session, with another number, and
  * sends there all that was not acknowledged; the ids in the messages tell what was had before.
+ * Until the first ack a sender sends at most SL_SESSION_BEGIN_MAX messages, so that a receiver may
+ * begin with any up to that one. One that forgot a young session begins it again, and shows by what
+ * it lacks that it did: the sender takes that for a refusal.
+ *
+ * Credit is never less than one message beyond what is complete, so that a sender that was held
+ * back asks by that one message, and no lost ack stops a session for ever.
  *
  * Time is the caller's clock in ns; it does not run backwards. Threads: one owner each. No call
- * allocates or blocks. Nothing a peer says may do more than its own session harm.
+ * allocates or blocks. Nothing a peer says may do more than its own session harm: an ack costs at
+ * most a look at 1,024 bits and at the messages it newly acknowledges.
+ *
+ * Memory: a sender takes 32 1/8 bytes a message of its window, and 400; a receiver 1/8 and 48.
  */
 
 #include <stdbool.h>
@@ -34,6 +50,8 @@
 
 /** The largest window, in messages. */
 #define SL_SESSION_WINDOW_MAX (UINT32_C(1) << 20)
+/** A sender goes no further before its first ack. */
+#define SL_SESSION_BEGIN_MAX UINT32_C(1024)
 
 /** @name Sender. @{ */
 
@@ -42,7 +60,7 @@ struct sl_session_tx;
 struct sl_session_tx_params {
 	uint64_t session; /**< Its number; not 0. Random, so that nobody else can guess it. */
 	uint32_t window;  /**< Messages in flight at most: a power of 2 up to the maximum. */
-	uint32_t initial_credit;   /**< Until the receiver has said how much: 1 .. window. */
+	uint32_t initial_credit;   /**< Until the first ack; SL_SESSION_BEGIN_MAX at most. */
 	uint64_t rtt_initial_ns;   /**< Until one is measured: 100 ms is usual, 10 ms in a rack. */
 	uint64_t rto_min_ns;	   /**< The shortest timeout, e.g. 5 ms. */
 	uint64_t rto_max_ns;	   /**< The longest, with backoff, e.g. 1 s. */
@@ -80,14 +98,16 @@ uint32_t sl_session_tx_room(const struct sl_session_tx *tx);
  */
 uint64_t sl_session_tx_send(struct sl_session_tx *tx, void *msg, uint64_t now);
 
-/** A message was acknowledged: it is the caller's again. */
+/** A message was acknowledged: it is the caller's again. Calls nothing of the same session. */
 typedef void (*sl_session_acked_t)(void *arg, void *msg, uint64_t sequence, uint32_t attempts);
 
 enum sl_session_ack {
 	SL_SESSION_ACK_OK = 0,
-	SL_SESSION_ACK_OLD,	/**< Says less than one before: overtaken on the way. Harmless. */
-	SL_SESSION_ACK_BAD,	/**< Acknowledges what was never sent, or contradicts itself. */
-	SL_SESSION_ACK_REFUSED, /**< The receiver does not know the session: go on in another. */
+	/** Says less than one before, or is of another session: overtaken on the way. Harmless. */
+	SL_SESSION_ACK_OLD,
+	SL_SESSION_ACK_BAD, /**< Acknowledges what was never sent, or contradicts itself. */
+	/** The receiver does not know the session, or has forgotten it: go on in another. */
+	SL_SESSION_ACK_REFUSED,
 };
 
 /**
@@ -105,13 +125,16 @@ struct sl_session_resend {
 };
 
 /**
- * Take up to @p max messages that are to be sent again at @p now, in the order of their sequence;
- * they count as sent again.
+ * Take up to @p max messages that are to be sent again at @p now; they count as sent again. Those
+ * lost more than once come first, then the others in the order of their sequence.
  */
 uint32_t sl_session_tx_resend(
 	struct sl_session_tx *tx, uint64_t now, struct sl_session_resend *resends, uint32_t max);
 
-/** When sl_session_tx_resend() is to be called again at the latest; UINT64_MAX: nothing is due. */
+/**
+ * When sl_session_tx_resend() is to be called again at the latest: 0: something waits to be sent
+ * again; UINT64_MAX: nothing is in flight. Sending and acks change it.
+ */
 uint64_t sl_session_tx_deadline(const struct sl_session_tx *tx);
 
 /**
@@ -136,7 +159,7 @@ struct sl_session_rx_params {
 enum sl_session_receive {
 	SL_SESSION_NEW,
 	SL_SESSION_DUPLICATE, /**< It has that one. */
-	SL_SESSION_BEYOND,    /**< Past the window: not taken. */
+	SL_SESSION_BEYOND,    /**< Past the window, or 0: not taken. */
 };
 
 size_t sl_session_rx_memory_size(const struct sl_session_rx_params *params);
@@ -144,7 +167,7 @@ size_t sl_session_rx_memory_size(const struct sl_session_rx_params *params);
 struct sl_session_rx *sl_session_rx_init(void *mem, const struct sl_session_rx_params *params);
 
 /** May a session that is not known yet begin with this sequence? Else it is to be refused. */
-bool sl_session_rx_may_begin(const struct sl_session_rx_params *params, uint64_t sequence);
+bool sl_session_rx_may_begin(uint64_t sequence);
 
 /** The receiver has this message now (for a publisher: it is durable). */
 enum sl_session_receive sl_session_rx_receive(struct sl_session_rx *rx, uint64_t sequence);
@@ -157,8 +180,8 @@ uint64_t sl_session_rx_cumulative(const struct sl_session_rx *rx);
 
 /**
  * Say what was received.
- * @param credit  messages beyond what is complete that may be on their way: at most the window.
- *                The limit that is told never goes back, so less credit takes effect slowly.
+ * @param credit  messages beyond what is complete that may be on their way: 1 .. window. The limit
+ *                that is told never goes back, so less credit takes effect slowly.
  * @param[out] ack  all but echo_timestamp_ns and ack_delay_ns, which are the caller's
  */
 void sl_session_rx_ack(struct sl_session_rx *rx, uint32_t credit, struct sl_wire_ack *ack);

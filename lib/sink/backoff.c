@@ -10,11 +10,11 @@
 
 #include "sink_internal.h"
 
-#define PAUSE_MS      100u
-#define PAUSE_MAX_MS  2000u
-#define OPEN_MS	      5000u
-#define OPEN_MAX_MS   30000u
-#define REFUSED_MS    15000u
+#define PAUSE_MS     100u
+#define PAUSE_MAX_MS 2000u
+#define OPEN_MS	     5000u
+#define OPEN_MAX_MS  30000u
+#define REFUSED_MS   15000u
 
 static uint64_t
 next_random(struct backoff *backoff)

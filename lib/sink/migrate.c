@@ -19,6 +19,32 @@
  * an outcome that comes later knows when its message was received. A BRIN index on the position
  * finds those of which that is not known any more, and costs next to nothing.
  */
+#define POSTGRESQL_MESSAGES                                                                        \
+	"CREATE TABLE sluice_messages (\n"                                                         \
+	"  received timestamptz NOT NULL,\n"                                                       \
+	"  delivered timestamptz,\n"                                                               \
+	"  source_time timestamptz,\n"                                                             \
+	"  created_at timestamptz NOT NULL DEFAULT now(),\n"                                       \
+	"  position bigint NOT NULL,\n"                                                            \
+	"  attempts integer NOT NULL,\n"                                                           \
+	"  journal smallint NOT NULL,\n"                                                           \
+	"  stream smallint NOT NULL,\n"                                                            \
+	"  priority smallint NOT NULL,\n"                                                          \
+	"  id uuid NOT NULL,\n"                                                                    \
+	"  status text NOT NULL,\n"                                                                \
+	"  destination text NOT NULL,\n"                                                           \
+	"  source text NOT NULL,\n"                                                                \
+	"  type text NOT NULL,\n"                                                                  \
+	"  id_text text,\n"                                                                        \
+	"  payload bytea NOT NULL) PARTITION BY RANGE (received);\n"                               \
+	"CREATE INDEX sluice_messages_received ON sluice_messages (received, position);\n"         \
+	"CREATE INDEX sluice_messages_destination ON sluice_messages (destination, "               \
+	"received);\n"                                                                             \
+	"CREATE INDEX sluice_messages_priority ON sluice_messages (priority, received);\n"         \
+	"CREATE INDEX sluice_messages_position ON sluice_messages\n"                               \
+	"  USING brin (position int8_minmax_multi_ops)\n"                                          \
+	"  WITH (pages_per_range = 64, autosummarize = on);\n"
+
 static const struct migration postgresql_steps[] = {
 	{1,
 		"CREATE TABLE sluice_schema (version integer NOT NULL);\n"
@@ -35,31 +61,7 @@ static const struct migration postgresql_steps[] = {
 		"  position bigint NOT NULL,\n"
 		"  updated_at timestamptz NOT NULL DEFAULT now(),\n"
 		"  PRIMARY KEY (journal, stream)) WITH (fillfactor = 50);\n"
-		"CREATE TABLE sluice_names (key bigint PRIMARY KEY, name text NOT NULL);\n"
-		"CREATE TABLE sluice_messages (\n"
-		"  received timestamptz NOT NULL,\n"
-		"  delivered timestamptz,\n"
-		"  source_time timestamptz,\n"
-		"  created_at timestamptz NOT NULL DEFAULT now(),\n"
-		"  position bigint NOT NULL,\n"
-		"  attempts integer NOT NULL,\n"
-		"  journal smallint NOT NULL,\n"
-		"  stream smallint NOT NULL,\n"
-		"  priority smallint NOT NULL,\n"
-		"  id uuid NOT NULL,\n"
-		"  status text NOT NULL,\n"
-		"  destination text NOT NULL,\n"
-		"  source text NOT NULL,\n"
-		"  type text NOT NULL,\n"
-		"  id_text text,\n"
-		"  payload bytea NOT NULL) PARTITION BY RANGE (received);\n"
-		"CREATE INDEX sluice_messages_received ON sluice_messages (received, position);\n"
-		"CREATE INDEX sluice_messages_destination ON sluice_messages (destination, "
-		"received);\n"
-		"CREATE INDEX sluice_messages_priority ON sluice_messages (priority, received);\n"
-		"CREATE INDEX sluice_messages_position ON sluice_messages\n"
-		"  USING brin (position int8_minmax_multi_ops)\n"
-		"  WITH (pages_per_range = 64, autosummarize = on);\n"},
+		"CREATE TABLE sluice_names (key bigint PRIMARY KEY, name text NOT NULL);\n" POSTGRESQL_MESSAGES},
 	/* Several writers, and outcomes that are read before their messages. */
 	{2,
 		"CREATE TABLE sluice_ranges (\n"
@@ -80,6 +82,27 @@ static const struct migration postgresql_steps[] = {
 };
 
 /* Times are nanoseconds of Unix time. `ref` is journal, stream and position in one number. */
+#define SQLITE_MESSAGES                                                                            \
+	"CREATE TABLE sluice_messages (\n"                                                         \
+	"  ref INTEGER PRIMARY KEY,\n"                                                             \
+	"  received INTEGER NOT NULL,\n"                                                           \
+	"  delivered INTEGER,\n"                                                                   \
+	"  source_time INTEGER,\n"                                                                 \
+	"  created_at INTEGER NOT NULL,\n"                                                         \
+	"  attempts INTEGER NOT NULL,\n"                                                           \
+	"  priority INTEGER NOT NULL,\n"                                                           \
+	"  status TEXT NOT NULL,\n"                                                                \
+	"  destination TEXT NOT NULL,\n"                                                           \
+	"  source TEXT NOT NULL,\n"                                                                \
+	"  type TEXT NOT NULL,\n"                                                                  \
+	"  id BLOB NOT NULL,\n"                                                                    \
+	"  id_text TEXT,\n"                                                                        \
+	"  payload BLOB NOT NULL);\n"                                                              \
+	"CREATE INDEX sluice_messages_received ON sluice_messages (received);\n"                   \
+	"CREATE INDEX sluice_messages_destination ON sluice_messages (destination, "               \
+	"received);\n"                                                                             \
+	"CREATE INDEX sluice_messages_priority ON sluice_messages (priority, received);\n"
+
 static const struct migration sqlite_steps[] = {
 	{1,
 		"CREATE TABLE sluice_schema (version INTEGER NOT NULL);\n"
@@ -96,26 +119,7 @@ static const struct migration sqlite_steps[] = {
 		"  position INTEGER NOT NULL,\n"
 		"  updated_at INTEGER NOT NULL,\n"
 		"  PRIMARY KEY (journal, stream)) WITHOUT ROWID;\n"
-		"CREATE TABLE sluice_names (key INTEGER PRIMARY KEY, name TEXT NOT NULL);\n"
-		"CREATE TABLE sluice_messages (\n"
-		"  ref INTEGER PRIMARY KEY,\n"
-		"  received INTEGER NOT NULL,\n"
-		"  delivered INTEGER,\n"
-		"  source_time INTEGER,\n"
-		"  created_at INTEGER NOT NULL,\n"
-		"  attempts INTEGER NOT NULL,\n"
-		"  priority INTEGER NOT NULL,\n"
-		"  status TEXT NOT NULL,\n"
-		"  destination TEXT NOT NULL,\n"
-		"  source TEXT NOT NULL,\n"
-		"  type TEXT NOT NULL,\n"
-		"  id BLOB NOT NULL,\n"
-		"  id_text TEXT,\n"
-		"  payload BLOB NOT NULL);\n"
-		"CREATE INDEX sluice_messages_received ON sluice_messages (received);\n"
-		"CREATE INDEX sluice_messages_destination ON sluice_messages (destination, "
-		"received);\n"
-		"CREATE INDEX sluice_messages_priority ON sluice_messages (priority, received);\n"},
+		"CREATE TABLE sluice_names (key INTEGER PRIMARY KEY, name TEXT NOT NULL);\n" SQLITE_MESSAGES},
 	{2,
 		"CREATE TABLE sluice_early (\n"
 		"  ref INTEGER PRIMARY KEY,\n"
@@ -143,6 +147,12 @@ migrations_newest(enum sl_config_sink_kind kind)
 	const struct migration *steps = migrations_of(kind, &nb);
 
 	return steps[nb - 1].version;
+}
+
+const char *
+migrations_messages(enum sl_config_sink_kind kind)
+{
+	return kind == SL_SINK_SQLITE ? SQLITE_MESSAGES : POSTGRESQL_MESSAGES;
 }
 
 char *

@@ -63,8 +63,8 @@ grow(struct names *names)
 }
 
 int
-names_add(struct names *names, uint64_t key, const char *text, size_t len,
-	const struct name **added)
+names_add(
+	struct names *names, uint64_t key, const char *text, size_t len, const struct name **added)
 {
 	struct name **slot = slot_of(names->slots, names->mask, key);
 	struct name *name;

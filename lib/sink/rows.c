@@ -7,8 +7,8 @@
  * for their outcome, the others because a cursor is a place in the journal and nothing before it
  * may be missing. A cut takes a run of them from the oldest on.
  *
- * Entries are found by their record through hash chains that lead from newer to older ones, so
- * that a chain ends at the first entry that has been overwritten, and none is ever taken out. Cut
+ * Messages are found by their record through hash chains that lead from newer to older ones, so
+ * that a chain ends at the first place that has been overwritten, and none is ever taken out. Cut
  * ones stay readable until then: a late outcome learns from them when its message was received,
  * which is where the database has the row.
  */
@@ -30,7 +30,7 @@
 
 #define BATCH_BYTES_MAX (8u << 20)
 
-#define NO_ENTRY UINT64_MAX
+#define NO_PLACE UINT64_MAX
 
 const char *const row_status_names[3] = {"INGESTED", "DELIVERED", "DEAD"};
 
@@ -42,7 +42,7 @@ struct block {
 	uint8_t bytes[BLOCK_SIZE] __attribute__((aligned(SL_RECORD_ALIGN)));
 };
 
-struct entry {
+struct place {
 	sl_record_ref ref;
 	uint64_t received_ns;
 	uint64_t older; /* Of its chain. */
@@ -68,12 +68,13 @@ struct pending_outcome {
 struct window {
 	struct window_params params;
 	struct names names;
-	struct entry *ring;
+	struct place *ring;
 	uint64_t *chains;
-	uint64_t head; /* Oldest live entry. */
+	uint64_t head; /* Oldest live place. */
 	uint64_t ready;
 	uint64_t next;
 	uint64_t bytes;
+	uint32_t nb_rows;   /* Of the live entries. */
 	uint64_t newest_ns; /* Of the record pushed last. */
 
 	struct pending_outcome *outcomes;
@@ -167,11 +168,11 @@ window_destroy(struct window *window)
 {
 	if (window == NULL)
 		return;
-	for (uint64_t i = window->head; i < window->next; i++) {
-		const struct entry *entry = &window->ring[i % RING_SIZE];
+	for (uint64_t i = window->head; window->nb_rows > 0 && i < window->next; i++) {
+		const struct place *place = &window->ring[i % RING_SIZE];
 
-		if (entry->record != NULL)
-			drop_block(window, entry->block);
+		if (place->record != NULL)
+			drop_block(window, place->block);
 	}
 	if (window->filling != NULL)
 		drop_block(window, window->filling);
@@ -208,21 +209,21 @@ chain_of(sl_record_ref ref)
 	return (uint32_t)((ref * UINT64_C(0x9e3779b97f4a7c15)) >> 40) & (RING_SIZE - 1);
 }
 
-/* The entry of a message, live or cut; NO_ENTRY when it is not in memory any more. */
+/* The place of a message, live or cut; NO_PLACE when it is not in memory any more. */
 static uint64_t
 find(const struct window *window, sl_record_ref ref)
 {
 	uint64_t oldest = window->next > RING_SIZE ? window->next - RING_SIZE : 0;
 	uint64_t i = window->chains[chain_of(ref)];
 
-	while (i != NO_ENTRY && i >= oldest) {
-		const struct entry *entry = &window->ring[i % RING_SIZE];
+	while (i != NO_PLACE && i >= oldest) {
+		const struct place *place = &window->ring[i % RING_SIZE];
 
-		if (entry->ref == ref)
+		if (place->ref == ref)
 			return i;
-		i = entry->older;
+		i = place->older;
 	}
-	return NO_ENTRY;
+	return NO_PLACE;
 }
 
 static int
@@ -250,29 +251,33 @@ window_add_early(struct window *window, const struct outcome *outcome)
 }
 
 static void
-settle(struct entry *entry, const struct outcome *outcome)
+settle(struct place *place, const struct outcome *outcome)
 {
 	/* Once delivered, it is. */
-	if (entry->status == ROW_DELIVERED && outcome->status != ROW_DELIVERED)
+	if (place->status == ROW_DELIVERED && outcome->status != ROW_DELIVERED)
 		return;
-	entry->status = outcome->status;
-	entry->attempts = outcome->attempts;
-	entry->delivered_ns = outcome->delivered_ns;
+	place->status = outcome->status;
+	place->attempts = outcome->attempts;
+	place->delivered_ns = outcome->delivered_ns;
 }
 
-static void
-take_early(struct window *window, struct entry *entry)
+/* The outcome of a message that was read before the message. */
+static bool
+take_early(struct window *window, sl_record_ref ref, struct outcome *outcome)
 {
-	struct outcome key = {.ref = entry->ref}, **found, *outcome;
+	struct outcome key = {.ref = ref}, **found, *early;
 
+	if (window->nb_earlies == 0)
+		return false;
 	found = tfind(&key, &window->earlies, compare_outcomes);
 	if (found == NULL)
-		return;
-	outcome = *found;
-	settle(entry, outcome);
+		return false;
+	early = *found;
+	*outcome = *early;
 	tdelete(&key, &window->earlies, compare_outcomes);
-	free(outcome);
+	free(early);
 	window->nb_earlies--;
+	return true;
 }
 
 /* Where a record of this length is copied to. */
@@ -301,26 +306,27 @@ room_for(struct window *window, uint32_t len)
 }
 
 static int
-push_message(struct window *window, struct entry *entry, const struct sl_record *record)
+push_message(struct window *window, struct place *place, const struct sl_record *record)
 {
 	uint32_t stride = sl_record_stride(record->len);
 	struct block *block = room_for(window, stride);
+	struct outcome early;
 	uint64_t *chain;
 
 	if (block == NULL)
 		return -ENOMEM;
-	entry->record = (const void *)(block->bytes + block->used);
+	place->record = (const void *)(block->bytes + block->used);
 	memcpy(block->bytes + block->used, record, record->len);
 	block->used += stride;
 	block->refs++;
-	entry->block = block;
-	entry->ref = sl_record_ref_of(entry->stream, record->position);
-	entry->received_ns = record->time_ns;
-	chain = &window->chains[chain_of(entry->ref)];
-	entry->older = *chain;
+	place->block = block;
+	place->ref = sl_record_ref_of(place->stream, record->position);
+	place->received_ns = record->time_ns;
+	chain = &window->chains[chain_of(place->ref)];
+	place->older = *chain;
 	*chain = window->next;
-	if (window->nb_earlies > 0)
-		take_early(window, entry);
+	if (take_early(window, place->ref, &early))
+		settle(place, &early);
 	return 0;
 }
 
@@ -334,6 +340,19 @@ add_outcome(struct window *window, const struct outcome *outcome, bool is_early)
 	return 0;
 }
 
+/* The database has the row; what was read before it goes there, too. */
+static int
+push_known(struct window *window, struct place *place, const struct sl_record *record)
+{
+	struct outcome early;
+
+	if (!take_early(window, sl_record_ref_of(place->stream, record->position), &early))
+		return 0;
+	early.received_ns = record->time_ns;
+	place->nb_outcomes = 1;
+	return add_outcome(window, &early, false);
+}
+
 /* An outcome goes to its message: in memory, in the database, or yet to come. */
 static int
 place_outcome(struct window *window, struct outcome *outcome)
@@ -341,11 +360,11 @@ place_outcome(struct window *window, struct outcome *outcome)
 	uint64_t i = find(window, outcome->ref);
 	uint32_t stream = sl_record_ref_stream(outcome->ref);
 
-	if (i != NO_ENTRY && i >= window->head) {
+	if (i != NO_PLACE && i >= window->head) {
 		settle(&window->ring[i % RING_SIZE], outcome);
 		return 0;
 	}
-	if (i != NO_ENTRY) {
+	if (i != NO_PLACE) {
 		outcome->received_ns = window->ring[i % RING_SIZE].received_ns;
 		return add_outcome(window, outcome, false);
 	}
@@ -356,13 +375,12 @@ place_outcome(struct window *window, struct outcome *outcome)
 		return add_outcome(window, outcome, true);
 	}
 	if (window->params.received != NULL)
-		outcome->received_ns =
-			window->params.received(window->params.arg, outcome->ref);
+		outcome->received_ns = window->params.received(window->params.arg, outcome->ref);
 	return add_outcome(window, outcome, false);
 }
 
 static int
-push_done(struct window *window, struct entry *entry, const struct sl_record_done *done)
+push_done(struct window *window, struct place *place, const struct sl_record_done *done)
 {
 	uint32_t before = window->nb_outcomes;
 
@@ -373,8 +391,9 @@ push_done(struct window *window, struct entry *entry, const struct sl_record_don
 			.ref = of->message,
 			.attempts = of->attempts,
 			.status = is_delivered ? ROW_DELIVERED : ROW_DEAD,
-			.delivered_ns =
-				is_delivered ? done->record.time_ns - of->before_us * 1000ull : 0,
+			.delivered_ns = is_delivered
+				? done->record.time_ns - of->before_us * 1000ull
+				: 0,
 		};
 
 		if (place_outcome(window, &outcome) < 0) {
@@ -382,12 +401,12 @@ push_done(struct window *window, struct entry *entry, const struct sl_record_don
 			return -ENOMEM;
 		}
 	}
-	entry->nb_outcomes = window->nb_outcomes - before;
+	place->nb_outcomes = window->nb_outcomes - before;
 	return 0;
 }
 
 static int
-push_name(struct window *window, struct entry *entry, const struct sl_record_name *record)
+push_name(struct window *window, struct place *place, const struct sl_record_name *record)
 {
 	const struct name *name;
 	int rc;
@@ -399,7 +418,7 @@ push_name(struct window *window, struct entry *entry, const struct sl_record_nam
 		record->record.len - sizeof(*record), &name);
 	if (rc == 1) {
 		window->new_names[window->nb_new_names++] = name;
-		entry->nb_names = 1;
+		place->nb_names = 1;
 	}
 	return rc < 0 ? rc : 0;
 }
@@ -408,42 +427,44 @@ int
 window_push(struct window *window, uint32_t stream, const struct sl_record *record, uint64_t end,
 	bool is_known, uint64_t now_ms)
 {
-	struct entry *entry = &window->ring[window->next % RING_SIZE];
+	struct place *place = &window->ring[window->next % RING_SIZE];
 	int rc = 0;
 
 	if (window_is_full(window))
 		return -ENOBUFS;
-	*entry = (struct entry){
+	*place = (struct place){
 		.ref = SL_RECORD_REF_NONE,
-		.older = NO_ENTRY,
+		.older = NO_PLACE,
 		.end = end,
 		.pushed_ms = now_ms,
 		.len = record->len,
 		.stream = stream,
 	};
-	if (record->type == SL_RECORD_MESSAGE && !is_known)
-		rc = push_message(window, entry, record);
+	if (record->type == SL_RECORD_MESSAGE)
+		rc = is_known ? push_known(window, place, record)
+			      : push_message(window, place, record);
 	else if (record->type == SL_RECORD_DONE)
-		rc = push_done(window, entry, (const struct sl_record_done *)record);
+		rc = push_done(window, place, (const struct sl_record_done *)record);
 	else if (record->type == SL_RECORD_NAME)
-		rc = push_name(window, entry, (const struct sl_record_name *)record);
+		rc = push_name(window, place, (const struct sl_record_name *)record);
 	if (rc < 0)
 		return rc;
 	window->next++;
-	window->bytes += entry->len;
+	window->bytes += place->len;
+	window->nb_rows += place->record != NULL;
 	window->newest_ns = record->time_ns;
 	window->read[stream] = end;
 	return 0;
 }
 
 static bool
-is_ready(const struct window *window, const struct entry *entry, uint64_t now_ms)
+is_ready(const struct window *window, const struct place *place, uint64_t now_ms)
 {
 	uint64_t hold_ms = window->params.hold_ms;
 
-	return entry->record == NULL || entry->status != ROW_INGESTED ||
-		now_ms >= entry->pushed_ms + hold_ms ||
-		window->newest_ns >= entry->received_ns + hold_ms * 1000000;
+	return place->record == NULL || place->status != ROW_INGESTED ||
+		now_ms >= place->pushed_ms + hold_ms ||
+		window->newest_ns >= place->received_ns + hold_ms * 1000000;
 }
 
 uint32_t
@@ -468,7 +489,7 @@ window_held(const struct window *window)
 	return (uint32_t)(window->next - window->head);
 }
 
-static const struct entry *
+static const struct place *
 oldest(const struct window *window)
 {
 	return window->head == window->next ? NULL : &window->ring[window->head % RING_SIZE];
@@ -477,19 +498,19 @@ oldest(const struct window *window)
 uint64_t
 window_oldest_ms(const struct window *window)
 {
-	const struct entry *entry = oldest(window);
+	const struct place *place = oldest(window);
 
-	return entry == NULL ? UINT64_MAX : entry->pushed_ms;
+	return place == NULL ? UINT64_MAX : place->pushed_ms;
 }
 
 uint64_t
 window_oldest_ns(const struct window *window)
 {
-	for (uint64_t i = window->head; i < window->next; i++) {
-		const struct entry *entry = &window->ring[i % RING_SIZE];
+	for (uint64_t i = window->head; window->nb_rows > 0 && i < window->next; i++) {
+		const struct place *place = &window->ring[i % RING_SIZE];
 
-		if (entry->record != NULL)
-			return entry->received_ns;
+		if (place->record != NULL)
+			return place->received_ns;
 	}
 	return 0;
 }
@@ -498,13 +519,13 @@ bool
 window_has_work(const struct window *window)
 {
 	return window->nb_outcomes > window->first_outcome ||
-		window->nb_new_names > window->first_name || window_oldest_ns(window) != 0;
+		window->nb_new_names > window->first_name || window->nb_rows > 0;
 }
 
 static void
-cut_row(struct window *window, struct batch *batch, const struct entry *entry)
+cut_row(struct window *window, struct batch *batch, const struct place *place)
 {
-	const struct sl_record_message *record = entry->record;
+	const struct sl_record_message *record = place->record;
 	const uint8_t *message = (const uint8_t *)(record + 1);
 	uint8_t level = record->class_index < SL_CONFIG_CLASSES_MAX
 		? window->params.levels[record->class_index]
@@ -513,14 +534,15 @@ cut_row(struct window *window, struct batch *batch, const struct entry *entry)
 	batch->rows[batch->nb_rows++] = (struct row){
 		.record = record,
 		.source = names_find(&window->names, sl_wire_get64(message + SL_WIRE_OFF_SOURCE)),
-		.destination = names_find(&window->names, sl_wire_get64(message + SL_WIRE_OFF_DEST)),
+		.destination = names_find(
+			&window->names, sl_wire_get64(message + SL_WIRE_OFF_DEST)),
 		.type = names_find(&window->names, sl_wire_get64(message + SL_WIRE_OFF_TYPE)),
-		.delivered_ns = entry->delivered_ns,
-		.stream = entry->stream,
-		.attempts = entry->attempts,
-		.status = entry->status,
+		.delivered_ns = place->delivered_ns,
+		.stream = place->stream,
+		.attempts = place->attempts,
+		.status = place->status,
 		.level = level != 0 ? level : (uint8_t)(record->class_index + 1),
-		.block = entry->block,
+		.block = place->block,
 	};
 }
 
@@ -544,7 +566,8 @@ static int
 cut_outcomes(struct window *window, struct batch *batch, uint32_t nb)
 {
 	for (uint32_t i = 0; i < nb; i++) {
-		const struct pending_outcome *pending = &window->outcomes[window->first_outcome + i];
+		const struct pending_outcome
+			*pending = &window->outcomes[window->first_outcome + i];
 
 		if (array_reserve(&batch->lates, batch->nb_lates, &batch->lates_max,
 			    sizeof(batch->lates[0])) < 0 ||
@@ -560,33 +583,34 @@ cut_outcomes(struct window *window, struct batch *batch, uint32_t nb)
 }
 
 static int
-cut_entry(struct window *window, struct batch *batch, const struct entry *entry)
+cut_entry(struct window *window, struct batch *batch, const struct place *place)
 {
 	if (array_reserve(&batch->rows, batch->nb_rows, &batch->rows_max, sizeof(batch->rows[0])) <
 			0 ||
 		array_reserve(&batch->names, batch->nb_names, &batch->names_max,
 			sizeof(batch->names[0])) < 0 ||
-		note_range(batch, entry->stream, entry->end) < 0 ||
-		cut_outcomes(window, batch, entry->nb_outcomes) < 0)
+		note_range(batch, place->stream, place->end) < 0 ||
+		cut_outcomes(window, batch, place->nb_outcomes) < 0)
 		return -ENOMEM;
-	if (entry->nb_names > 0)
+	if (place->nb_names > 0)
 		batch->names[batch->nb_names++] = window->new_names[window->first_name++];
-	window->first_outcome += entry->nb_outcomes;
-	if (entry->record != NULL)
-		cut_row(window, batch, entry);
-	batch->bytes += entry->len;
-	window->bytes -= entry->len;
+	window->first_outcome += place->nb_outcomes;
+	if (place->record != NULL) {
+		cut_row(window, batch, place);
+		window->nb_rows--;
+	}
+	batch->bytes += place->len;
+	window->bytes -= place->len;
 	window->head++;
 	return 0;
 }
 
 int
-window_cut(struct window *window, struct batch *batch, uint32_t max_records, bool ready_only)
+window_cut(struct window *window, struct batch *batch, uint32_t max_records)
 {
-	uint64_t end = ready_only ? window->ready : window->next;
 	uint64_t begin = window->head;
 
-	while (window->head < end && window->head - begin < max_records &&
+	while (window->head < window->next && window->head - begin < max_records &&
 		batch->bytes < BATCH_BYTES_MAX) {
 		if (cut_entry(window, batch, &window->ring[window->head % RING_SIZE]) < 0)
 			return -ENOMEM;
@@ -608,7 +632,7 @@ window_release(struct window *window, struct batch *batch)
 	batch->nb_rows = batch->nb_lates = batch->nb_earlies = batch->nb_names = 0;
 	batch->nb_ranges = batch->nb_bases = 0;
 	batch->bytes = 0;
-	batch->notes_ranges = false;
+	batch->notes_ranges = batch->has_earlies = false;
 }
 
 const uint8_t *

@@ -18,7 +18,7 @@
 #include "sl_record.h"
 #include "sl_sink.h"
 
-#define NS_PER_S UINT64_C(1000000000)
+#define SINK_NS_PER_S UINT64_C(1000000000)
 
 /** Why an engine failed. */
 struct sink_error {
@@ -49,8 +49,8 @@ void names_free(struct names *names);
 const struct name *names_find(const struct names *names, uint64_t key);
 
 /** Learn a name; it stays where it is. @return 1: it was not known; 0; -ENOMEM */
-int names_add(struct names *names, uint64_t key, const char *text, size_t len,
-	const struct name **name);
+int names_add(
+	struct names *names, uint64_t key, const char *text, size_t len, const struct name **name);
 
 /** Bytes that text_clean() writes at most. */
 #define TEXT_CLEAN_MAX(len) (4 * (size_t)(len))
@@ -114,6 +114,7 @@ struct batch {
 
 	/* How the transaction notes that; filled in by follow.c, as is `first` of the ranges. */
 	bool notes_ranges;   /**< Something before it is still under way: note them one by one. */
+	bool has_earlies;    /**< There may be outcomes in the database that the bases make old. */
 	struct range *bases; /**< Everything before `last` is in the database. */
 	uint32_t nb_bases;
 
@@ -168,16 +169,14 @@ uint32_t window_held(const struct window *window);
 uint64_t window_oldest_ms(const struct window *window);
 /** When the oldest in it was made, Unix time; 0: it is empty. */
 uint64_t window_oldest_ns(const struct window *window);
-/** Does the oldest part hold anything but places in the journal? */
+/** Does it hold anything but places in the journal? */
 bool window_has_work(const struct window *window);
 
 /**
- * Take the oldest out.
- * @param max_records   no more than that
- * @param ready_only    only those window_ready() counted
- * @return 0 or -ENOMEM, and nothing was taken out
+ * Take the oldest out, so many records and no more than fit a batch.
+ * @return 0; -ENOMEM: start anew
  */
-int window_cut(struct window *window, struct batch *batch, uint32_t max_records, bool ready_only);
+int window_cut(struct window *window, struct batch *batch, uint32_t max_records);
 
 /** The batch is dealt with: its memory is given back, and it is empty. */
 void window_release(struct window *window, struct batch *batch);
@@ -189,9 +188,9 @@ const uint8_t *row_payload(const struct row *row, uint32_t *len);
 
 /** @name backoff.c: when to try again. Sans-IO. @{ */
 struct backoff {
-	uint32_t failures;   /**< In a row. */
-	uint64_t until_ms;   /**< Of the next try. */
-	uint64_t random;     /**< Splitmix64's state. */
+	uint32_t failures; /**< In a row. */
+	uint64_t until_ms; /**< Of the next try. */
+	uint64_t random;   /**< Splitmix64's state. */
 };
 
 /** Failures in a row that open the circuit. */
@@ -235,6 +234,9 @@ uint32_t migrations_newest(enum sl_config_sink_kind kind);
  */
 char *migrations_sql(enum sl_config_sink_kind kind, uint32_t from, uint32_t to);
 
+/** The statements that make the table of messages alone, as it is in the newest version. */
+const char *migrations_messages(enum sl_config_sink_kind kind);
+
 /** Can a sink of this release work with a database of @p version? Else says so in @p error. */
 bool migrations_check(enum sl_config_sink_kind kind, uint32_t version, struct sink_error *error);
 /** @} */
@@ -271,8 +273,8 @@ struct engine_params {
 
 /** Shared by the engines of one session: by whom the journal is written there. */
 struct tenure {
-	int32_t journal;  /**< Number of the journal in the database. */
-	int64_t owner;	  /**< Grows with each that takes over. */
+	int32_t journal; /**< Number of the journal in the database. */
+	int64_t owner;	 /**< Grows with each that takes over. */
 };
 
 struct engine;
@@ -286,15 +288,15 @@ struct engine_ops {
 	int (*open)(const struct engine_params *params, struct engine **engine,
 		struct sink_error *error);
 	/**
-	 * Bring the schema up to date, take the journal over from whoever had it, and learn where to
-	 * go on. Transactions of those before have ended when it returns.
+	 * Bring the schema up to date, take the journal over from whoever had it, and learn where
+	 * to go on. Transactions of those before have ended when it returns.
 	 */
 	int (*take_over)(struct engine *engine, struct tenure *tenure, struct resume *resume,
 		struct names *names, struct sink_error *error);
 	/** Write a batch: all of it and durable, or nothing. */
 	int (*write)(struct engine *engine, const struct tenure *tenure, const struct batch *batch,
 		struct sink_error *error);
-	/** Drop what is too old; called now and then. */
+	/** Drop what is too old; called now and then. NULL: there is nothing to do. */
 	int (*tidy)(struct engine *engine, struct sink_error *error);
 	void (*close)(struct engine *engine);
 	/** Records in one transaction, at most. */

@@ -82,8 +82,8 @@ struct sl_sink_params {
  * what it needs.
  * @return 0; -EINVAL: the connection string is none; -errno; with one line in @p error
  */
-int sl_sink_create(const struct sl_sink_params *params, struct sl_sink **sink, char *error,
-	size_t error_len);
+int sl_sink_create(
+	const struct sl_sink_params *params, struct sl_sink **sink, char *error, size_t error_len);
 
 /** Start its threads. @return 0 or -errno */
 int sl_sink_start(struct sl_sink *sink);
@@ -105,14 +105,14 @@ struct sl_sink_status {
 	char server[160]; /**< "host:port/database as user", or the file. Never a password. */
 	uint32_t writers;
 
-	uint64_t rows;	   /**< Inserted, since the start. */
-	uint64_t updates;  /**< Outcomes that came after their row. */
-	uint64_t bytes;	   /**< Of the journal, that rows were made of. */
-	uint64_t batches;  /**< Transactions committed. */
-	uint64_t write_ns; /**< Their time, added up. */
+	uint64_t rows;	       /**< Inserted, since the start. */
+	uint64_t updates;      /**< Outcomes that came after their row. */
+	uint64_t bytes;	       /**< Of the journal, that rows were made of. */
+	uint64_t batches;      /**< Transactions committed. */
+	uint64_t write_ns;     /**< Their time, added up. */
 	uint64_t write_ns_max; /**< Since the last time it was asked. */
 	uint64_t failures;     /**< Transactions and connections, since the start. */
-	uint64_t gaps; /**< Times that the journal had not any more what was needed. */
+	uint64_t gaps;	       /**< Times that the journal had not any more what was needed. */
 
 	uint64_t lag_bytes;   /**< Durable in the journal and not in the database. */
 	uint64_t lag_ns;      /**< Age of the oldest record read that is not in it; 0: none. */

@@ -52,6 +52,7 @@
 #define SL_WIRE_OFF_FLAGS     69
 #define SL_WIRE_TAG_MESSAGE   0x22
 #define SL_WIRE_TAG_PAYLOAD   0x7a
+#define SL_WIRE_TAG_ACK	      0x2a
 #define SL_WIRE_ENVELOPE_MAX  (SL_WIRE_HEADER_LEN + 1 + 3) /**< Header, tag, longest length. */
 
 /** What identifies a message to deduplication: 32 bytes, no padding. */
@@ -164,6 +165,12 @@ sl_wire_varint_len(uint32_t v)
  *   the slow path can tell.
  */
 enum sl_wire_error sl_wire_parse(const uint8_t *data, size_t len, struct sl_wire_datagram *out);
+
+/**
+ * Check one message alone, without its tag and length, as sl_wire_parse() does those of a datagram.
+ * @return SL_WIRE_OK, SL_WIRE_BAD_PRIORITY, or SL_WIRE_SLOW: not of the template layout
+ */
+enum sl_wire_error sl_wire_check_message(const uint8_t *message, size_t len);
 
 /**
  * Parse any datagram with protobuf-c and write it again in the template layout, so that everything

@@ -3,38 +3,9 @@
  */
 #include <rte_common.h>
 
+#include "arena.h"
 #include "sl_wire.h"
 #include "sluice.pb-c.h"
-
-/* A bump allocator: protobuf-c asks, nobody gives back, the next call begins anew. */
-struct arena {
-	uint8_t *base;
-	size_t len;
-	size_t used;
-	bool is_exhausted;
-};
-
-static void *
-arena_alloc(void *data, size_t size)
-{
-	struct arena *arena = data;
-	uintptr_t base = (uintptr_t)arena->base;
-	size_t at = RTE_ALIGN_CEIL(base + arena->used, (uintptr_t)16) - base;
-
-	if (size > arena->len || at > arena->len - size) {
-		arena->is_exhausted = true;
-		return NULL;
-	}
-	arena->used = at + size;
-	return arena->base + at;
-}
-
-static void
-arena_free(void *data, void *p)
-{
-	(void)data;
-	(void)p;
-}
 
 /* Protobuf's field numbers end here; protobuf-c lets 0 and larger ones pass as unknown fields. */
 #define FIELD_NUMBER_MAX ((UINT32_C(1) << 29) - 1)
@@ -102,15 +73,11 @@ bool
 sl_wire_parse_probe(
 	const uint8_t *data, size_t len, void *arena, size_t arena_len, struct sl_wire_probe *probe)
 {
-	struct arena a = {.base = arena, .len = arena_len};
-	ProtobufCAllocator allocator = {
-		.alloc = arena_alloc,
-		.free = arena_free,
-		.allocator_data = &a,
-	};
 	Sluice__V1__Datagram *d;
+	struct arena a;
 
-	d = sluice__v1__datagram__unpack(&allocator, len, data);
+	arena_init(&a, arena, arena_len);
+	d = sluice__v1__datagram__unpack(&a.allocator, len, data);
 	if (d == NULL || d->probe == NULL)
 		return false;
 	probe->nonce = d->probe->nonce;
@@ -124,15 +91,11 @@ enum sl_wire_error
 sl_wire_parse_slow(const uint8_t *data, size_t len, void *arena, size_t arena_len, uint8_t *buf,
 	size_t buf_len, struct sl_wire_datagram *out, size_t *written)
 {
-	struct arena a = {.base = arena, .len = arena_len};
-	ProtobufCAllocator allocator = {
-		.alloc = arena_alloc,
-		.free = arena_free,
-		.allocator_data = &a,
-	};
 	Sluice__V1__Datagram *d;
+	struct arena a;
 
-	d = sluice__v1__datagram__unpack(&allocator, len, data);
+	arena_init(&a, arena, arena_len);
+	d = sluice__v1__datagram__unpack(&a.allocator, len, data);
 	if (d == NULL)
 		return a.is_exhausted ? SL_WIRE_NO_MEMORY : SL_WIRE_MALFORMED;
 	if (has_impossible_field(&d->base))

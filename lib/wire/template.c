@@ -150,6 +150,12 @@ check_message(const uint8_t *m, uint32_t len)
 }
 
 enum sl_wire_error
+sl_wire_check_message(const uint8_t *message, size_t len)
+{
+	return len <= UINT16_MAX ? check_message(message, (uint32_t)len) : SL_WIRE_SLOW;
+}
+
+enum sl_wire_error
 sl_wire_parse(const uint8_t *data, size_t len, struct sl_wire_datagram *out)
 {
 	const uint8_t *p, *end = data + len;

@@ -3,6 +3,7 @@
 """Sluice against dpdk-testpmd on the same rig, and how its cost grows."""
 
 import argparse
+import contextlib
 import json
 import platform
 import subprocess
@@ -10,7 +11,9 @@ import sys
 import time
 
 import config
-from rig import GEN_MAC, BenchError, Rig, has_huge_pages, median
+from beside import Beside, Busy, Clients
+from rig import GEN_CORE, GEN_MAC, BenchError, Rig, has_huge_pages, median
+from scraper import Scraper
 
 BASE = {"destinations": 1000, "window": 1 << 20, "size": 128}
 WINDOWS = (1 << 16, 1 << 20, 1 << 23)
@@ -22,7 +25,8 @@ RATIO_MIN = 0.5
 CYCLES_MAX = 650
 GROWTH_MAX = 1.6
 SCRAPES_PER_S = 10
-SCRAPER_MAX = 1.02
+BESIDE_RATE_MIN = 0.98
+BESIDE_P99_MAX = 1.04  # A step of the histogram is 3 %.
 
 
 def say(text=""):
@@ -133,33 +137,29 @@ class Bench:
             say(f"  {batch:>9,} {table[batch]['busy_cycles']:>8.0f} cycles a message")
         self.results["by_batch"] = table
 
-    def scraper(self):
-        """What it costs the path that somebody reads all statistics, in alternating rounds."""
-        say(f"\nwith a scraper that reads /metrics and /api/v1/stats {SCRAPES_PER_S} times a second\n"
-            f"  {'round':>5} {'without':>12} {'with':>12} {'ratio':>6}   busy cycles a message")
-        path = self.rig.path("sluice.yaml")
-        config.write(path, GEN_MAC, BASE["destinations"], BASE["window"])
-        load = load_of(BASE["size"], BASE["destinations"])
-        rounds = []
-        for i in range(self.rounds):
-            # Whoever comes second meets another machine: they take turns at that, too.
-            order = (0, SCRAPES_PER_S) if i % 2 == 0 else (SCRAPES_PER_S, 0)
-            runs = {rate: self.rig.sluice_run(path, load, scrapes_per_s=rate) for rate in order}
-            without, scraped = runs[0], runs[SCRAPES_PER_S]
-            rounds.append({"frames_per_s": [without["frames_per_s"], scraped["frames_per_s"]],
-                           "busy_cycles": [without["busy_cycles"], scraped["busy_cycles"]],
-                           "cost": scraped["busy_cycles"] / without["busy_cycles"],
-                           "readings": scraped["readings"]})
-            say(f"  {i + 1:>5} {without['frames_per_s'] / 1e6:>10.2f} M "
-                f"{scraped['frames_per_s'] / 1e6:>10.2f} M "
-                f"{scraped['frames_per_s'] / without['frames_per_s']:>6.2f}   "
-                f"{without['busy_cycles']:.0f} -> {scraped['busy_cycles']:.0f}")
-        cost = median(r["cost"] for r in rounds)
-        rate = median(r["frames_per_s"][1] / r["frames_per_s"][0] for r in rounds)
-        say(f"  median: {rate:.3f} of the rate; busy cycles a message {cost:.3f} times (at most "
-            f"{SCRAPER_MAX})" + self.check("cost of a scraper", cost, f"<= {SCRAPER_MAX}",
-                                           cost <= SCRAPER_MAX))
-        self.results["scraper"] = {"rounds": rounds, "cost": cost, "rate": rate}
+    def beside(self):
+        """What it costs the path that others use the control plane meanwhile."""
+        beside = Beside(self.rig, BASE["destinations"], BASE["size"])
+        turns = 4 * self.rounds
+        cases = {
+            "scraper": (f"a scraper reads /metrics and /api/v1/stats {SCRAPES_PER_S} times a "
+                        "second, against a program as busy that reads nothing",
+                        lambda: Scraper(beside.port, SCRAPES_PER_S, GEN_CORE), Busy),
+            "clients": (f"{Clients.IDLE} idle clients, {Clients.HALF_OPEN} in the middle of a "
+                        f"request, {Clients.NEVER_READ} that never read; half as many over HTTP",
+                        lambda: Clients(beside.control, beside.port), contextlib.nullcontext),
+        }
+        for name, (title, make, without) in cases.items():
+            say(f"\n{title}: {turns} turns, each between two without")
+            result = beside.compare(make, turns, without)
+            say(f"  rate {result['rate']:.3f} (at least {BESIDE_RATE_MIN}), p99 "
+                f"{result['p99']:.3f} times (at most {BESIDE_P99_MAX}); two turns without differ "
+                f"by {result['null_spread']:.3f}"
+                + self.check(f"rate beside {name}", result["rate"], f">= {BESIDE_RATE_MIN}",
+                             result["rate"] >= BESIDE_RATE_MIN)
+                + self.check(f"p99 beside {name}", result["p99"], f"<= {BESIDE_P99_MAX}",
+                             result["p99"] <= BESIDE_P99_MAX))
+            self.results[name] = result
 
     def memory(self):
         few, many = (self.results["by_destinations"][n]["memory"] for n in
@@ -211,7 +211,7 @@ def parse_args():
     parser.add_argument("--json", default="bench.json", help="where the results go as JSON")
     parser.add_argument("--only", action="append", default=[],
                         choices=["testpmd", "windows", "destinations", "sizes", "batches", "dedup",
-                                 "scraper"],
+                                 "beside"],
                         help="only this part; may be given more than once")
     return parser.parse_args()
 
@@ -225,7 +225,7 @@ def run(args, bench):
                                               DESTINATIONS, GROWTH_MAX), bench.memory()),
         "sizes": lambda: bench.growth("cost by payload (bytes)", "size", SIZES),
         "batches": bench.batches,
-        "scraper": bench.scraper,
+        "beside": bench.beside,
         "dedup": lambda: bench.dedup(f"{args.build}/tests/bench_dedup"),
     }
     for name, part in parts.items():

@@ -27,3 +27,22 @@ destinations:
         for i in range(1, destinations + 1):
             f.write(f"  - {{name: table{i}, kind: queue, backends: [{{name: b, "
                     f"address: 10.78.0.{10 + i % SINKS}, port: {9000 + i % 50000}}}]}}\n")
+
+
+def write_one_port(path, device, destinations, window):
+    """The same, in and out by one port, open to many clients of the control plane."""
+    with open(path, "w", encoding="ascii") as f:
+        f.write(f"""node: bench
+ports: [{{name: net0, device: {device}, address: 10.77.0.1/16}}]
+lcores: [{{lcore: 1, roles: [rx, worker]}}]
+dedup: {{window_ms: 60000, capacity: {window}}}
+mbufs: 262144
+control: {{clients_max: 4096}}
+http: {{clients_max: 4096, timeout_ms: 600000}}
+classes: [{{level: 1, name: high}}, {{level: 2, name: medium}}, {{level: 3, name: low}}]
+neighbours: [{{address: 10.77.1.1, mac: "02:00:00:00:03:01"}}]
+destinations:
+""")
+        for i in range(1, destinations + 1):
+            f.write(f"  - {{name: table{i}, kind: queue, backends: [{{name: b, "
+                    f"address: 10.77.1.1, port: {9000 + i % 50000}}}]}}\n")

@@ -2,7 +2,6 @@
 # Copyright (c) 2026 The Sluice authors
 """The rig: sluice-gen on one core, the device under test on the other, two memif ports between."""
 
-import contextlib
 import json
 import os
 import shutil
@@ -11,8 +10,6 @@ import statistics
 import subprocess
 import tempfile
 import time
-
-from scraper import Scraper, free_port
 
 GEN_CORE, PATH_CORE = 0, 1
 GEN_MAC = "02:00:00:00:01:%02x"
@@ -121,26 +118,19 @@ class Rig:
             self.stop(process)
         return {"frames_per_s": forwarded_per_s(gen), "gen": gen}
 
-    def sluice_run(self, config, load, scrapes_per_s=0):
-        """Sluice: messages a second delivered, busy cycles a message, cycles by node; with somebody
-        who reads all statistics so many times a second."""
+    def sluice_run(self, config, load):
+        """Sluice: messages a second delivered, busy cycles a message, cycles by node."""
         stats_path = self.path("stats.json")
-        port = free_port()
         memory = 1024
         args = [self.sluice, *self.eal("sluice", "server", PATH_MAC, f"{GEN_CORE},{PATH_CORE}",
                                        memory),
                 "--", "--config", config, "--stats-file", stats_path, "--stats-interval", "3600",
-                "--control-socket", "none",
-                "--http", f"127.0.0.1:{port}" if scrapes_per_s else "none"]
+                "--control-socket", "none", "--http", "none"]
         process = self.start("sluice", args, " ready: ")
-        scraper = Scraper(port, scrapes_per_s, GEN_CORE) if scrapes_per_s else None
         try:
-            with scraper or contextlib.nullcontext():
-                gen = self.generate(load)
+            gen = self.generate(load)
         finally:
             self.stop(process)
-        if scraper is not None and (scraper.errors or scraper.readings == 0):
-            raise BenchError(f"the scraper read {scraper.readings} times: {scraper.errors[:1]}")
         with open(stats_path, encoding="utf-8") as f:
             stats = json.load(f)
         done = stats["delivered"] + stats["duplicates"] + sum(stats["dropped"].values())
@@ -151,8 +141,6 @@ class Rig:
                 "busy_share": stats["cycles"]["busy"] /
                 (stats["cycles"]["busy"] + stats["cycles"]["idle"]),
                 "lost_share": 1 - stats["delivered"] / stats["received"],
-                "readings": scraper.readings if scraper else 0,
-                "reading_bytes": scraper.bytes if scraper else 0,
                 "stats": stats, "gen": gen}
 
 
