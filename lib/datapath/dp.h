@@ -46,6 +46,8 @@
 #define DP_PROBE_RING	 1024
 #define DP_CONTROL_RING	 256
 #define DP_CONTROL_HELD	 32
+#define DP_ACK_RING	 1024
+#define DP_ACKS_HELD	 64
 #define DP_MBUF_CACHE	 512
 #define DP_ARENA_BYTES	 (512 * 1024)
 #define DP_CLASS_UNKNOWN UINT8_MAX
@@ -245,6 +247,7 @@ struct dp_lcore {
 	const struct sl_route_table *routes; /* Of this turn. */
 	uint8_t *arena;
 	uint8_t *rewrite_buf;
+	struct dp_publisher_table *publishers; /* NULL: there is no journal. */
 	struct dp_rx_counters rx __rte_cache_aligned;
 
 	/* Role worker. */
@@ -308,6 +311,7 @@ struct sl_datapath {
 	struct rte_ring *control_ring;
 	const struct sl_datapath_journal *journal; /* NULL: there is none. */
 	_Atomic int64_t unix_offset_ns; /* Unix time less the path's, kept by the control thread. */
+	struct dp_publishers *publishers; /* NULL: there is no journal. */
 	struct rte_graph_cluster_stats *cluster;
 	uint64_t frames_dropped[SL_FRAME_DROPS]; /* By the control thread. */
 	struct dp_trace *trace;
@@ -390,6 +394,9 @@ void dp_tx_drop_all(struct dp_lcore *lcore, struct dp_txq *txq, enum sl_message_
 /* Try to send what is pending for a port. */
 void dp_tx_flush(struct dp_lcore *lcore, struct dp_txq *txq);
 
+/* An rx lcore, between two turns: let go of publishers that are silent. */
+void dp_publishers_poll(struct dp_lcore *lcore);
+
 /* One lcore's loop; runs until must_stop. */
 int dp_main_loop(void *lcore);
 
@@ -426,6 +433,9 @@ int dp_pool_create(struct sl_datapath *dp, char *error, size_t error_len);
 int dp_lcores_create(struct sl_datapath *dp, char *error, size_t error_len);
 int dp_tables_create(
 	struct sl_datapath *dp, const struct sl_config *config, char *error, size_t error_len);
+int dp_publishers_create(
+	struct sl_datapath *dp, const struct sl_config *config, char *error, size_t error_len);
+void dp_publishers_destroy(struct sl_datapath *dp);
 int dp_control_create(
 	struct sl_datapath *dp, const struct sl_config *config, char *error, size_t error_len);
 int dp_graphs_create(struct sl_datapath *dp, char *error, size_t error_len);
