@@ -258,7 +258,8 @@ leave_segment(struct walk *walk)
 	const struct sl_segment_header *next;
 	int rc;
 
-	walk->at = segment->to;
+	if (walk->at < segment->to)
+		walk->at = segment->to;
 	if (walk->segment + 1 >= set->stream_first[segment->found.header.stream + 1])
 		return 0;
 	next = &set->all[walk->segment + 1].found.header;
