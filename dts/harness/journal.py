@@ -1,23 +1,31 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Sluice authors
-"""Journals written by another program than the appliance, from the description of the format
-alone, and a ledger of what is in them."""
+"""The journal's files, read by what lib/record/sl_record.h says and by nothing of the appliance.
 
-import dataclasses
+    python3 -m harness.journal DIRECTORY
+
+prints what is in there.
+"""
+
+import collections
 import pathlib
-import random
 import struct
-import time
+import sys
 
-from . import wire
-
+MAGIC = b"SLCJRNL1"
 HEADER = 4096
 ALIGN = 16
-MESSAGE, DONE, NAME, PAD = 2, 4, 5, 1
+MARK_AT = 512
+PAD, MESSAGE, DUPLICATE, DONE, NAME, CONFIG, CLOSE = range(1, 8)
 DELIVERED, DEAD = 1, 2
 
-_HEADER = struct.Struct("<8sIIQQQIIQQ192x")
+_SEGMENT = struct.Struct("<8sIIQQQII")
+_MARK = struct.Struct("<IIQ")
 _RECORD = struct.Struct("<IIQQIHBB")
+_MESSAGE = struct.Struct("<QIB3x")
+_DUPLICATE = struct.Struct("<QQII")
+_DONE = struct.Struct("<QII")
+_OUTCOME = struct.Struct("<QIHBx")
 
 
 def _crc_table():
@@ -33,163 +41,199 @@ _TABLE = _crc_table()
 
 
 def crc32c(data):
+    """CRC32C (Castagnoli), as iSCSI has it: of b"123456789" it is e3069283."""
     crc, table = 0xFFFFFFFF, _TABLE
     for byte in data:
-        crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
+        crc = table[(crc ^ byte) & 0xFF] ^ crc >> 8
     return crc ^ 0xFFFFFFFF
 
 
-@dataclasses.dataclass
-class Entry:
-    """What the ledger knows of a message."""
-    stream: int
-    position: int
-    message: object  # of the schema
-    received_ns: int
-    level: int
-    status: str = "INGESTED"
-    delivered_ns: int = 0
-    attempts: int = 0
+Segment = collections.namedtuple(
+    "Segment", "path stream base end created_ns incarnation number synced size")
+Record = collections.namedtuple(
+    "Record", "kind ref time_ns incarnation flags body path offset length")
+
+
+class Message:
+    """A record of a message. @ident is what the ledger calls it by."""
+
+    def __init__(self, record):
+        self.record, self.ref = record, record.ref
+        self.session, self.publisher, self.class_index = _MESSAGE.unpack_from(record.body)
+        self.data = record.body[_MESSAGE.size:]
 
     @property
-    def ref(self):
-        return self.stream << 48 | self.position
+    def ident(self):
+        return self.data[1:36]
 
 
-class _Stream:
-    def __init__(self, journal, number):
-        self.journal, self.number = journal, number
-        self.position = 0
-        self.file = None
+def stride(length):
+    return -(-length // ALIGN) * ALIGN
 
-    def begin_segment(self):
-        journal = self.journal
-        base = self.position
-        header = bytearray(_HEADER.pack(
-            b"SLCJRNL1", 0, self.number, base, base + journal.segment_bytes, journal.clock_ns,
-            journal.incarnation, journal.nb_segments, base, base))
-        journal.nb_segments += 1
-        header += bytes(512 - len(header))
-        header[8:12] = struct.pack("<I", crc32c(header[12:512]))
-        path = journal.path / f"{self.number:04x}-{base:012x}-0000.seg"
-        self.file = open(path, "wb")
-        self.file.truncate(HEADER + journal.segment_bytes)
-        self.file.write(header + bytes(HEADER - len(header)))
 
-    def put(self, kind, content, flags=0):
-        """Append a record and return its position."""
-        size = self.journal.segment_bytes
-        length = _RECORD.size + len(content)
-        stride = -(-length // ALIGN) * ALIGN
-        left = size - self.position % size
-        if self.file is not None and stride > left and self.position % size != 0:
-            if left >= _RECORD.size:
-                self.write(PAD, bytes(left - _RECORD.size), 0, left)
-            else:
-                self.position += left
-        if self.position % size == 0:
-            if self.file is not None:
-                self.file.close()
-            self.begin_segment()
-        position = self.position
-        self.write(kind, content, flags, stride)
-        return position
-
-    def write(self, kind, content, flags, stride):
-        length = _RECORD.size + len(content)
-        record = _RECORD.pack(0, length, self.position, self.journal.clock_ns,
-                              self.journal.incarnation, 0, kind, flags) + content
-        record = struct.pack("<I", crc32c(record[4:])) + record[4:]
-        self.file.seek(HEADER + self.position % self.journal.segment_bytes)
-        self.file.write(record + bytes(stride - length))
-        self.position += stride
+def outcomes(record):
+    """(ref of the message, outcome, attempts) of each in a record of kind DONE."""
+    count = _DONE.unpack_from(record.body)[1]
+    for number in range(count):
+        ref, _, attempts, outcome = _OUTCOME.unpack_from(record.body,
+                                                         _DONE.size + number * _OUTCOME.size)
+        yield ref, outcome, attempts
 
 
 class Journal:
-    """`Journal(path)`; what is put in is in the files after flush()."""
+    """What is in a directory at this moment; nothing is changed. A record that is not whole ends
+    its segment, as long as no segment follows it: that is a torn end, in `torn`. Anything else is
+    damage, in `damaged`, each as "FILE: offset N: what"."""
 
-    def __init__(self, path, segment_bytes=1 << 20, clock_ns=None):
-        self.path = pathlib.Path(path)
-        self.path.mkdir(exist_ok=True)
-        self.segment_bytes = segment_bytes
-        self.clock_ns = time.time_ns() if clock_ns is None else clock_ns
-        self.incarnation = 1
-        self.nb_segments = 0
-        self.streams = {}
-        self.ledger = {}
+    def __init__(self, directory, check_crc=True):
+        self.directory, self.check_crc = pathlib.Path(directory), check_crc
+        self.torn, self.damaged = [], []
+        self.segments = self._find_segments()
+        self.records = list(self._read())
 
-    def stream(self, number):
-        return self.streams.setdefault(number, _Stream(self, number))
+    def _find_segments(self):
+        found = []
+        for path in sorted(self.directory.iterdir()):
+            if not path.is_file():
+                continue
+            with open(path, "rb") as file:
+                head = file.read(HEADER)
+            if len(head) < HEADER or head[:8] != MAGIC:
+                continue
+            _, crc, stream, base, end, created_ns, incarnation, number = _SEGMENT.unpack_from(head)
+            if crc != crc32c(head[12:MARK_AT]):
+                self.damaged.append(f"{path}: offset 8: checksum of the header is wrong")
+                continue
+            mark_crc, _, synced = _MARK.unpack_from(head, MARK_AT)
+            if mark_crc != crc32c(head[MARK_AT + 4:MARK_AT + _MARK.size]):
+                synced = 0
+            found.append(Segment(path, stream, base, end, created_ns, incarnation, number, synced,
+                                 path.stat().st_size))
+        return sorted(found, key=lambda s: (s.stream, s.base, s.incarnation, s.number))
 
-    def flush(self):
-        for stream in self.streams.values():
-            if stream.file is not None:
-                stream.file.flush()
+    def _read(self):
+        for at, segment in enumerate(self.segments):
+            after = self.segments[at + 1] if at + 1 < len(self.segments) else None
+            if after is not None and after.stream != segment.stream:
+                after = None
+            # One that begins anew where another failed comes in its place.
+            limit = min(segment.end, after.base) if after is not None else segment.end
+            yield from self._read_segment(segment, limit, after is None)
 
-    def message(self, stream, message, class_index=0):
-        data = message if isinstance(message, bytes) else message.SerializeToString()
-        head = struct.pack("<QIB3x", 0, 0, class_index)
-        position = self.stream(stream).put(MESSAGE, head + data)
-        entry = Entry(stream, position, wire.pb2.Message.FromString(data) if
-                      isinstance(message, bytes) else message, self.clock_ns, class_index + 1)
-        self.ledger[entry.ref] = entry
-        return entry
+    def _read_segment(self, segment, limit, is_last):
+        data = segment.path.read_bytes()
+        position = segment.base
+        while position + _RECORD.size <= limit:
+            offset = HEADER + position - segment.base
+            if offset + _RECORD.size > len(data):
+                return
+            what, record = self._record(segment, data, position, offset)
+            if record is None:
+                if position < segment.synced:
+                    self.damaged.append(f"{segment.path}: offset {offset}: {what}")
+                elif what:
+                    self.torn.append(f"{segment.path}: offset {offset}: {what}")
+                return
+            if record.kind == PAD:
+                return
+            yield record
+            position += stride(record.length)
 
-    def done(self, stream, outcomes, backend="table1/kitchen1"):
-        """@outcomes: (entry, DELIVERED or DEAD, attempts, microseconds ago)"""
-        body = struct.pack("<QII", wire.name_key(backend), len(outcomes), 0)
-        for entry, outcome, attempts, before_us in outcomes:
-            body += struct.pack("<QIHBx", entry.ref, before_us, attempts, outcome)
-            entry.status = "DELIVERED" if outcome == DELIVERED else "DEAD"
-            entry.attempts = attempts
-            entry.delivered_ns = (self.clock_ns - before_us * 1000 if outcome == DELIVERED
-                                  else 0)
-        self.stream(stream).put(DONE, body)
+    def _record(self, segment, data, position, offset):
+        """(what is wrong, or "" where nothing was written, and None) or (None, the record)"""
+        crc, length, says, time_ns, incarnation, _, kind, flags = _RECORD.unpack_from(data, offset)
+        if length == 0 and says == 0:
+            return "", None
+        if says != position:
+            return f"it says it stands at {says}", None
+        end = offset + length
+        if length < _RECORD.size or end > len(data):
+            return f"length {length}", None
+        if not PAD <= kind <= CLOSE:
+            return f"type {kind}", None
+        if self.check_crc and crc != crc32c(memoryview(data)[offset + 4:end]):
+            return "checksum is wrong", None
+        return None, Record(kind, segment.stream << 48 | position, time_ns, incarnation, flags,
+                            data[offset + _RECORD.size:end], segment.path, offset, length)
 
-    def name(self, stream, name):
-        self.stream(stream).put(NAME, struct.pack("<Q", wire.name_key(name)) + name.encode())
+    @property
+    def messages(self):
+        return [Message(r) for r in self.records if r.kind == MESSAGE]
 
+    def done(self):
+        """{ref: (outcome, attempts)} of all messages that need no delivery any more."""
+        return {ref: (outcome, attempts) for record in self.records if record.kind == DONE
+                for ref, outcome, attempts in outcomes(record)}
 
-NAMES = ("table1", "table2", "server1", "server2", "server3", "lunch", "dinner")
-
-
-def fill(journal, messages, seed, streams=1, late=0.2, never=0.1, step_ns=1_000_000,
-         payload_max=200):
-    """Messages of a few sources, most of them delivered soon, some late, some never."""
-    rand = random.Random(seed)
-    waiting = []
-    if not journal.ledger:
-        for name in NAMES:
-            journal.name(0, name)
-    for _ in range(messages):
-        journal.clock_ns += rand.randrange(2 * step_ns)
-        stream = rand.randrange(streams)
-        message = wire.message(
-            rand.getrandbits(128), source=rand.choice(NAMES[2:5] + ("stranger",)),
-            destination=rand.choice(NAMES[:2]), type=rand.choice(NAMES[5:]),
-            timestamp_ns=journal.clock_ns - rand.randrange(10**7),
-            payload=rand.randbytes(rand.randrange(payload_max)))
-        if rand.random() < 0.2:
-            message.id_text = f"order-{rand.randrange(10**6)}-größe"
-        entry = journal.message(stream, message, rand.randrange(3))
-        if rand.random() < never:
-            continue
-        wait = 1000 if rand.random() < late else 5
-        waiting.append((rand.randrange(wait) + len(journal.ledger), stream, entry))
-        if len(waiting) > 40:
-            settle(journal, waiting, rand, len(journal.ledger))
-    settle(journal, waiting, rand, None)
-    journal.flush()
+    def undelivered(self):
+        """The messages that have no outcome."""
+        done = self.done()
+        return [m for m in self.messages if m.ref not in done]
 
 
-def settle(journal, waiting, rand, until):
-    """Write the outcomes that are due."""
-    due = [w for w in waiting if until is None or w[0] <= until]
-    waiting[:] = [w for w in waiting if w not in due]
-    by_stream = {}
-    for _, stream, entry in due:
-        outcome = DEAD if rand.random() < 0.05 else DELIVERED
-        by_stream.setdefault(stream, []).append(
-            (entry, outcome, rand.randrange(1, 5), rand.randrange(1000)))
-    for stream, outcomes in by_stream.items():
-        journal.done(stream, outcomes)
+class Writer:
+    """Writes one stream of a journal, for a fake appliance and for tests of the reader."""
+
+    def __init__(self, directory, incarnation, stream=0, base=0, segment_bytes=1 << 20):
+        self.directory = pathlib.Path(directory)
+        self.incarnation, self.stream, self.segment_bytes = incarnation, stream, segment_bytes
+        self.position = -(-base // HEADER) * HEADER
+        self._number = 0
+        self._file = None
+        self._end = 0
+        self._begin()
+
+    def _begin(self):
+        self.close()
+        self._base = self.position
+        self._end = self._base + self.segment_bytes - HEADER
+        head = bytearray(HEADER)
+        _SEGMENT.pack_into(head, 0, MAGIC, 0, self.stream, self._base, self._end, 0,
+                           self.incarnation, self._number)
+        struct.pack_into("<I", head, 8, crc32c(head[12:MARK_AT]))
+        name = f"{self.stream:04}-{self.incarnation:06}-{self._number:06}"
+        self._number += 1
+        self._file = open(self.directory / name, "wb", buffering=0)
+        self._file.write(head)
+
+    def add(self, kind, body, flags=0):
+        """Append a record; it is in the file when this returns. Returns its ref."""
+        length = _RECORD.size + len(body)
+        if self.position + stride(length) > self._end:
+            self.position = self._end
+            self._begin()
+        record = bytearray(_RECORD.pack(0, length, self.position, 0, self.incarnation, 0xFFFF,
+                                        kind, flags) + body)
+        struct.pack_into("<I", record, 0, crc32c(memoryview(record)[4:]))
+        self._file.write(record + bytes(stride(length) - length))
+        ref = self.stream << 48 | self.position
+        self.position += stride(length)
+        return ref
+
+    def add_message(self, session, data):
+        return self.add(MESSAGE, _MESSAGE.pack(session, 0, 0) + data, flags=1)
+
+    def add_done(self, refs, outcome=DELIVERED):
+        return self.add(DONE, _DONE.pack(0, len(refs), 0) + b"".join(
+            _OUTCOME.pack(ref, 0, 1, outcome) for ref in refs))
+
+    def close(self):
+        if self._file is not None:
+            self._file.close()
+
+
+def main():
+    journal = Journal(sys.argv[1])
+    for segment in journal.segments:
+        print(f"{segment.path.name}: stream {segment.stream}, {segment.base} to {segment.end}, run "
+              f"{segment.incarnation}, synced before {segment.synced}")
+    kinds = collections.Counter(r.kind for r in journal.records)
+    print(f"{kinds[MESSAGE]} messages, {len(journal.undelivered())} of them undelivered, "
+          f"{kinds[DUPLICATE]} duplicates, {kinds[DONE]} records of outcomes, {kinds[NAME]} names")
+    for what, lines in (("torn", journal.torn), ("damaged", journal.damaged)):
+        for line in lines:
+            print(f"{what}: {line}")
+
+
+if __name__ == "__main__":
+    main()

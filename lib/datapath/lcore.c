@@ -195,7 +195,8 @@ int
 dp_graphs_create(struct sl_datapath *dp, char *error, size_t error_len)
 {
 	static const char *const rx_sources[] = {"port_rx"};
-	static const char *const worker_sources[] = {"ring_rx", "dispatch", "control_tx"};
+	static const char *const worker_sources[] = {"ring_rx", "dispatch", "control_tx", "ack_rx"};
+	unsigned int nb_sources = RTE_DIM(worker_sources);
 	const char *patterns[RTE_DIM(rx_sources) + RTE_DIM(worker_sources)];
 	struct rte_graph_param param = {
 		.socket_id = SOCKET_ID_ANY,
@@ -207,13 +208,16 @@ dp_graphs_create(struct sl_datapath *dp, char *error, size_t error_len)
 	rc = deal_rxqs(dp, error, error_len);
 	if (rc != 0)
 		return rc;
+	/* Without a journal there are no sessions. */
+	if (dp->config->journal.directory == NULL)
+		nb_sources--;
 	for (uint32_t i = 0; i < dp->nb_lcores; i++) {
 		struct dp_lcore *lcore = dp->lcores[i];
 
 		param.nb_node_patterns = 0;
 		if (lcore->roles & SL_ROLE_RX)
 			patterns[param.nb_node_patterns++] = rx_sources[0];
-		for (unsigned int s = 0; s < RTE_DIM(worker_sources); s++) {
+		for (unsigned int s = 0; s < nb_sources; s++) {
 			if (lcore->roles & SL_ROLE_WORKER)
 				patterns[param.nb_node_patterns++] = worker_sources[s];
 		}

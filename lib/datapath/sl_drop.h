@@ -45,7 +45,8 @@
 	X(punt_ring_full)                                                                          \
 	X(probe_ring_full)                                                                         \
 	X(control_ring_full)                                                                       \
-	X(control_port_full)
+	X(control_port_full)                                                                       \
+	X(ack_ring_full)
 
 #define SL_MESSAGE_DROP_LIST(X)                                                                    \
 	X(no_destination)                                                                          \
@@ -56,7 +57,11 @@
 	X(max_wait)                                                                                \
 	X(too_big)                                                                                 \
 	X(destination_removed)                                                                     \
-	X(shutdown)
+	X(shutdown)                                                                                \
+	X(journal_full)                                                                            \
+	X(parked_full)                                                                             \
+	X(attempts)                                                                                \
+	X(unreadable)
 
 enum sl_frame_drop {
 #define X(name) SL_FRAME_DROP_##name,
