@@ -63,7 +63,8 @@ struct walk {
 	uint32_t segment; /* That `at` is in. */
 	uint32_t end;	  /* The first one that is not walked through any more. */
 	uint64_t at;	  /* Position of the next record. */
-	uint64_t limit;	  /* Everything before is durable; UINT64_MAX: nobody says. */
+	uint64_t limit;	  /* Nothing is read from there on; UINT64_MAX: there is no limit. */
+	uint32_t live_incarnation; /* Of the run whose records are durable up to `limit`; 0: none. */
 	bool is_torn; /* The last run ends here, and what is behind is no record. */
 	uint8_t torn_head[sizeof(struct sl_record)]; /* What was there. */
 	struct window window;
