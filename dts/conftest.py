@@ -9,6 +9,7 @@ import shutil
 import pytest
 
 from harness import SLUICE, Lab, appliance, remove_leftovers
+from harness.durable import DurableLab
 
 NEEDED = ("ip", "ethtool", "ping", "protoc")
 
@@ -35,6 +36,13 @@ def lab():
 def wire_lab():
     """A bench whose peer side is silent: the test sends and sees every frame itself."""
     with Lab(addresses=()) as bench:
+        yield bench
+
+
+@pytest.fixture
+def durable():
+    """A bench with a journal that outlives appliances, and a ledger."""
+    with DurableLab() as bench:
         yield bench
 
 

@@ -340,9 +340,60 @@ def documented_rows(heading):
     return rows[2:]
 
 
+def documented_bytes(index):
+    hexdump = documented("hexdump")[index]
+    return bytes.fromhex("".join(line[10:58] for line in hexdump.splitlines()))
+
+
+def test_documented_ack(cat, pb):
+    data = documented_bytes(0)
+    datagram = pb.Datagram.FromString(data)
+    assert datagram.SerializeToString() == data
+    ack = datagram.ack
+    bits = int.from_bytes(ack.selective, "little")
+    received = {*range(1, ack.cumulative + 1)} | {
+        ack.cumulative + 2 + i for i in range(8 * len(ack.selective)) if bits >> i & 1}
+    assert received == {1, 2, 3, 4, 5, 7, 8, 16} and ack.highest == 16
+    assert (ack.session, ack.credit_limit) == (0x0123456789ABCDEF, 1029)
+    assert ack.echo_timestamp_ns == 1700000000 * 10**9 and ack.ack_delay_ns == 250_000
+    answer = cat.ask("ack", 0, data)
+    assert answer["fast"] == answer["slow"] and answer["rewritten"] == data.hex()
+    assert answer["fast"]["highest"] == 16 and answer["fast"]["selective"] == "0302"
+
+
+ACK_FIELDS = {"session": 64, "cumulative": 64, "highest": 64, "credit_limit": 64,
+              "echo_timestamp_ns": 64, "ack_delay_ns": 32}
+
+
+def test_acks_are_what_the_stock_library_reads_and_writes(cat, pb, rng):
+    for size in (0, 1, 2, 63, 64, 77, 78, 127, 128, *(rng.randrange(129) for _ in range(50))):
+        datagram = pb.Datagram(magic=MAGIC, epoch=any_bits(rng, 32), session=0)
+        for name, bits in ACK_FIELDS.items():
+            setattr(datagram.ack, name, any_bits(rng, bits))
+        datagram.ack.selective = rng.randbytes(size)
+        data = datagram.SerializeToString()
+        answer = cat.ask("ack", datagram.epoch, data)
+        expected = {name: getattr(datagram.ack, name) for name in ACK_FIELDS}
+        expected["selective"] = datagram.ack.selective.hex()
+        assert answer == {"fast": expected, "slow": expected, "rewritten": data.hex()}
+
+
+def test_acks_of_another_layout_mean_the_same(cat, pb, rng):
+    for _ in range(50):
+        ack = pb.Ack(session=any_bits(rng, 64))
+        for name in rng.sample(list(ACK_FIELDS), rng.randrange(len(ACK_FIELDS))):
+            setattr(ack, name, any_bits(rng, ACK_FIELDS[name]))
+        datagram = pb.Datagram(magic=MAGIC, ack=ack)
+        answer = cat.ask("ack", 0, datagram.SerializeToString())
+        assert answer["fast"] is None
+        assert answer["slow"] == {**{name: getattr(ack, name) for name in ACK_FIELDS},
+                                  "selective": ""}
+    nameless = pb.Datagram(magic=MAGIC, ack=pb.Ack(cumulative=5))
+    assert cat.ask("ack", 0, nameless.SerializeToString()) == {"fast": None, "slow": None}
+
+
 def test_documented_example(cat, pb):
-    hexdump, = documented("hexdump")
-    data = bytes.fromhex("".join(line[10:58] for line in hexdump.splitlines()))
+    data = documented_bytes(1)
     answer = cat.ask("datagram", data)["template"]
     assert answer["verdict"] == "ok"
     message, = pb.Datagram.FromString(data).messages

@@ -14,7 +14,8 @@ SL_BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config libdpdk-dev libpro
 	libcurl4-openssl-dev libsystemd-dev libxxhash-dev libcmocka-dev libmicrohttpd-dev)
 SL_RUN_PACKAGES=(procps iproute2 ethtool iputils-ping protobuf-compiler python3 python3-protobuf
 	python3-yaml python3-scapy)
-SL_TEST_PACKAGES=(python3-pytest python3-pexpect python3-prometheus-client python3-selenium chromium
+SL_TEST_PACKAGES=(python3-pytest python3-pip python3-setuptools python3-pexpect
+	python3-prometheus-client python3-selenium chromium
 	chromium-driver prometheus man-db dpdk-dev)
 SL_FUZZ_PACKAGES=(clang-14 libclang-rt-14-dev)
 

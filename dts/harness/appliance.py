@@ -115,6 +115,7 @@ class Appliance:
         self.config_file = self.dir / "sluice.yaml"
         self.stats_file = self.dir / "stats.json"
         self.control_socket = self.dir / "control.sock"
+        self._nb_starts = 0
         self._stderr_file = self.dir / "stderr"
         text = config if isinstance(config, str) else yaml.safe_dump(config, sort_keys=False)
         self.config_file.write_text(text)
@@ -147,6 +148,8 @@ class Appliance:
             self._kill()
 
     def start(self):
+        self._nb_starts += 1
+        self._stderr_file = self.dir / f"stderr{self._nb_starts}"
         env = dict(os.environ)
         env.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
         with open(self._stderr_file, "wb") as stderr:
@@ -158,6 +161,16 @@ class Appliance:
             self.process.kill()
             self.process.wait()
         shutil.rmtree(f"/var/run/dpdk/{self.file_prefix}", ignore_errors=True)
+
+    def crash(self):
+        """kill -9"""
+        self._kill()
+        self.stats_file.unlink(missing_ok=True)
+
+    def restart(self):
+        """Start it again after it has ended, in whatever way; what it said before is forgotten."""
+        self.start()
+        self.wait_ready()
 
     def close(self):
         """Forget its files; stderr and the last statistics stay readable."""

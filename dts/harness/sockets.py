@@ -141,3 +141,10 @@ class Receiver:
     def nothing(self, within=0.3):
         """Fails when a message comes within @within seconds."""
         assert self.poll(within) == 0, f"{self.address}: unexpected {self.messages[-1]}"
+
+
+def free_udp_port(address="127.0.0.1"):
+    """A port that nobody has at the moment."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((address, 0))
+        return sock.getsockname()[1]

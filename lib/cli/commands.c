@@ -18,6 +18,9 @@
 #define CAPACITY_VALUE ":uint(1..16777216)=queue_capacity>"
 #define BURST_VALUE    ":uint(1..16777216)=burst_msgs>"
 #define WEIGHT_VALUE   ":uint(1..65535)=weight>"
+#define ATTEMPTS_VALUE ":uint(0..65535)=max_attempts>"
+#define REQUEUE_VALUE  ":uint(100..3600000)=requeue_after_ms>"
+#define LETTER_VALUE   ":destination=dead_letter>"
 
 static const char show[] = "Show";
 static const char change[] = "Change what runs";
@@ -46,8 +49,26 @@ const struct sl_cli_command sl_cli_commands[] = {
 	{show, "show health <DESTINATION:destination> <BACKEND:backend>",
 		"A backend's state and the results of its last checks", NULL,
 		"show health table1 kitchen1", SL_CLI_SHOW, .view = "health $DESTINATION $BACKEND"},
-	{show, "show queues", "What waits, by destination and class", NULL, "show queues",
-		SL_CLI_SHOW, .view = "queues"},
+	{show, "show queues", "What waits, by destination and class: in memory, and on disk only",
+		"parked: messages of at-least-once destinations that have left memory, and come "
+		"back when it is their turn. in_flight: sent, and not acknowledged.",
+		"show queues", SL_CLI_SHOW, .view = "queues"},
+	{show, "show journal", "The journal: its state, what it holds, how fast it is",
+		"undelivered: messages that no backend has acknowledged. holder: who needs the "
+		"oldest file. sync_us: of the last minute.",
+		"show journal", SL_CLI_SHOW, .view = "journal", .has_rates = true},
+	{show, "show publishers", "Sessions of those who send, and what they may send still",
+		"cumulative: all up to this sequence is durable. over_limit: messages that were "
+		"not taken, because they were beyond the session's credit or rate.",
+		"show publishers", SL_CLI_SHOW, .view = "publishers", .has_rates = true},
+	{show, "show sessions [<DESTINATION:destination>]",
+		"Sessions with backends, one for each worker: in flight, credit, round trips",
+		"Only at-least-once destinations have them. is_stalled: the backend has "
+		"acknowledged nothing for requeue_after_ms.",
+		"show sessions table1", SL_CLI_SHOW, .view = "sessions $DESTINATION",
+		.has_rates = true},
+	{show, "show sinks", "Databases that trail the journal: state, how far behind, errors",
+		NULL, "show sinks", SL_CLI_SHOW, .view = "sinks", .has_rates = true},
 	{show, "show drops", "What was dropped, by reason, and what is usually behind it",
 		"Reasons that did not occur are left out.", "show drops", SL_CLI_SHOW,
 		.view = "drops", .has_rates = true},
@@ -98,17 +119,29 @@ const struct sl_cli_command sl_cli_commands[] = {
 		"rate <RATE" RATE_VALUE ", burst <BURST" BURST_VALUE ", "
 		"class-boost <BOOST" BOOST_VALUE ", default-class <CLASS:class=default_class>, "
 		"queue-capacity <CAPACITY" CAPACITY_VALUE ", "
-		"partitions <PARTITIONS:uint(1..64)=partitions>}",
+		"partitions <PARTITIONS:uint(1..64)=partitions>, "
+		"guarantee <GUARANTEE:at-most-once|at-least-once=guarantee>, "
+		"in-flight <MESSAGES:uint(16..65536)=in_flight>, "
+		"max-attempts <ATTEMPTS" ATTEMPTS_VALUE ", "
+		"requeue-after <MILLISECONDS" REQUEUE_VALUE ", "
+		"dead-letter <DEAD_LETTER" LETTER_VALUE "}",
 		"Add a destination without backends; messages for it wait in its queue",
-		"The settings are those of the configuration file. A rate of 0 is no limit.",
+		"The settings are those of the configuration file. A rate of 0 is no limit. "
+		"in-flight, max-attempts, requeue-after and dead-letter are those of guarantee "
+		"at-least-once, which needs a journal.",
 		"add destination table9 rate 1000 queue-capacity 500", EDIT(ADD, DESTINATION)},
 	{change,
 		"set destination <DESTINATION:destination> (policy <POLICY" POLICY_VALUE
 		"|rate <RATE" RATE_VALUE "|burst <BURST" BURST_VALUE
 		"|class-boost <BOOST" BOOST_VALUE
 		"|default-class <CLASS:class=default_class>|queue-capacity <CAPACITY" CAPACITY_VALUE
-		")",
-		"Change a setting of a destination", "A rate of 0 is no limit.",
+		"|max-attempts <ATTEMPTS" ATTEMPTS_VALUE
+		"|requeue-after <MILLISECONDS" REQUEUE_VALUE
+		"|dead-letter <DEAD_LETTER" LETTER_VALUE ")",
+		"Change a setting of a destination",
+		"A rate of 0 is no limit. max-attempts (0: a message is never given up), "
+		"requeue-after and dead-letter (none: there is none) are those of at-least-once "
+		"destinations. Its guarantee and in-flight need a restart.",
 		"set destination table9 policy weighted-round-robin", EDIT(SET, DESTINATION)},
 	{change,
 		"add backend <DESTINATION:destination> <BACKEND:name> <ADDRESS:address=address> "

@@ -35,7 +35,7 @@
 #include "commands.h"
 
 #define SL_CLI_TOKENS_MAX 32 /**< In a line. */
-#define SL_CLI_PAIRS_MAX  8  /**< In one pair of braces. */
+#define SL_CLI_PAIRS_MAX  16 /**< In one pair of braces. */
 
 /** A choice of more bytes is shown by its name: "MODULE", not "all|main|...". */
 #define SL_CLI_CHOICE_SHORT 40

@@ -147,8 +147,8 @@ print_capture(struct sl_cli *cli, json_t *ports, const char *name, const char *p
 			device, device);
 	}
 	fprintf(out,
-		"It needs an appliance that runs with huge pages (without --no-huge and "
-		"--in-memory),\nand --file-prefix=NAME where EAL was given one.\n");
+		"It needs an appliance that runs with huge pages, without --no-huge and "
+		"--in-memory.\n");
 }
 
 static enum sl_cli_result

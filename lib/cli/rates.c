@@ -14,14 +14,16 @@ static const char *const counters[] = {"received", "sent", "delivered", "duplica
 	"count", "calls", "objects", "cycles", "busy", "idle", "busy_cycles", "idle_cycles",
 	"frames", "messages", "parse_slow", "evicted_early", "link_changes", "successes",
 	"failures", "rx_packets", "tx_packets", "rx_bytes", "tx_bytes", "rx_missed", "rx_errors",
-	"tx_errors", "rx_nombuf", "tx_dropped", "errors", "packets", "bytes"};
+	"tx_errors", "rx_nombuf", "tx_dropped", "errors", "packets", "bytes", "records", "batches",
+	"syncs", "cumulative", "over_limit", "acked", "next_sequence", "retransmitted", "requeued",
+	"dead", "bad_acks", "rows", "updates", "gaps"};
 
 /* Objects of nothing but counters. */
 static const char *const groups[] = {"dropped", "drops", "xstats"};
 
 /* What tells the rows of a table apart, in this order. */
-static const char *const names[] = {
-	"destination", "name", "level", "reason", "lcore", "node", "kind"};
+static const char *const names[] = {"destination", "name", "level", "reason", "lcore", "node",
+	"kind", "backend", "worker", "session"};
 
 static bool
 is_in(const char *word, const char *const *list, size_t nb)

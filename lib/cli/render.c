@@ -209,6 +209,26 @@ render_array(FILE *out, const char *view, const json_t *rows, unsigned int inden
 	}
 }
 
+/* What it means that a list is empty, where that is not plain. */
+static const struct {
+	const char *view;
+	const char *text;
+} empties[] = {
+	{"publishers", "none: nobody sends in a session now"},
+	{"sessions", "none: no at-least-once destination has sent to a backend yet"},
+	{"sinks", "none: the configuration has no sinks"},
+};
+
+static const char *
+empty_text(const char *view)
+{
+	for (size_t i = 0; view != NULL && i < sizeof(empties) / sizeof(empties[0]); i++) {
+		if (strcmp(empties[i].view, view) == 0)
+			return empties[i].text;
+	}
+	return "none";
+}
+
 void
 sl_cli_render(FILE *out, const char *view, const json_t *json, unsigned int indent)
 {
@@ -224,7 +244,7 @@ sl_cli_render(FILE *out, const char *view, const json_t *json, unsigned int inde
 	} else if (is_table(json)) {
 		render_array(out, view, json, indent);
 	} else if (json_is_array(json) && json_array_size(json) == 0) {
-		fprintf(out, "%*snone\n", (int)indent, "");
+		fprintf(out, "%*s%s\n", (int)indent, "", empty_text(view));
 	} else if (json_is_object(json)) {
 		render_object(out, (json_t *)(uintptr_t)json, indent);
 	} else {

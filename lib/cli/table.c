@@ -41,7 +41,17 @@ static const struct {
 		"name calls objects cycles objects_per_call=objects/call "
 		"cycles_per_object=cycles/object"},
 	{"drops", "reason kind count hint"},
-	{"queues", "destination queued capacity"},
+	{"queues", "destination queued capacity parked in_flight"},
+	{"publishers",
+		"address port source session cumulative highest credit messages duplicates "
+		"over_limit idle_s"},
+	{"sessions",
+		"destination backend worker in_flight credit window rtt_us acked next_sequence=next "
+		"retransmitted requeued dead bad_acks is_stalled=stalled session"},
+	{"sinks",
+		"name kind state lag_s lag_bytes rows updates batches write_us.mean=write_us "
+		"write_us.max=max_us failures gaps retry_in_s last_commit_s server failure "
+		"-last_failure_s"},
 	{"neighbours", "address port state mac age_s"},
 	{"ports",
 		"name device driver address address6 mac vlan mtu link speed_mbps rx_packets "

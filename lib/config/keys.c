@@ -291,7 +291,8 @@ const struct sl_config_key sl_config_keys[] = {
 		"Lines a second of one module, at most; what is left out is counted."},
 
 	{"log.levels.module", NAME, NULL, "", LIVE,
-		"The module's name as log lines have it; each at most once."},
+		"The module's name as log lines have it: `main`, `config`, `datapath`, "
+		"`neighbour`, `health`, `event`, `control` or `http`; each at most once."},
 	{"log.levels.level", NULL, NULL, NULL, LIVE, "Its level."},
 
 	{"events.exec", NULL, NULL, NULL, LIVE,

@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -13,6 +14,27 @@
 #include "config_internal.h"
 
 #define URL_LEN_MAX 2048
+
+static int
+check_log_module(struct sl_config_reader *reader, const struct sl_config_at *at, const char *module)
+{
+	static const char *const known[] = {
+#define X(name) #name,
+		SL_LOG_MODULE_LIST(X)
+#undef X
+	};
+	char list[256];
+	size_t len = 0, i;
+
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcmp(module, known[i]) == 0)
+			return 0;
+		len += (size_t)snprintf(
+			list + len, sizeof(list) - len, "%s%s", i > 0 ? ", " : "", known[i]);
+	}
+	return sl_config_fail(
+		reader, at, "module", "there is no module '%.80s'; give one of: %s", module, list);
+}
 
 static int
 take_log_levels(struct sl_config_reader *reader)
@@ -30,6 +52,8 @@ take_log_levels(struct sl_config_reader *reader)
 	for (at.i = 0; at.i < raw->levels_count; at.i++) {
 		ret = sl_config_take_name(
 			reader, &at, "module", raw->levels[at.i].module, &to->levels[at.i].module);
+		if (ret == 0)
+			ret = check_log_module(reader, &at, to->levels[at.i].module);
 		if (ret < 0)
 			return ret;
 		to->levels[at.i].level = (enum sl_config_level) * raw->levels[at.i].level;

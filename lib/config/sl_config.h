@@ -211,6 +211,18 @@ enum sl_config_level {
 	SL_LEVEL_DEBUG
 };
 
+/** The parts that log (lib/log), by the names that they go by; here so that a file is held against
+ * them. */
+#define SL_LOG_MODULE_LIST(X)                                                                      \
+	X(main)                                                                                    \
+	X(config)                                                                                  \
+	X(datapath)                                                                                \
+	X(neighbour)                                                                               \
+	X(health)                                                                                  \
+	X(event)                                                                                   \
+	X(control)                                                                                 \
+	X(http)
+
 enum sl_config_log_target { SL_LOG_STDERR, SL_LOG_FILE, SL_LOG_JOURNALD };
 
 /** "log": {target, file, format, level, levels: [{module, level}], lines_per_s} */

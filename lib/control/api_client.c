@@ -164,6 +164,15 @@ take(struct api_client *client)
 	return TOOK_ONE;
 }
 
+/* Nobody is left at the other end (an end of sending alone is no reason to close). */
+static bool
+has_hung_up(const struct api_client *client)
+{
+	struct pollfd pollfd = {.fd = bufferevent_getfd(client->bev)};
+
+	return poll(&pollfd, 1, 0) == 1 && (pollfd.revents & (POLLHUP | POLLERR)) != 0;
+}
+
 /* One request a turn: then others have theirs. May free the client. */
 static void
 work(struct api_client *client)
@@ -189,7 +198,9 @@ work(struct api_client *client)
 		if (client->is_eof)
 			client->is_closing = true;
 	}
-	if (client->is_closing && unread(client) == 0 && client->nb_pending == 0)
+	/* What is asked for and takes its time (a trace) ends with who asked. */
+	if (client->is_closing &&
+		((unread(client) == 0 && client->nb_pending == 0) || has_hung_up(client)))
 		api_client_free(client);
 }
 
@@ -220,15 +231,6 @@ on_event(struct bufferevent *bev, short what, void *arg)
 	}
 	client->is_eof = true;
 	work(client);
-}
-
-/* Nobody is left at the other end (an end of sending alone is no reason to close). */
-static bool
-has_hung_up(const struct api_client *client)
-{
-	struct pollfd pollfd = {.fd = bufferevent_getfd(client->bev)};
-
-	return poll(&pollfd, 1, 0) == 1 && (pollfd.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 void

@@ -3,11 +3,13 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "changes.h"
 #include "control_internal.h"
+#include "durable.h"
 #include "sl_checks.h"
 #include "sl_log.h"
 #include "sl_neighbours.h"
@@ -71,9 +73,20 @@ take_checks(struct sl_control *c, const struct sl_config *config, const struct c
 	return sl_checks_configure(c->params.checks, config);
 }
 
+static int
+take_journal(struct sl_control *c, const struct sl_config *config, const struct changes *changes,
+	char *error, size_t error_len)
+{
+	RTE_SET_USED(changes);
+	RTE_SET_USED(error);
+	RTE_SET_USED(error_len);
+	durable_retention(c->durable, &config->journal);
+	return 0;
+}
+
 /* Neighbours ask the path for its next hops, and the checks tell it the shares of its backends. */
 static const struct step steps[] = {
-	{take_log}, {take_events}, {take_path}, {take_neighbours}, {take_checks}};
+	{take_log}, {take_events}, {take_path}, {take_neighbours}, {take_checks}, {take_journal}};
 
 #define PATH_STEP 2
 
@@ -121,11 +134,13 @@ take_all(struct sl_control *c, const struct sl_config *config, const struct chan
 
 /* From here on it is what runs. */
 static void
-swap(struct sl_control *c, struct sl_config *config, struct marks *marks)
+swap(struct sl_control *c, struct sl_config *config, struct marks *marks,
+	struct durable_backends *backends)
 {
 	struct sl_config *before = c->config;
 
 	marks_replace(&c->marks, marks);
+	durable_replace(c->durable, config, backends);
 	c->config = config;
 	c->nb_applied++;
 	sl_config_free(before);
@@ -137,6 +152,7 @@ int
 control_apply(struct sl_control *c, struct sl_config *config, bool check_only,
 	struct changes *changes, char *error, size_t error_len)
 {
+	struct durable_backends *backends;
 	struct marks *marks;
 	int rc = changes_find(changes, c->config, config);
 
@@ -155,14 +171,17 @@ control_apply(struct sl_control *c, struct sl_config *config, bool check_only,
 		return control_fail(-EBUSY, error, error_len,
 			"the path is stopping: change it when it has stopped");
 	marks = marks_follow(c->marks, c->config, config);
-	if (marks == NULL)
-		return control_fail(-ENOMEM, error, error_len, "no memory for the change");
-	rc = take_all(c, config, changes, error, error_len);
+	backends = durable_follow(c->durable, config);
+	if (marks == NULL || backends == NULL)
+		rc = control_fail(-ENOMEM, error, error_len, "no memory for the change");
+	else
+		rc = take_all(c, config, changes, error, error_len);
 	if (rc != 0) {
 		marks_free(marks);
+		free(backends);
 		return rc;
 	}
-	swap(c, config, marks);
+	swap(c, config, marks, backends);
 	if (c->params.notify != NULL)
 		sl_notify(c->params.notify, SL_LEVEL_NOTIFY, "reload",
 			json_pack("{s:I}", "changes", (json_int_t)changes->nb_changes),

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "control_internal.h"
+#include "durable.h"
 #include "sl_wire.h"
 
 uint64_t
@@ -76,7 +77,14 @@ sl_control_create(const struct sl_control_params *params, struct sl_control **co
 	c->params = *params;
 	c->started_ms = control_now_ms();
 	c->marks = marks_create(params->config);
-	if (c->marks == NULL || path_create(c) != 0 || trace_create(c) != 0) {
+	c->durable = durable_create(params->base,
+		&(struct durable_params){
+			.of = params->durable,
+			.datapath = params->datapath,
+			.notify = params->notify,
+		},
+		params->config);
+	if (c->marks == NULL || c->durable == NULL || path_create(c) != 0 || trace_create(c) != 0) {
 		sl_control_destroy(c);
 		return control_fail(-ENOMEM, error, error_len, "no memory for the control API");
 	}
@@ -92,6 +100,7 @@ sl_control_destroy(struct sl_control *c)
 		return;
 	trace_destroy(c);
 	path_destroy(c);
+	durable_destroy(c->durable);
 	marks_free(c->marks);
 	sl_config_free(c->config);
 	free(c);

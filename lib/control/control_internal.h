@@ -17,6 +17,7 @@
 #include "marks.h"
 #include "sl_control.h"
 
+struct durable;
 struct sl_neighbour_info;
 struct sl_request;
 
@@ -26,6 +27,7 @@ struct sl_control {
 	struct sl_control_params params;
 	struct sl_config *config;
 	struct marks *marks;
+	struct durable *durable;
 	uint64_t started_ms;
 	uint64_t nb_applied; /* Configurations taken over since, */
 	uint64_t nb_refused; /* and files that were not. */
@@ -113,6 +115,19 @@ json_t *view_neighbours(struct sl_control *control, struct view_call *call);
 json_t *view_config(struct sl_control *control, struct view_call *call);
 json_t *view_events(struct sl_control *control, struct view_call *call);
 json_t *view_graph(struct sl_control *control, struct view_call *call);
+json_t *view_journal(struct sl_control *control, struct view_call *call);
+json_t *view_publishers(struct sl_control *control, struct view_call *call);
+json_t *view_sessions(struct sl_control *control, struct view_call *call);
+json_t *view_sinks(struct sl_control *control, struct view_call *call);
+
+/* What the live page draws of the journal and the sinks; null without a journal. */
+json_t *durable_live(struct sl_control *control);
+
+/* The name behind a key where the configuration has one, or its 16 digits. */
+json_t *name_or_key(const struct sl_control *control, uint64_t key);
+
+/* The destination the call names first; UINT32_MAX when there is none, and the call says so. */
+uint32_t named_destination(struct sl_control *control, struct view_call *call);
 
 /* Counters less what was cleared, on the heap, to free(); NULL with the reason in `call`. */
 struct sl_datapath_stats *view_get_stats(struct sl_control *control, struct view_call *call);

@@ -27,6 +27,7 @@ static const char *const frame_hints[SL_FRAME_DROPS] = {
 	[SL_FRAME_DROP_scattered] = "frames are larger than the port's `mtu`",
 	[SL_FRAME_DROP_punt_ring_full] = "a flood of ARP, neighbour discovery or ICMP",
 	[SL_FRAME_DROP_probe_ring_full] = "a flood of probes",
+	[SL_FRAME_DROP_ack_ring_full] = "a flood of acks",
 	[SL_FRAME_DROP_ack_port_full] = "a port does not take acks to publishers: is its link up?",
 };
 
@@ -42,6 +43,13 @@ static const char *const message_hints[SL_MESSAGE_DROPS] = {
 	[SL_MESSAGE_DROP_max_wait] = "they waited longer than `max_wait_ms` of their class",
 	[SL_MESSAGE_DROP_destination_removed] =
 		"a removed destination did not get rid of them within drain_timeout_ms",
+	[SL_MESSAGE_DROP_journal_full] =
+		"the journal is behind, full or failed (`show journal`); their senders keep them",
+	[SL_MESSAGE_DROP_parked_full] =
+		"more wait on disk than journal.parked_capacity; their senders keep them",
+	[SL_MESSAGE_DROP_attempts] = "no backend acknowledged them in `max_attempts`",
+	[SL_MESSAGE_DROP_unreadable] =
+		"the journal could not be read back: see the log, and sluice-journal verify",
 	[SL_MESSAGE_DROP_over_credit] = "a publisher sends on beyond what its acks allow",
 	[SL_MESSAGE_DROP_over_rate] = "a publisher sends more than publishers.rate_msgs_per_s",
 	[SL_MESSAGE_DROP_too_many_sessions] =

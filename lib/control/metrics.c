@@ -173,6 +173,7 @@ sl_control_metrics(struct sl_control *control, bool is_openmetrics, char **text,
 		.config = control->config,
 		.datapath = control->params.datapath,
 		.checks = control->params.checks,
+		.durable = control->durable,
 		.version = control->params.version,
 		.uptime_ms = control_now_ms() - control->started_ms,
 	};
@@ -195,6 +196,8 @@ sl_control_metrics(struct sl_control *control, bool is_openmetrics, char **text,
 	rc = metrics_destinations(&out, &source);
 	if (rc == 0)
 		rc = metrics_backends(&out, &source);
+	if (rc == 0)
+		rc = metrics_durable(&out, &source);
 	if (rc != 0) {
 		free(out.data);
 		return rc;

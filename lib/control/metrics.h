@@ -14,12 +14,15 @@
 #include "sl_config.h"
 #include "sl_datapath.h"
 
+struct durable;
+
 /* What is told of. */
 struct metrics_source {
 	const struct sl_config *config; /* As the path has it. */
 	struct sl_datapath *datapath;
 	const struct sl_checks
 		*checks; /* NULL: what the operator wants of a backend is its state. */
+	struct durable *durable;
 	const char *version;
 	uint64_t uptime_ms;
 };
@@ -32,6 +35,7 @@ void metrics_machine(struct metrics_text *text, const struct metrics_source *sou
 /* These return 0 or -ENOMEM. */
 int metrics_destinations(struct metrics_text *text, const struct metrics_source *source);
 int metrics_backends(struct metrics_text *text, const struct metrics_source *source);
+int metrics_durable(struct metrics_text *text, const struct metrics_source *source);
 
 /* Destinations that have series of their own. */
 static inline uint32_t

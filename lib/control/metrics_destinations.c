@@ -13,6 +13,7 @@ struct row {
 	uint64_t capacity;
 	uint64_t nb_up;
 	uint64_t nb_panics;
+	uint64_t parked, in_flight;
 };
 
 /* Backends that may be chosen; without checks, all that the operator wants to be. */
@@ -35,6 +36,7 @@ read_rows(const struct metrics_source *source, struct row *rows, uint32_t nb_row
 	const struct sl_config *config = source->config;
 	struct sl_checks_destination status;
 	struct sl_destination_stats stats;
+	struct sl_queue_stats queue;
 
 	for (uint32_t i = 0; i < config->nb_destinations; i++) {
 		struct row *row = &rows[i < nb_rows ? i : nb_rows];
@@ -44,6 +46,11 @@ read_rows(const struct metrics_source *source, struct row *rows, uint32_t nb_row
 		row->stats.duplicates += stats.duplicates;
 		row->stats.dropped += stats.dropped;
 		row->stats.queued += stats.queued;
+		if (config->destinations[i].guarantee == SL_CONFIG_AT_LEAST_ONCE) {
+			sl_datapath_get_queue(source->datapath, i, &queue);
+			row->parked += queue.parked_total;
+			row->in_flight += queue.in_flight;
+		}
 		status = checked(source, i);
 		row->nb_up += status.nb_up;
 		row->nb_panics += status.is_panic;
@@ -72,6 +79,10 @@ put_rows(struct metrics_text *text, const struct row *rows, uint32_t n)
 		"Messages to it that were dropped.");
 	COLUMN(stats.queued, "sluice_destination_messages_queued", METRICS_GAUGE,
 		"Messages that wait in its queue.");
+	COLUMN(parked, "sluice_destination_messages_parked", METRICS_GAUGE,
+		"Messages that wait for it on disk only.");
+	COLUMN(in_flight, "sluice_destination_messages_in_flight", METRICS_GAUGE,
+		"Messages sent to its backends that they have not acknowledged.");
 	COLUMN(capacity, "sluice_destination_queue_capacity", METRICS_GAUGE,
 		"Messages its queue has room for.");
 	COLUMN(nb_up, "sluice_destination_backends_up", METRICS_GAUGE,

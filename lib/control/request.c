@@ -13,6 +13,8 @@
 #include "sl_log.h"
 #include "sl_wire.h"
 
+#define MODULE(name) ", " #name
+
 #define TRACE_TIMEOUT_MS     10000
 #define TRACE_TIMEOUT_MAX_MS 60000
 
@@ -360,9 +362,7 @@ handle_log(struct sl_control *c, const struct request_peer *peer,
 		sl_log_set_level(module, level);
 	} else {
 		return control_fail(-EINVAL, outcome->error, sizeof(outcome->error),
-			"log: no module %.32s: all, main, config, datapath, neighbour, health, "
-			"event, control or http",
-			log->module);
+			"log: no module %.32s: give all" SL_LOG_MODULE_LIST(MODULE), log->module);
 	}
 	sl_log(SL_LOG_control, SL_LEVEL_INFO, "log %s %s set by uid %u, pid %d", log->module,
 		log->level, peer->uid, peer->pid);

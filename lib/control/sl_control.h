@@ -27,6 +27,7 @@
 struct event_base;
 struct sl_checks;
 struct sl_control;
+struct sl_durable;
 struct sl_neighbours;
 struct sl_notify;
 
@@ -38,6 +39,7 @@ struct sl_control_params {
 	struct sl_neighbours *neighbours; /**< NULL: nobody asks for next hops. */
 	struct sl_checks *checks;	  /**< NULL: all backends count as up. */
 	struct sl_notify *notify;	  /**< NULL: nobody is told of events. */
+	const struct sl_durable *durable; /**< NULL: there is no journal. */
 	const char *version;		  /**< Of Sluice. */
 	/** The path has stopped for good; the process is to end. */
 	void (*quit)(void *arg);

@@ -29,8 +29,7 @@ hex(uint64_t high, uint64_t low, bool is_long)
 	return json_string(text);
 }
 
-/* The name behind a key where the configuration has one, or its digits. */
-static json_t *
+json_t *
 name_or_key(const struct sl_control *c, uint64_t key)
 {
 	const char *name = sl_config_name_of(c->config, key);

@@ -16,6 +16,11 @@ static const char *const policies[] = {
 	[SL_CONFIG_WEIGHTED_ROUND_ROBIN] = "weighted-round-robin",
 };
 
+static const char *const guarantees[] = {
+	[SL_CONFIG_AT_MOST_ONCE] = "at-most-once",
+	[SL_CONFIG_AT_LEAST_ONCE] = "at-least-once",
+};
+
 static const char *const admin_states[] = {
 	[SL_CONFIG_READY] = "ready",
 	[SL_CONFIG_DRAIN] = "drain",
@@ -78,6 +83,7 @@ destination_of(struct sl_control *c, uint32_t index)
 	const struct sl_config_destination *d = &c->config->destinations[index];
 	struct sl_checks_destination checked = {.nb_up = d->nb_backends};
 	struct sl_destination_stats stats;
+	struct sl_queue_stats queue;
 	char key[17];
 	json_t *json;
 
@@ -95,11 +101,15 @@ destination_of(struct sl_control *c, uint32_t index)
 	put(json, "backends", d->nb_backends);
 	put(json, "backends_up", checked.nb_up);
 	json_object_set_new(json, "is_panic", json_boolean(checked.is_panic));
+	json_object_set_new(json, "guarantee", json_string(guarantees[d->guarantee]));
 	put(json, "delivered", stats.delivered);
 	put(json, "duplicates", stats.duplicates);
 	put(json, "dropped", stats.dropped);
 	put(json, "queued", stats.queued);
 	put(json, "queue_capacity", d->queue_capacity);
+	sl_datapath_get_queue(c->params.datapath, index, &queue);
+	put(json, "parked", queue.parked_total);
+	put(json, "in_flight", queue.in_flight);
 	return json;
 }
 
@@ -114,8 +124,7 @@ view_destinations(struct sl_control *c, struct view_call *call)
 	return list;
 }
 
-/* The destination the call names first; UINT32_MAX when there is none, and the call says so. */
-static uint32_t
+uint32_t
 named_destination(struct sl_control *c, struct view_call *call)
 {
 	uint32_t index = find_destination(c->config, call->arguments[0]);
@@ -169,7 +178,7 @@ view_backends(struct sl_control *c, struct view_call *call)
 json_t *
 view_queues(struct sl_control *c, struct view_call *call)
 {
-	json_t *list = json_array(), *by_class;
+	json_t *list = json_array(), *by_class, *parked_by_class;
 	struct sl_queue_stats stats;
 	char level[16];
 
@@ -177,14 +186,19 @@ view_queues(struct sl_control *c, struct view_call *call)
 	for (uint32_t i = 0; i < c->config->nb_destinations; i++) {
 		sl_datapath_get_queue(c->params.datapath, i, &stats);
 		by_class = json_object();
+		parked_by_class = json_object();
 		for (uint32_t k = 0; k < c->config->nb_classes; k++) {
 			snprintf(level, sizeof(level), "%u", c->config->classes[k].level);
 			json_object_set_new(by_class, level, integer(stats.queued[k]));
+			json_object_set_new(parked_by_class, level, integer(stats.parked[k]));
 		}
 		json_array_append_new(list,
-			json_pack("{s:s, s:I, s:I, s:o}", "destination",
+			json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:o}", "destination",
 				c->config->destinations[i].name, "queued", (json_int_t)stats.total,
-				"capacity", (json_int_t)stats.capacity, "by_class", by_class));
+				"capacity", (json_int_t)stats.capacity, "parked",
+				(json_int_t)stats.parked_total, "in_flight",
+				(json_int_t)stats.in_flight, "by_class", by_class,
+				"parked_by_class", parked_by_class));
 	}
 	return list;
 }

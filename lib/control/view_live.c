@@ -112,6 +112,7 @@ view_live(struct sl_control *c, struct view_call *call)
 			"capacity", (json_int_t)config->dedup_capacity, "window_ms",
 			(json_int_t)config->dedup_window_ms, "evicted_early",
 			(json_int_t)s->dedup_evicted_early));
+	json_object_set_new(live, "journal", durable_live(c));
 	free(s);
 	return live;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <rte_eal.h>
 #include <rte_version.h>
 
 #include "control_internal.h"
@@ -38,6 +39,11 @@ static const struct view views[] = {
 		view_neighbours},
 	{{"ports", "", "ports, links and counters"}, 0, 0, view_ports},
 	{{"port", "PORT|all info|stats|xstats", "one port"}, 2, 2, view_port},
+	{{"journal", "", "the journal: state, what it holds, how fast it is"}, 0, 0, view_journal},
+	{{"publishers", "", "sessions of those who send"}, 0, 0, view_publishers},
+	{{"sessions", "[DESTINATION]", "sessions with backends, of all destinations or of one"}, 0,
+		1, view_sessions},
+	{{"sinks", "", "databases that trail the journal"}, 0, 0, view_sinks},
 	{{"lcores", "", "what each lcore does and how busy it is"}, 0, 0, view_lcores},
 	{{"graph", "", "the graph of an lcore in Graphviz's language"}, 0, 0, view_graph},
 	{{"nodes", "", "calls, objects and cycles of each node of the graph"}, 0, 0, view_nodes},
@@ -81,10 +87,14 @@ sl_control_show(struct sl_control *c, const char *name, const char *const *argum
 json_t *
 view_version(struct sl_control *c, struct view_call *call)
 {
+	/* EAL's --file-prefix is the last part of its directory. */
+	const char *dir = strrchr(rte_eal_get_runtime_dir(), '/');
+
 	RTE_SET_USED(call);
-	return json_pack("{s:s, s:s, s:i, s:s, s:i, s:I}", "version", c->params.version, "dpdk",
-		rte_version(), "api", 1, "node", c->config->node, "pid", (int)getpid(), "uptime_s",
-		(json_int_t)((control_now_ms() - c->started_ms) / 1000));
+	return json_pack("{s:s, s:s, s:i, s:s, s:i, s:I, s:s}", "version", c->params.version,
+		"dpdk", rte_version(), "api", 1, "node", c->config->node, "pid", (int)getpid(),
+		"uptime_s", (json_int_t)((control_now_ms() - c->started_ms) / 1000), "file_prefix",
+		dir != NULL ? dir + 1 : "rte");
 }
 
 json_t *

@@ -2,6 +2,7 @@
  * Copyright (c) 2026 The Sluice authors
  */
 #include "apply.h"
+#include "durable.h"
 
 /*
  * The worker's side of a change: between two turns it takes over a bounded number of shards, each
@@ -16,10 +17,17 @@
 #define FLUSH_MAX 256
 
 static void
-drop_removed(void *lcore, struct sl_sched_msg *msg, enum sl_sched_drop reason)
+drop_removed(void *opaque, struct sl_sched_msg *msg, enum sl_sched_drop reason)
 {
+	struct dp_lcore *lcore = opaque;
+	struct rte_mbuf *m = dp_mbuf(msg);
+
 	RTE_SET_USED(reason);
-	dp_drop_message(lcore, dp_mbuf(msg), SL_MESSAGE_DROP_destination_removed);
+	if (dp_is_durable(lcore, dp_msg(m))) {
+		lcore->keeper->nb_held--;
+		dp_keeper_done(lcore, dp_msg(m), 0, dp_msg(m)->attempts, SL_OUTCOME_DEAD);
+	}
+	dp_drop_message(lcore, m, SL_MESSAGE_DROP_destination_removed);
 }
 
 static void
@@ -50,6 +58,12 @@ adopt_shard(struct dp_lcore *lcore, const struct dp_change *change)
 	shard->rates = change->rates;
 	shard->slots = change->slots;
 	shard->first_backend = change->first_backend;
+	shard->durable = change->durable;
+	if (shard->durable != NULL) {
+		shard->durable->memory_max = change->limits.capacity;
+		shard->durable->max_attempts = change->max_attempts;
+		shard->durable->requeue_after_ns = change->requeue_after_ns;
+	}
 	sl_sched_set_destination(lcore->sched, change->shard, &change->limits, lcore->now);
 }
 
@@ -60,7 +74,11 @@ flush_shard(struct dp_lcore *lcore, uint32_t slot)
 	struct dp_shard *shard = &lcore->shards[slot];
 
 	lcore->moved++;
+	if (shard->durable != NULL)
+		dp_sessions_leave(lcore, shard);
 	if (sl_sched_flush_destination(lcore->sched, slot, FLUSH_MAX, drop_removed, lcore) > 0)
+		return false;
+	if (shard->durable != NULL && dp_park_flush(lcore, slot, FLUSH_MAX) > 0)
 		return false;
 	for (uint16_t i = 0; i < lcore->nb_txqs; i++)
 		dp_tx_remove(lcore, &lcore->txqs[i], slot);

@@ -7,6 +7,7 @@
 #include <rte_cycles.h>
 
 #include "apply.h"
+#include "durable.h"
 
 /* The way of a change through the lcores: see apply.h. */
 
@@ -21,7 +22,40 @@ dp_destination_free(struct dp_destination *destination)
 		return;
 	if (destination->owns_state)
 		free(destination->state);
+	for (uint32_t p = 0; destination->durables != NULL && p < destination->partitions; p++)
+		free(destination->durables[p]);
+	free(destination->durables);
 	free(destination);
+}
+
+/* What of a backend's messages is on its way: its slot is taken until there is none. */
+static uint32_t
+in_flight(const struct dp_lcore *worker, uint32_t slot)
+{
+	const struct dp_session *s = worker->keeper != NULL ? worker->keeper->sessions[slot] : NULL;
+
+	return s != NULL ? __atomic_load_n(&s->in_flight, __ATOMIC_ACQUIRE) : 0;
+}
+
+/* An ack may be looking at a session while it is taken away. */
+static void
+end_sessions(struct sl_datapath *dp, uint32_t slot)
+{
+	struct dp_session *sessions[DP_LCORES_MAX];
+	uint32_t n = 0;
+
+	for (uint32_t w = 0; w < dp->nb_workers; w++) {
+		struct dp_keeper *keeper = dp->workers[w]->keeper;
+
+		if (keeper == NULL || keeper->sessions[slot] == NULL)
+			continue;
+		sessions[n++] = keeper->sessions[slot];
+		__atomic_store_n(&keeper->sessions[slot], NULL, __ATOMIC_RELEASE);
+	}
+	if (n > 0)
+		rte_rcu_qsbr_synchronize(dp->rcu, RTE_QSBR_THRID_INVALID);
+	while (n-- > 0)
+		dp_session_free(sessions[n]);
 }
 
 uint64_t
@@ -41,14 +75,16 @@ dp_backend_pending(const struct sl_datapath *dp, uint32_t slot)
 	uint64_t n = 0;
 
 	for (uint32_t w = 0; w < dp->nb_workers; w++)
-		n += __atomic_load_n(
-			&dp->workers[w]->backend_counters[slot].pending, __ATOMIC_ACQUIRE);
+		n += in_flight(dp->workers[w], slot) +
+			__atomic_load_n(
+				&dp->workers[w]->backend_counters[slot].pending, __ATOMIC_ACQUIRE);
 	return n;
 }
 
 void
 dp_backend_slot_give(struct sl_datapath *dp, uint32_t slot)
 {
+	end_sessions(dp, slot);
 	/* No worker knows the slot: its counters are ours until one is told of it again. */
 	for (uint32_t w = 0; w < dp->nb_workers; w++)
 		memset(&dp->workers[w]->backend_counters[slot], 0,
@@ -249,8 +285,11 @@ commit(struct dp_plan *plan)
 	struct dp_transition *t = &control->transition;
 
 	for (uint32_t i = 0; i < plan->nb_steps; i++) {
-		if (plan->steps[i].old != NULL && plan->steps[i].new != NULL)
-			keep_shares(dp, plan->steps[i].old, plan->steps[i].new);
+		if (plan->steps[i].old == NULL || plan->steps[i].new == NULL)
+			continue;
+		keep_shares(dp, plan->steps[i].old, plan->steps[i].new);
+		/* They are the new version's now. */
+		plan->steps[i].old->durables = NULL;
 	}
 	free(control->destinations);
 	control->destinations = plan->destinations;
@@ -304,6 +343,7 @@ void
 sl_datapath_poll(struct sl_datapath *dp, uint64_t now_ms)
 {
 	RTE_SET_USED(now_ms);
+	dp_follow_clock(dp);
 	if (!dp_transition_advance(dp))
 		return;
 	dp_loose_poll(dp);

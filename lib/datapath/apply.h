@@ -53,6 +53,11 @@ struct dp_destination {
 	uint8_t boost;
 	enum sl_config_policy policy;
 	bool is_shard_new;
+	bool is_durable; /* At least once. */
+	uint32_t in_flight;
+	uint32_t max_attempts;
+	uint32_t requeue_after_ms;
+	struct dp_durable **durables; /* A partition each; the latest version has them. */
 	bool owns_state;	      /* False: it is a part of the first slab. */
 	uint32_t plan;		      /* Number of the last plan it is in. */
 	uint8_t *state;		      /* What its workers keep of its backends. */
@@ -69,6 +74,9 @@ struct dp_change {
 	const uint32_t *slots;
 	struct sl_policy policy;
 	struct sl_gcra *rates;
+	struct dp_durable *durable; /* NULL: at most once. */
+	uint32_t max_attempts;
+	uint64_t requeue_after_ns;
 	const uint32_t *from; /* As sl_policy_carry(); NULL: nothing goes on. */
 	struct sl_sched_destination limits;
 };

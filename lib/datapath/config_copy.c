@@ -32,6 +32,9 @@ forget(struct sl_config *copy)
 	memset(&copy->events, 0, sizeof(copy->events));
 	memset(&copy->control, 0, sizeof(copy->control));
 	memset(&copy->http, 0, sizeof(copy->http));
+	copy->nb_sinks = 0;
+	copy->sinks = NULL;
+	copy->journal.directory = NULL;
 	copy->journal.directory = NULL;
 	copy->nb_sinks = 0;
 	copy->sinks = NULL;
@@ -66,6 +69,14 @@ dp_config_copy(const struct sl_config *from)
 		return NULL;
 	*copy = *from;
 	forget(copy);
+	/* That there is a journal is what the path needs to know. */
+	if (from->journal.directory != NULL) {
+		copy->journal.directory = strdup(from->journal.directory);
+		if (copy->journal.directory == NULL) {
+			dp_config_free(copy);
+			return NULL;
+		}
+	}
 	copy->lcores = calloc(from->nb_lcores + 1, sizeof(*copy->lcores));
 	if (copy->lcores == NULL || copy_ports(copy, from) != 0) {
 		dp_config_free(copy);
@@ -87,6 +98,7 @@ dp_config_free(struct sl_config *copy)
 		free(copy->ports[i].device);
 	}
 	free(copy->ports);
+	free(copy->journal.directory);
 	free(copy->lcores);
 	free(copy);
 }

@@ -7,9 +7,24 @@
 #include <rte_pause.h>
 
 #include "apply.h"
+#include "durable.h"
 
 /* How long the control thread waits for an lcore to answer; it turns in microseconds. */
 #define ANSWER_TIMEOUT_US 1000000
+
+/* Durable messages that are neither in a queue nor done. */
+static void
+add_kept(const struct dp_keeper *keeper, struct dp_worker_counters *worker)
+{
+	for (unsigned int c = 0; c < SL_CONFIG_CLASSES_MAX; c++) {
+		uint64_t n = keeper->class_parked[c] + keeper->class_fetching[c] +
+			keeper->class_in_flight[c];
+
+		worker->kept += n;
+		worker->queued += n;
+		worker->class_queued[c] += n;
+	}
+}
 
 void
 dp_copy_part(struct dp_lcore *lcore, enum dp_part part)
@@ -24,15 +39,23 @@ dp_copy_part(struct dp_lcore *lcore, enum dp_part part)
 	if (lcore->sched == NULL)
 		return;
 	worker->queued = sl_sched_count(lcore->sched);
+	worker->kept = sl_sched_kept_count(lcore->sched);
 	for (uint32_t c = 0; c < lcore->dp->config->nb_classes; c++)
 		worker->class_queued[c] = sl_sched_class_count(lcore->sched, c);
 	for (uint16_t i = 0; i < lcore->nb_txqs; i++) {
 		const struct dp_txq *txq = &lcore->txqs[i];
 
-		worker->queued += txq->nb_pending;
-		for (uint16_t j = 0; j < txq->nb_pending; j++)
-			worker->class_queued[dp_msg(txq->pending[j])->sched.class_index]++;
+		for (uint16_t j = 0; j < txq->nb_pending; j++) {
+			const struct dp_msg *msg = dp_msg(txq->pending[j]);
+
+			if (dp_is_durable(lcore, msg))
+				continue;
+			worker->queued++;
+			worker->class_queued[msg->sched.class_index]++;
+		}
 	}
+	if (lcore->keeper != NULL)
+		add_kept(lcore->keeper, worker);
 }
 
 void
@@ -99,6 +122,7 @@ add_rx(struct sl_datapath_stats *stats, const struct dp_rx_counters *rx)
 static void
 add_worker(struct sl_datapath_stats *stats, const struct dp_worker_counters *worker)
 {
+	stats->recovered += worker->recovered;
 	stats->delivered += worker->delivered;
 	stats->duplicates += worker->duplicates;
 	for (unsigned int i = 0; i < SL_MESSAGE_DROPS; i++)
@@ -216,6 +240,9 @@ sl_datapath_get_destination_stats(
 		stats->duplicates += owner->shards[s].duplicates;
 		stats->dropped += owner->shards[s].dropped;
 		stats->queued += sl_sched_destination_count(owner->sched, s);
+		if (owner->shards[s].durable != NULL)
+			stats->queued += owner->shards[s].durable->in_flight +
+				owner->shards[s].durable->nb_parked;
 		for (uint32_t i = 0; i < dp->nb_lcores; i++) {
 			if (dp->lcores[i]->shard_dropped != NULL)
 				stats->dropped += dp->lcores[i]->shard_dropped[s];
@@ -239,6 +266,50 @@ sl_datapath_get_backend_stats(struct sl_datapath *dp, uint32_t destination, uint
 	stats->share = atomic_load_explicit(&dp->backends[b->slot].share, memory_order_relaxed);
 }
 
+static void
+add_durable(const struct dp_durable *durable, struct sl_queue_stats *stats)
+{
+	if (durable == NULL)
+		return;
+	for (unsigned int c = 0; c < SL_CONFIG_CLASSES_MAX; c++)
+		stats->parked[c] += __atomic_load_n(&durable->parked[c].count, __ATOMIC_RELAXED);
+	stats->parked_total += durable->nb_parked;
+	stats->in_flight += durable->in_flight;
+}
+
+uint32_t
+sl_datapath_get_sessions(struct sl_datapath *dp, uint32_t destination, uint32_t backend,
+	struct sl_session_stats *stats, uint32_t max)
+{
+	uint32_t slot = dp_destination_at(dp, destination)->backends[backend].slot, n = 0;
+	struct sl_session_tx_stats tx;
+
+	for (uint32_t w = 0; w < dp->nb_workers && n < max; w++) {
+		const struct dp_keeper *keeper = dp->workers[w]->keeper;
+		const struct dp_session *s = keeper != NULL ? keeper->sessions[slot] : NULL;
+
+		if (s == NULL)
+			continue;
+		sl_session_tx_get_stats(s->tx, &tx);
+		stats[n++] = (struct sl_session_stats){
+			.worker = w,
+			.session = s->number,
+			.in_flight = tx.in_flight,
+			.credit_limit = tx.credit_limit,
+			.next_sequence = tx.next_sequence,
+			.acked = tx.acked,
+			.congestion_window = tx.congestion_window,
+			.srtt_ns = tx.srtt_ns,
+			.retransmitted = s->retransmitted,
+			.requeued = s->requeued,
+			.dead = s->dead,
+			.bad_acks = s->bad_acks,
+			.is_stalled = s->is_stalled,
+		};
+	}
+	return n;
+}
+
 void
 sl_datapath_get_queue(struct sl_datapath *dp, uint32_t destination, struct sl_queue_stats *stats)
 {
@@ -253,6 +324,7 @@ sl_datapath_get_queue(struct sl_datapath *dp, uint32_t destination, struct sl_qu
 			stats->queued[c] += sl_sched_flow_count(sched, s, c);
 			stats->total += sl_sched_flow_count(sched, s, c);
 		}
+		add_durable(dp_owner(dp, s)->shards[s].durable, stats);
 	}
 }
 
@@ -265,7 +337,7 @@ sl_datapath_in_flight(struct sl_datapath *dp)
 		return UINT64_MAX;
 	for (uint32_t i = 0; i < dp->nb_lcores; i++) {
 		n += dp->lcores[i]->snapshot.rx.handed + dp->lcores[i]->snapshot.worker.queued;
-		n -= dp->lcores[i]->snapshot.worker.taken;
+		n -= dp->lcores[i]->snapshot.worker.taken + dp->lcores[i]->snapshot.worker.kept;
 	}
 	return n;
 }

@@ -15,6 +15,7 @@
 
 enum {
 	ROUTE = 0,
+	ACK_INPUT,
 	PROBE_INPUT,
 	NO_SESSION,
 	FIRST_ERROR,
@@ -195,6 +196,22 @@ error_edge(enum sl_wire_error error)
 	return (rte_edge_t)(FIRST_ERROR + error - SL_WIRE_BAD_MAGIC);
 }
 
+/* The edge for a datagram without messages. */
+static inline rte_edge_t
+extras_edge(const struct sl_wire_datagram *d)
+{
+	if (d->extras & SL_WIRE_HAS_ACK)
+		return ACK_INPUT;
+	return d->extras & SL_WIRE_HAS_PROBE ? PROBE_INPUT : NO_SESSION;
+}
+
+/* Looks like an ack and nothing else? Then it need not be parsed twice. */
+static inline bool
+is_ack(const uint8_t *data, uint16_t len)
+{
+	return len > SL_WIRE_HEADER_LEN && data[SL_WIRE_HEADER_LEN] == SL_WIRE_TAG_ACK;
+}
+
 static void
 parse_slow(struct rte_graph *graph, struct rte_node *node, struct rte_mbuf *m)
 {
@@ -219,8 +236,7 @@ parse_slow(struct rte_graph *graph, struct rte_node *node, struct rte_mbuf *m)
 		return;
 	}
 	if (d.nb_messages == 0) {
-		rte_node_enqueue_x1(
-			graph, node, d.extras & SL_WIRE_HAS_PROBE ? PROBE_INPUT : NO_SESSION, m);
+		rte_node_enqueue_x1(graph, node, extras_edge(&d), m);
 		return;
 	}
 	split(graph, node, m, lcore->rewrite_buf, &d);
@@ -233,6 +249,7 @@ datagram_parse_process(
 {
 	struct dp_lcore *lcore = dp_lcore(node);
 	struct sl_wire_datagram d;
+	struct sl_wire_ack ack;
 	uint16_t n = 0;
 
 	for (uint16_t i = 0; i < nb_objs; i++) {
@@ -250,6 +267,9 @@ datagram_parse_process(
 		} else if (rc == SL_WIRE_OK) {
 			split(graph, node, m, data, &d);
 			rte_pktmbuf_free(m);
+		} else if (rc == SL_WIRE_SLOW && is_ack(data, m->data_len) &&
+			sl_wire_parse_ack_fast(data, m->data_len, &ack)) {
+			rte_node_enqueue_x1(graph, node, ACK_INPUT, m);
 		} else if (rc == SL_WIRE_SLOW) {
 			parse_slow(graph, node, m);
 		} else {
@@ -269,6 +289,7 @@ static struct rte_node_register datagram_parse_node = {
 	.next_nodes =
 		{
 			[ROUTE] = "route",
+			[ACK_INPUT] = "ack_input",
 			[PROBE_INPUT] = "probe_input",
 			[NO_SESSION] = DP_DROP(no_session),
 			/* In the order of enum sl_wire_error. */

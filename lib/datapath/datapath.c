@@ -10,7 +10,7 @@
 #include <rte_launch.h>
 #include <rte_malloc.h>
 
-#include "dp.h"
+#include "durable.h"
 
 void
 dp_notice(struct sl_datapath *dp, const char *format, ...)
@@ -73,7 +73,10 @@ sl_datapath_create(const struct sl_config *config, struct sl_datapath **datapath
 		return -ENOMEM;
 	}
 	dp->tsc_hz = rte_get_tsc_hz();
-	dp->tsc_start = rte_rdtsc();
+	dp->ns_per_cycle_q32 = (uint64_t)(((unsigned __int128)1000000000 << 32) / dp->tsc_hz);
+	/* What was seen before the start has its place on this clock, too. */
+	dp->tsc_start = rte_rdtsc() - (dp->config->dedup_window_ms + 1) * (dp->tsc_hz / 1000);
+	dp_follow_clock(dp);
 	rc = dp_lcores_create(dp, error, error_len);
 	if (rc == 0)
 		rc = dp_publishers_create(dp, config, error, error_len);
@@ -83,6 +86,8 @@ sl_datapath_create(const struct sl_config *config, struct sl_datapath **datapath
 		rc = dp_tables_create(dp, config, error, error_len);
 	if (rc == 0)
 		rc = dp_workers_create(dp, error, error_len);
+	if (rc == 0)
+		rc = dp_keepers_create(dp, error, error_len);
 	if (rc == 0)
 		rc = dp_control_create(dp, config, error, error_len);
 	if (rc == 0)
@@ -129,10 +134,30 @@ sl_datapath_drain(struct sl_datapath *dp)
 }
 
 static void
-drop_at_shutdown(void *lcore, struct sl_sched_msg *msg, enum sl_sched_drop reason)
+drop_at_shutdown(void *opaque, struct sl_sched_msg *msg, enum sl_sched_drop reason)
 {
+	struct dp_lcore *lcore = opaque;
+	struct rte_mbuf *m = dp_mbuf(msg);
+
 	RTE_SET_USED(reason);
-	dp_drop_message(lcore, dp_mbuf(msg), SL_MESSAGE_DROP_shutdown);
+	if (dp_is_durable(lcore, dp_msg(m)))
+		lcore->keeper->taken[lcore->keeper->nb_taken++] = m;
+	else
+		dp_drop_message(lcore, m, SL_MESSAGE_DROP_shutdown);
+}
+
+/* Durable messages are in the journal: they go on waiting there, in their order. */
+static void
+park_waiting(struct dp_lcore *lcore)
+{
+	struct dp_keeper *keeper = lcore->keeper;
+
+	if (keeper == NULL || keeper->ring == NULL)
+		return;
+	while (keeper->nb_taken > 0)
+		dp_park_back(lcore, keeper->taken[--keeper->nb_taken]);
+	dp_sessions_stop(lcore);
+	dp_keeper_end_turn(lcore);
 }
 
 /* A port that is closed takes with it what its peer has not read yet: time for that. */
@@ -146,12 +171,14 @@ drop_waiting(struct dp_lcore *lcore)
 
 	for (uint16_t i = 0; i < lcore->nb_inputs; i++) {
 		while (rte_ring_dequeue(lcore->inputs[i], (void **)&m) == 0) {
+			dp_msg(m)->ref = SL_RECORD_REF_NONE;
 			lcore->worker.taken++;
 			dp_drop_message(lcore, m, SL_MESSAGE_DROP_shutdown);
 		}
 	}
 	if (lcore->sched != NULL)
 		sl_sched_flush(lcore->sched, drop_at_shutdown, lcore);
+	park_waiting(lcore);
 	for (uint16_t i = 0; i < lcore->nb_txqs; i++)
 		dp_tx_drop_all(lcore, &lcore->txqs[i], SL_MESSAGE_DROP_shutdown);
 	while (lcore->nb_held > 0)
@@ -179,6 +206,7 @@ sl_datapath_destroy(struct sl_datapath *dp)
 {
 	sl_datapath_stop(dp);
 	dp_control_destroy(dp);
+	dp_keepers_destroy(dp);
 	dp_workers_destroy(dp);
 	dp_trace_destroy(dp);
 	dp_publishers_destroy(dp);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 The Sluice authors
  */
-#include "dp.h"
+#include "durable.h"
 
 /*
  * Source: pulls the messages that are to go next. It takes no more than the ports have room for, so
  * that messages wait in their queues, where classes count, and not behind a port.
  */
 
-enum { DELIVER = 0, MAX_WAIT, NB_EDGES };
+enum { DELIVER = 0, UDP_OUTPUT, MAX_WAIT, NB_EDGES };
 
 /* Only waiting too long makes the scheduler drop here. */
 static const rte_edge_t drop_edges[] = {[SL_SCHED_MAX_WAIT] = MAX_WAIT};
@@ -27,8 +27,15 @@ struct bind_arg {
 	struct dp_lcore *lcore;
 	const struct dp_shard *shard;
 	uint64_t now;
+	uint64_t now_ns; /* For sessions. */
 	uint64_t retry_at;
 };
+
+static inline struct dp_session *
+session_of(const struct bind_arg *arg, uint32_t index)
+{
+	return arg->lcore->keeper->sessions[dp_backend_slot(arg->shard, index)];
+}
 
 static inline bool
 is_up(const struct dp_txq *txq)
@@ -56,6 +63,10 @@ share_of(void *opaque, uint32_t index)
 	if (unlikely(!(word & DP_NEXT_HOP_USABLE)))
 		return 0;
 	share = atomic_load_explicit(&b->share, memory_order_relaxed);
+	/* An ack wakes the destination as soon as there is room again. */
+	if (arg->shard->durable != NULL &&
+		dp_session_room(session_of(arg, index), arg->now_ns) == 0)
+		return 0;
 	if (arg->shard->rates == NULL || share == 0)
 		return share;
 	rate = &arg->shard->rates[index];
@@ -84,9 +95,25 @@ bind_backend(void *opaque, uint32_t dest, uint64_t now, uint64_t *retry_at)
 	}
 	if (shard->rates != NULL)
 		sl_gcra_take(&shard->rates[index], now);
+	if (shard->durable != NULL)
+		session_of(arg, (uint32_t)index)->reserved++;
 	slot = dp_backend_slot(shard, (uint32_t)index);
 	arg->lcore->txq_of_port[arg->lcore->dp->backends[slot].port_id]->room--;
 	return (int)slot;
+}
+
+/* What durable destinations need once a turn: what was not acknowledged, what is on disk. */
+static void
+serve_durable(struct rte_graph *graph, struct rte_node *node, struct dp_lcore *lcore)
+{
+	void *objs[DP_RESEND_MAX];
+	uint16_t n;
+
+	dp_park_poll(lcore);
+	n = dp_sessions_resend(lcore, objs, DP_RESEND_MAX);
+	if (n > 0)
+		rte_node_enqueue(graph, node, UDP_OUTPUT, objs, n);
+	lcore->moved += n;
 }
 
 static uint16_t
@@ -114,6 +141,10 @@ dispatch_process(struct rte_graph *graph, struct rte_node *node, void **objs, ui
 			txq->room = 0;
 		room = RTE_MAX(room, txq->room);
 	}
+	if (lcore->keeper != NULL) {
+		bind_arg.now_ns = lcore->keeper->now_ns;
+		serve_durable(graph, node, lcore);
+	}
 	/* With one port, or all full, nobody needs to be asked to find that out. */
 	n = sl_sched_dequeue(
 		lcore->sched, lcore->now, msgs, RTE_MIN(room, DP_DISPATCH_MAX), &hooks);
@@ -136,6 +167,7 @@ static struct rte_node_register dispatch_node = {
 	.next_nodes =
 		{
 			[DELIVER] = "deliver",
+			[UDP_OUTPUT] = "udp_output",
 			[MAX_WAIT] = DP_DROP(max_wait),
 		},
 };

@@ -31,6 +31,7 @@
 #include "sl_hist.h"
 #include "sl_net.h"
 #include "sl_policy.h"
+#include "sl_record.h"
 #include "sl_route.h"
 #include "sl_sched.h"
 #include "sl_wire.h"
@@ -45,7 +46,7 @@
 #define DP_PROBE_RING	 1024
 #define DP_CONTROL_RING	 256
 #define DP_CONTROL_HELD	 32
-#define DP_ACK_RING	 1024
+#define DP_ACKS_EMPTY	 1024 /* Buffers for acks to publishers; and finished ones. */
 #define DP_ACKS_HELD	 64
 #define DP_MBUF_CACHE	 512
 #define DP_ARENA_BYTES	 (512 * 1024)
@@ -61,6 +62,11 @@ struct dp_msg {
 	uint16_t eth_len;   /* Of frames: length of the Ethernet header that was taken off. */
 	uint16_t trace;	    /* Whether it is followed (trace.c). */
 	uint32_t publisher; /* Whose session it came in (publisher.c); DP_PUBLISHER_NONE. */
+	/* Set by its worker. */
+	uint16_t attempts; /* How often it was sent in sessions before this one. */
+	uint16_t data_off; /* Of the datagram, while headers are in front of it. */
+	uint16_t data_len;
+	sl_record_ref ref; /* In the journal; SL_RECORD_REF_NONE: it is not durable. */
 };
 
 #define DP_PUBLISHER_NONE UINT32_MAX
@@ -101,6 +107,7 @@ struct dp_port {
 	uint16_t nb_txqs;
 	bool is_udp_sum_sent;
 	bool is_physical;
+	bool has_sessions; /* There is a journal. */
 	enum dp_multicast multicast;
 	_Atomic bool is_up;   /* Written by the control thread (link.c). */
 	uint64_t link_due_ms; /* When it is asked again. */
@@ -145,6 +152,7 @@ struct dp_shard {
 	struct sl_gcra *rates; /* Of its backends; NULL when none has a limit. */
 	const uint32_t *slots; /* Of its backends; NULL when they are in a row. */
 	uint32_t first_backend;
+	struct dp_durable *durable; /* NULL: at most once. See durable.h. */
 	/* Read by the control thread at any time. */
 	uint64_t delivered;
 	uint64_t duplicates;
@@ -164,6 +172,7 @@ struct dp_rx_counters {
 	uint64_t frames_dropped[SL_FRAME_DROPS];
 	uint64_t received;
 	uint64_t parse_slow;
+	uint64_t acks;
 	uint64_t dropped[SL_MESSAGE_DROPS];
 	uint64_t class_dropped[SL_CONFIG_CLASSES_MAX];
 	uint64_t handed; /* Messages given to workers. */
@@ -177,7 +186,10 @@ struct dp_worker_counters {
 	uint64_t dropped[SL_MESSAGE_DROPS];
 	uint64_t class_delivered[SL_CONFIG_CLASSES_MAX];
 	uint64_t class_dropped[SL_CONFIG_CLASSES_MAX];
+	uint64_t unknown_acks;
+	uint64_t recovered; /* Found in the journal when the path was made. */
 	uint64_t queued; /* Filled in when read: waiting messages and frames pending for a port. */
+	uint64_t kept;	 /* Of those, durable ones. */
 	uint64_t class_queued[SL_CONFIG_CLASSES_MAX];
 };
 
@@ -219,9 +231,9 @@ struct dp_lcore {
 	struct rte_graph *graph;
 
 	/* The turn. */
-	uint64_t now;	    /* TSC at its begin. */
-	uint64_t now_ms;    /* Since the path was created. */
-	uint64_t moved;	    /* Objects that came in or went out in it. */
+	uint64_t now;	 /* TSC at its begin. */
+	uint64_t now_ms; /* On the path's clock, which begins before everything it has to tell. */
+	uint64_t moved;	 /* Objects that came in or went out in it. */
 	uint32_t frames_in; /* By the rx role: frames, and messages found in them. */
 	uint32_t messages_in;
 
@@ -230,8 +242,9 @@ struct dp_lcore {
 	uint16_t first_rxq;
 	struct dp_rxq *rxqs;
 	struct rte_ring *to_worker[DP_LCORES_MAX]; /* NULL: the worker is this lcore. */
-	uint64_t *shard_dropped;		   /* Read by the control thread at any time. */
-	const struct sl_route_table *routes;	   /* Of this turn. */
+	struct rte_ring *acks_to_worker[DP_LCORES_MAX];
+	uint64_t *shard_dropped;	     /* Read by the control thread at any time. */
+	const struct sl_route_table *routes; /* Of this turn. */
 	uint8_t *arena;
 	uint8_t *rewrite_buf;
 	struct dp_publisher_table *publishers; /* NULL: there is no journal. */
@@ -249,9 +262,10 @@ struct dp_lcore {
 	struct sl_sched *sched;
 	struct dp_shard *shards;
 	struct dp_backend_counters *backend_counters; /* By slot. */
-	uint64_t max_wait[SL_CONFIG_CLASSES_MAX];     /* In cycles; 0: no maximum. */
-	uint32_t version;			      /* Of the changes it has taken over. */
-	uint32_t next_change;			      /* Of those it is taking over. */
+	struct dp_keeper *keeper;		  /* NULL: there is no journal. See durable.h. */
+	uint64_t max_wait[SL_CONFIG_CLASSES_MAX]; /* In cycles; 0: no maximum. */
+	uint32_t version;			  /* Of the changes it has taken over. */
+	uint32_t next_change;			  /* Of those it is taking over. */
 	size_t dedup_size;
 	size_t sched_size;
 	size_t shards_size;
@@ -295,6 +309,8 @@ struct sl_datapath {
 	struct rte_ring *punt_ring;
 	struct rte_ring *probe_ring;
 	struct rte_ring *control_ring;
+	const struct sl_datapath_journal *journal; /* NULL: there is none. */
+	_Atomic int64_t unix_offset_ns; /* Unix time less the path's, kept by the control thread. */
 	struct dp_publishers *publishers; /* NULL: there is no journal. */
 	struct rte_graph_cluster_stats *cluster;
 	uint64_t frames_dropped[SL_FRAME_DROPS]; /* By the control thread. */
@@ -302,6 +318,7 @@ struct sl_datapath {
 	_Atomic uint32_t trace_generation;
 	uint64_t tsc_start;
 	uint64_t tsc_hz;
+	uint64_t ns_per_cycle_q32;
 	uint32_t queue_capacity; /* Messages that may wait, a worker. */
 	struct sl_datapath_memory memory;
 	bool is_running;
@@ -311,6 +328,13 @@ struct sl_datapath {
 	unsigned int nb_notices;
 	char notices[64][160];
 };
+
+/* Nanoseconds on the path's clock. */
+static inline uint64_t
+dp_path_ns(const struct sl_datapath *dp, uint64_t tsc)
+{
+	return (uint64_t)(((unsigned __int128)(tsc - dp->tsc_start) * dp->ns_per_cycle_q32) >> 32);
+}
 
 /* The lcore a node runs on; set when its graph is created. */
 struct dp_node_ctx {
@@ -423,6 +447,9 @@ int dp_workers_create(struct sl_datapath *dp, char *error, size_t error_len);
 void dp_tables_destroy(struct sl_datapath *dp);
 void dp_workers_destroy(struct sl_datapath *dp);
 void dp_control_destroy(struct sl_datapath *dp);
+
+/* Note what the path's clock is in Unix time. */
+void dp_follow_clock(struct sl_datapath *dp);
 
 /* What of a configuration the path goes on needing; NULL when there is no memory. */
 struct sl_config *dp_config_copy(const struct sl_config *config);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 The Sluice authors
  */
-#include "dp.h"
+#include "durable.h"
 
 /* Puts messages into the queues of their destinations, where they wait for dispatch. */
 
@@ -26,7 +26,11 @@ enqueue_process(struct rte_graph *graph, struct rte_node *node, void **objs, uin
 
 		/* The backend whose turn it probably is, for dispatch. */
 		rte_prefetch0(&backends[dp_backend_slot(shard, shard->policy.cursor)]);
-		sl_sched_enqueue(lcore->sched, &msg->sched, lcore->now, dp_sched_drop, &arg);
+		if (shard->durable != NULL)
+			dp_park_or_queue(lcore, objs[i]);
+		else
+			sl_sched_enqueue(
+				lcore->sched, &msg->sched, lcore->now, dp_sched_drop, &arg);
 	}
 	return nb_objs;
 }

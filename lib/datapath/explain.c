@@ -2,6 +2,7 @@
  * Copyright (c) 2026 The Sluice authors
  */
 #include "apply.h"
+#include "durable.h"
 
 /* What would happen to a message: the path's own decisions, asked without a message. */
 
@@ -22,6 +23,10 @@ why_not(const struct sl_datapath *dp, const struct dp_lcore *worker, const struc
 		reasons |= SL_BACKEND_NO_NEIGHBOUR;
 	if (atomic_load_explicit(&b->share, memory_order_relaxed) == 0)
 		reasons |= SL_BACKEND_NO_SHARE;
+	if (shard->durable != NULL &&
+		dp_session_room(worker->keeper->sessions[dp_backend_slot(shard, index)],
+			dp_path_ns(dp, now)) == 0)
+		reasons |= SL_BACKEND_SESSION_FULL;
 	if (shard->rates != NULL && !sl_gcra_conforms(&shard->rates[index], now))
 		reasons |= SL_BACKEND_RATE;
 	return reasons;

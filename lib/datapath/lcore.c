@@ -195,8 +195,11 @@ int
 dp_graphs_create(struct sl_datapath *dp, char *error, size_t error_len)
 {
 	static const char *const rx_sources[] = {"port_rx"};
-	static const char *const worker_sources[] = {"ring_rx", "dispatch", "control_tx", "ack_tx"};
-	const char *patterns[RTE_DIM(rx_sources) + RTE_DIM(worker_sources)];
+	static const char *const worker_sources[] = {"ring_rx", "dispatch", "control_tx"};
+	/* Without a journal there are no sessions. */
+	static const char *const session_sources[] = {"ack_rx", "ack_tx"};
+	const char
+		*patterns[RTE_DIM(rx_sources) + RTE_DIM(worker_sources) + RTE_DIM(session_sources)];
 	struct rte_graph_param param = {
 		.socket_id = SOCKET_ID_ANY,
 		.node_patterns = patterns,
@@ -216,6 +219,10 @@ dp_graphs_create(struct sl_datapath *dp, char *error, size_t error_len)
 		for (unsigned int s = 0; s < RTE_DIM(worker_sources); s++) {
 			if (lcore->roles & SL_ROLE_WORKER)
 				patterns[param.nb_node_patterns++] = worker_sources[s];
+		}
+		for (unsigned int s = 0; s < RTE_DIM(session_sources); s++) {
+			if ((lcore->roles & SL_ROLE_WORKER) && dp->publishers != NULL)
+				patterns[param.nb_node_patterns++] = session_sources[s];
 		}
 		snprintf(name, sizeof(name), GRAPH_NAME, lcore->id);
 		if (rte_graph_create(name, &param) != RTE_GRAPH_ID_INVALID)

@@ -7,7 +7,7 @@
 
 #include <rte_cycles.h>
 
-#include "dp.h"
+#include "durable.h"
 
 /* Empty turns in a row before a nap: at a microsecond or less a turn, well under a millisecond. */
 #define IDLE_TURNS 256
@@ -55,7 +55,11 @@ dp_main_loop(void *arg)
 		lcore->now_ms = (lcore->now - dp->tsc_start) / per_ms;
 		lcore->moved = 0;
 		take_over(lcore);
+		if (lcore->keeper != NULL)
+			dp_keeper_begin_turn(lcore);
 		rte_graph_walk(lcore->graph);
+		if (lcore->keeper != NULL)
+			dp_keeper_end_turn(lcore);
 		if (lcore->publishers != NULL)
 			dp_publishers_poll(lcore);
 		dp_answer(lcore);

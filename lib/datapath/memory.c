@@ -7,7 +7,7 @@
 #include <rte_errno.h>
 #include <rte_malloc.h>
 
-#include "dp.h"
+#include "durable.h"
 
 /* Beside what the ports and queues ask for: bursts on their way through the graph. */
 #define IN_FLIGHT_MBUFS 2048
@@ -67,10 +67,11 @@ static uint32_t
 nb_reserved_mbufs(const struct sl_datapath *dp)
 {
 	const struct sl_config *config = dp->config;
+	bool has_journal = config->journal.directory != NULL;
 	uint32_t n = IN_FLIGHT_MBUFS + DP_PUNT_RING + DP_PROBE_RING + DP_CONTROL_RING;
 
 	if (dp->publishers != NULL)
-		n += 2 * DP_ACK_RING + DP_ACKS_HELD;
+		n += 2 * DP_ACKS_EMPTY + DP_ACKS_HELD;
 	for (uint32_t i = 0; i < config->nb_ports; i++) {
 		n += (uint32_t)dp->ports[i].nb_rxqs * config->ports[i].rx_descriptors;
 		n += (uint32_t)dp->ports[i].nb_txqs *
@@ -80,10 +81,10 @@ nb_reserved_mbufs(const struct sl_datapath *dp)
 		n += DP_MBUF_CACHE + DP_MBUF_CACHE / 2;
 		for (uint32_t w = 0; w < dp->nb_workers; w++) {
 			if (dp->lcores[i]->to_worker[w] != NULL)
-				n += config->ring_size;
+				n += config->ring_size + (has_journal ? DP_ACK_RING : 0);
 		}
 	}
-	return n;
+	return n + (has_journal ? dp->nb_workers * DP_FETCHES * DP_FETCH_MAX : 0);
 }
 
 #define L2_OVERHEAD (uint32_t)(RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN + RTE_ETHER_CRC_LEN)

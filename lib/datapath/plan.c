@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "apply.h"
+#include "durable.h"
 
 /* What a configuration changes, and the slots it takes. Nothing here is seen by an lcore yet. */
 
@@ -113,8 +114,33 @@ no_shard_slot(const struct dp_plan *plan)
 	return no_room(plan, "shards", &plan->dp->control->shards, needed);
 }
 
+/* Sessions with a backend: one for each worker that has a partition of its destination. */
 static int
-take_backend_slot(struct dp_plan *plan, const struct sl_config_backend *from, uint32_t slot,
+create_sessions(struct dp_plan *plan, const struct sl_config_destination *d,
+	const struct dp_destination *new, const char *backend, uint32_t slot)
+{
+	struct sl_datapath *dp = plan->dp;
+	char name[2 * SL_CONFIG_NAME_MAX + 2];
+	uint64_t key;
+
+	snprintf(name, sizeof(name), "%s/%s", d->name, backend);
+	key = sl_wire_name_key(name);
+	for (uint32_t p = 0; p < new->partitions; p++) {
+		uint32_t w = sl_route_worker(new->first_shard + p, dp->nb_workers);
+		struct dp_keeper *keeper = dp->workers[w]->keeper;
+
+		if (keeper->sessions[slot] != NULL)
+			continue;
+		keeper->sessions[slot] = dp_session_create(dp, w, slot, d->in_flight, key);
+		if (keeper->sessions[slot] == NULL)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int
+take_backend_slot(struct dp_plan *plan, const struct sl_config_destination *d,
+	const struct dp_destination *new, const struct sl_config_backend *from, uint32_t slot,
 	struct dp_named_backend *b)
 {
 	struct sl_datapath *dp = plan->dp;
@@ -133,13 +159,16 @@ take_backend_slot(struct dp_plan *plan, const struct sl_config_backend *from, ui
 	}
 	dp->control->hop_users[hop]++;
 	dp_backend_fill(dp, slot, from, hop);
-	return 0;
+	return new->is_durable ? create_sessions(plan, d, new, from->name, slot) : 0;
 }
 
 static int
-plan_backend(struct dp_plan *plan, const struct sl_config_backend *from,
-	struct dp_named_backend *was, uint32_t slot, struct dp_named_backend *b)
+plan_backend(struct dp_plan *plan, const struct sl_config_destination *d,
+	const struct dp_destination *new, uint32_t index, struct dp_named_backend *was,
+	uint32_t slot, struct dp_named_backend *b)
 {
+	const struct sl_config_backend *from = &d->backends[index];
+
 	b->name = sl_wire_name_key(from->name);
 	b->rate_msgs_per_s = from->rate_msgs_per_s;
 	b->address = from->address;
@@ -147,7 +176,7 @@ plan_backend(struct dp_plan *plan, const struct sl_config_backend *from,
 	b->weight = from->weight;
 	b->port = from->port;
 	if (was == NULL || !is_same_endpoint(plan->dp, was, from))
-		return take_backend_slot(plan, from, slot, b);
+		return take_backend_slot(plan, d, new, from, slot, b);
 	b->slot = was->slot;
 	b->carried = was->carried;
 	was->is_kept = true;
@@ -171,7 +200,7 @@ plan_backends(struct dp_plan *plan, const struct sl_config_destination *d,
 			old, sl_wire_name_key(d->backends[j].name), j);
 
 		taken = j + 1;
-		rc = plan_backend(plan, &d->backends[j], was,
+		rc = plan_backend(plan, d, new, j, was,
 			first != SL_SLOTS_NONE ? first + j : SL_SLOTS_NONE, &new->backends[j]);
 	}
 	if (first != SL_SLOTS_NONE && taken < d->nb_backends)
@@ -204,7 +233,9 @@ is_same(const struct dp_plan *plan, const struct dp_destination *old,
 	if (old->retiring != NULL || !is_same_route(plan, old, d) || old->policy != d->policy ||
 		old->queue_capacity != d->queue_capacity ||
 		old->rate_msgs_per_s != d->rate_msgs_per_s || old->burst_msgs != d->burst_msgs ||
-		old->nb_backends != d->nb_backends)
+		old->nb_backends != d->nb_backends || old->max_attempts != d->max_attempts ||
+		old->requeue_after_ms != d->requeue_after_ms ||
+		old->is_durable != (d->guarantee == SL_CONFIG_AT_LEAST_ONCE))
 		return false;
 	for (uint32_t j = 0; j < d->nb_backends; j++) {
 		if (!is_same_backend(plan->dp, &old->backends[j], &d->backends[j]))
@@ -233,11 +264,42 @@ check_partitions(const struct dp_plan *plan, const struct dp_destination *old,
 	return -EBUSY;
 }
 
+/* What its workers keep of an at-least-once destination goes from version to version. */
+static int
+plan_durables(const struct dp_destination *old, struct dp_destination *new)
+{
+	if (old != NULL) {
+		new->durables = old->durables;
+		return 0;
+	}
+	new->durables = calloc(new->partitions, sizeof(struct dp_durable *));
+	for (uint32_t p = 0; new->durables != NULL &&p < new->partitions; p++) {
+		new->durables[p] = dp_durable_create(new->first_shard + p);
+		if (new->durables[p] == NULL)
+			return -ENOMEM;
+	}
+	return new->durables != NULL ? 0 : -ENOMEM;
+}
+
+static int
+check_guarantee(const struct dp_plan *plan, const struct dp_destination *old,
+	const struct sl_config_destination *d)
+{
+	if (old == NULL || old->is_durable == (d->guarantee == SL_CONFIG_AT_LEAST_ONCE))
+		return 0;
+	snprintf(plan->error, plan->error_len,
+		"destination %s: guarantee cannot change while it runs: remove the destination, and "
+		"add it again when it has delivered what it has",
+		d->name);
+	return old->retiring == NULL ? -EINVAL : -EBUSY;
+}
+
 static int
 plan_new_version(struct dp_plan *plan, const struct sl_config_destination *d,
 	struct dp_destination *old, struct dp_destination **version)
 {
 	struct dp_destination *new;
+	int rc;
 
 	new = calloc(1, sizeof(*new) + d->nb_backends * sizeof(new->backends[0]));
 	if (new == NULL)
@@ -254,6 +316,10 @@ plan_new_version(struct dp_plan *plan, const struct sl_config_destination *d,
 	new->policy = d->policy;
 	new->plan = plan->number;
 	new->nb_backends = d->nb_backends;
+	new->is_durable = d->guarantee == SL_CONFIG_AT_LEAST_ONCE;
+	new->in_flight = d->in_flight;
+	new->max_attempts = d->max_attempts;
+	new->requeue_after_ms = d->requeue_after_ms;
 	if (old == NULL) {
 		new->first_shard = sl_slots_take(&plan->dp->control->shards, d->partitions);
 		if (new->first_shard == SL_SLOTS_NONE)
@@ -262,6 +328,9 @@ plan_new_version(struct dp_plan *plan, const struct sl_config_destination *d,
 	} else {
 		new->first_shard = old->first_shard;
 	}
+	rc = new->is_durable ? plan_durables(old, new) : 0;
+	if (rc != 0)
+		return rc;
 	return plan_backends(plan, d, old, new);
 }
 
@@ -278,6 +347,8 @@ plan_destination(struct dp_plan *plan, uint32_t index)
 		return 0;
 	}
 	rc = check_partitions(plan, old, d);
+	if (rc == 0)
+		rc = check_guarantee(plan, old, d);
 	if (rc != 0)
 		return rc;
 	if (old == NULL || old->retiring != NULL || !is_same_route(plan, old, d))
@@ -386,6 +457,8 @@ dp_plan_undo(struct dp_plan *plan)
 			if (new->backends[j].is_slot_new)
 				dp_backend_slot_give(plan->dp, new->backends[j].slot);
 		}
+		if (!new->is_shard_new)
+			new->durables = NULL;
 		if (new->is_shard_new)
 			sl_slots_give(&control->shards, new->first_shard, new->partitions);
 		dp_destination_free(new);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "apply.h"
+#include "durable.h"
 
 /* What a plan has for the lcores: the changes of shards for the workers, the routes for rx. */
 
@@ -63,6 +64,12 @@ fill_change(const struct sl_datapath *dp, const struct dp_destination *d,
 	change->limits.capacity = (uint32_t)part_of(d->queue_capacity, d->partitions);
 	change->limits.rate_msgs_per_s = part_of(d->rate_msgs_per_s, d->partitions);
 	change->limits.burst_msgs = (uint32_t)part_of(d->burst_msgs, d->partitions);
+	if (d->is_durable) {
+		change->durable = d->durables[partition];
+		change->max_attempts = d->max_attempts;
+		change->requeue_after_ns = d->requeue_after_ms * UINT64_C(1000000);
+		change->limits.is_kept = true;
+	}
 	change->first_backend = d->nb_backends > 0 ? d->backends[0].slot : 0;
 	if (shape->has_slots)
 		change->slots = (uint32_t *)(d->state + d->partitions * shape->partition_size);

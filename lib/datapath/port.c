@@ -84,8 +84,10 @@ use_offloads(struct dp_port *port, const struct sl_config_port *config,
 	conf->rxmode.mtu = config->mtu;
 	conf->rxmode.offloads = info->rx_offload_capa &
 		(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
-	/* Every frame sent comes from one pool and is nobody else's. */
-	conf->txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	/* Every frame sent comes from one pool and is nobody else's; but for those that sessions
+	 * may have to send again. */
+	if (!port->has_sessions)
+		conf->txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 	if (port->nb_rxqs > 1 && info->flow_type_rss_offloads != 0) {
 		conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf->rx_adv_conf.rss_conf.rss_hf = info->flow_type_rss_offloads &
@@ -159,6 +161,7 @@ find_port(struct sl_datapath *dp, uint32_t index, struct rte_eth_dev_info *info,
 	port->station.address6 = config->subnets[SL_IPV6].address;
 	port->mtu = config->mtu;
 	port->is_udp_sum_sent = config->is_udp_checksum_sent;
+	port->has_sessions = dp->config->journal.directory != NULL;
 	port->is_physical = strcmp(rte_bus_name(rte_dev_bus(info->device)), "vdev") != 0;
 	return choose_queues(dp, port, config, info, error, error_len);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 The Sluice authors
  */
-#include "dp.h"
+#include "durable.h"
 
 /*
  * Hands messages to their ports. A message is delivered when a port has taken it. What a port does
@@ -17,13 +17,16 @@ struct taken {
 	uint32_t dest;
 	uint32_t backend;
 	uint8_t class_index;
+	bool is_durable; /* Then it is delivered when its backend acknowledges it. */
 	uint64_t time;
 };
 
 static inline void
-note(struct taken *taken, struct rte_mbuf *m)
+note(const struct dp_lcore *lcore, struct taken *taken, struct rte_mbuf *m)
 {
 	const struct dp_msg *msg = dp_msg(m);
+
+	taken->is_durable = dp_is_durable(lcore, msg);
 
 	taken->dest = msg->sched.dest;
 	taken->backend = msg->sched.backend;
@@ -35,19 +38,27 @@ static inline void
 count(struct dp_lcore *lcore, const struct taken *taken, uint16_t n)
 {
 	uint64_t now = rte_rdtsc();
+	uint16_t nb_durable = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
+		if (unlikely(taken[i].is_durable)) {
+			nb_durable++;
+			continue;
+		}
 		lcore->shards[taken[i].dest].delivered++;
 		lcore->backend_counters[taken[i].backend].delivered++;
 		lcore->worker.class_delivered[taken[i].class_index]++;
 		sl_hist_add(&lcore->latency[taken[i].class_index],
 			now > taken[i].time ? now - taken[i].time : 0);
 	}
-	lcore->worker.delivered += n;
+	lcore->worker.delivered += n - nb_durable;
 	lcore->moved += n;
 }
 
-/* Frames begin or cease to wait for a port; the control thread reads how many do. */
+/*
+ * Frames begin or cease to wait for a port; the control thread reads how many do. Those of durable
+ * messages count as in flight, wherever they are.
+ */
 static inline void
 count_pending(struct dp_lcore *lcore, uint32_t backend, int change)
 {
@@ -65,18 +76,25 @@ try_send(struct dp_lcore *lcore, const struct dp_txq *txq, struct rte_mbuf **mbu
 	uint16_t sent;
 
 	for (uint16_t i = 0; i < n; i++)
-		note(&taken[i], mbufs[i]);
+		note(lcore, &taken[i], mbufs[i]);
 	sent = rte_eth_tx_burst(txq->port_id, txq->queue, mbufs, n);
 	count(lcore, taken, sent);
 	/* Not before the port has them: a backend's slot is given away when none is pending. */
-	for (uint16_t i = 0; are_pending && i < sent; i++)
-		count_pending(lcore, taken[i].backend, -1);
+	for (uint16_t i = 0; are_pending && i < sent; i++) {
+		if (!taken[i].is_durable)
+			count_pending(lcore, taken[i].backend, -1);
+	}
 	return sent;
 }
 
 static void
 drop_pending(struct dp_lcore *lcore, struct rte_mbuf *m, enum sl_message_drop reason)
 {
+	/* The message is not gone: its session sends it again. */
+	if (dp_is_durable(lcore, dp_msg(m))) {
+		rte_pktmbuf_free(m);
+		return;
+	}
 	count_pending(lcore, dp_msg(m)->sched.backend, -1);
 	dp_drop_message(lcore, m, reason);
 }
@@ -150,8 +168,10 @@ send_or_hold(struct dp_lcore *lcore, struct dp_txq *txq, struct rte_mbuf **mbufs
 	if (likely(txq->nb_pending == 0))
 		sent = try_send(lcore, txq, mbufs, n, false);
 	RTE_ASSERT(txq->nb_pending + n - sent <= DP_TX_PENDING);
-	for (uint16_t i = sent; i < n; i++)
-		count_pending(lcore, dp_msg(mbufs[i])->sched.backend, 1);
+	for (uint16_t i = sent; i < n; i++) {
+		if (!dp_is_durable(lcore, dp_msg(mbufs[i])))
+			count_pending(lcore, dp_msg(mbufs[i])->sched.backend, 1);
+	}
 	memcpy(&txq->pending[txq->nb_pending], &mbufs[sent], (n - sent) * sizeof(mbufs[0]));
 	txq->nb_pending += n - sent;
 }

@@ -6,6 +6,7 @@
 #include <rte_cycles.h>
 
 #include "apply.h"
+#include "durable.h"
 
 /*
  * Removed destinations. No rx lcore hands out messages for them any more; what is in the rings, in
@@ -100,10 +101,22 @@ dp_revive(struct sl_datapath *dp, struct dp_destination *destination)
 }
 
 static bool
+is_durable_empty(const struct dp_durable *durable)
+{
+	for (unsigned int c = 0; c < SL_CONFIG_CLASSES_MAX; c++) {
+		if (durable->parked[c].is_fetching)
+			return false;
+	}
+	return durable->nb_parked == 0 && durable->in_flight == 0;
+}
+
+static bool
 is_empty(const struct sl_datapath *dp, const struct dp_destination *d)
 {
 	for (uint32_t s = d->first_shard; s < d->first_shard + d->partitions; s++) {
 		if (sl_sched_destination_count(dp_owner(dp, s)->sched, s) > 0)
+			return false;
+		if (d->is_durable && !is_durable_empty(d->durables[s - d->first_shard]))
 			return false;
 	}
 	for (uint32_t j = 0; j < d->nb_backends; j++) {
@@ -216,6 +229,8 @@ dp_loosen(struct sl_datapath *dp, uint32_t slot)
 {
 	struct dp_control *control = dp->control;
 
+	/* What is in flight and not acknowledged goes to others. */
+	atomic_store_explicit(&dp->backends[slot].share, 0, memory_order_relaxed);
 	if (dp_backend_pending(dp, slot) == 0)
 		dp_backend_slot_give(dp, slot);
 	else

@@ -27,6 +27,7 @@
 #include "sl_config.h"
 #include "sl_drop.h"
 #include "sl_hist.h"
+#include "sl_record_ring.h"
 #include "sl_wire.h"
 
 struct sl_datapath;
@@ -50,7 +51,10 @@ int sl_datapath_start(struct sl_datapath *datapath, char *error, size_t error_le
 /** Take no more frames in; what is in goes on. */
 void sl_datapath_drain(struct sl_datapath *datapath);
 
-/** Messages that are in and neither delivered nor dropped; UINT64_MAX when that cannot be told. */
+/**
+ * Messages that are in and neither delivered nor dropped, but for durable ones, which the journal
+ * has; UINT64_MAX when that cannot be told.
+ */
 uint64_t sl_datapath_in_flight(struct sl_datapath *datapath);
 
 /** Stop the lcores and the ports; what still waits is dropped, counted as `shutdown`. */
@@ -191,6 +195,53 @@ bool sl_datapath_send_echo(struct sl_datapath *datapath, uint32_t destination, u
 	uint16_t id, uint16_t sequence);
 /** @} */
 
+/** @name Durability: how the path and the journal meet. @{ */
+
+/** The journal, as the workers see it. */
+struct sl_datapath_journal {
+	struct sl_record_ring *const *rings; /**< One a worker. */
+	/** Keep the segment of a message until it is released; called by that worker. */
+	void (*hold)(void *arg, uint32_t worker, sl_record_ref ref);
+	void (*release)(void *arg, uint32_t worker, sl_record_ref ref);
+	void *arg;
+};
+
+uint32_t sl_datapath_nb_workers(const struct sl_datapath *datapath);
+
+/**
+ * Give the path its journal, before it starts; required when the configuration has one.
+ * @param journal  lives as long as the path
+ */
+void
+sl_datapath_set_journal(struct sl_datapath *datapath, const struct sl_datapath_journal *journal);
+
+/**
+ * Queue a message that was found in the journal, on disk only; before the path starts, in the order
+ * they came. Its segment is held already.
+ * @return 0; -ENOENT: its destination is not configured, or is at-most-once now; -ENOSPC:
+ *         journal.parked_capacity is too low
+ */
+int sl_datapath_restore(
+	struct sl_datapath *datapath, const struct sl_record_message *record, sl_record_ref ref);
+
+/** Let the dedup window know a message from before; before the path starts, oldest first. */
+void sl_datapath_restore_seen(
+	struct sl_datapath *datapath, const struct sl_record_message *record, uint64_t now_unix_ns);
+
+/** Messages that are to be read back from the journal. */
+struct dp_fetch;
+
+/** The next of a worker's; for the one thread that reads them back. NULL: there is none. */
+struct dp_fetch *sl_datapath_next_fetch(struct sl_datapath *datapath, uint32_t worker);
+uint32_t sl_fetch_count(const struct dp_fetch *fetch);
+sl_record_ref sl_fetch_ref(const struct dp_fetch *fetch, uint32_t index);
+/** @param record  NULL: it cannot be read; then the message is dropped as `unreadable` */
+void sl_fetch_fill(struct dp_fetch *fetch, uint32_t index, const struct sl_record_message *record);
+/** All of them are filled. */
+void
+sl_datapath_return_fetch(struct sl_datapath *datapath, uint32_t worker, struct dp_fetch *fetch);
+/** @} */
+
 /**
  * @name Publishers: whose messages come in sessions, and who is told what is durable.
  *
@@ -297,13 +348,15 @@ struct sl_node_stats {
 #define SL_NODES_MAX 96
 
 /**
- * A consistent picture: received = delivered + duplicates + queued + the sum of dropped, where
- * queued is counted where messages wait, not computed from the others.
+ * A consistent picture: received + recovered = delivered + duplicates + queued + the sum of
+ * dropped, where queued is counted where messages wait, not computed from the others. A durable
+ * message is queued until its backend has acknowledged it, in memory or on disk.
  */
 struct sl_datapath_stats {
 	uint64_t frames_received;
 	uint64_t frames_dropped[SL_FRAME_DROPS];
 	uint64_t received;
+	uint64_t recovered; /**< Found in the journal at the start. */
 	uint64_t delivered;
 	uint64_t duplicates;
 	uint64_t queued;
@@ -447,6 +500,7 @@ void sl_datapath_get_memory(const struct sl_datapath *datapath, struct sl_datapa
 #define SL_BACKEND_NO_NEIGHBOUR 0x4 /**< Its next hop's link-layer address is not known. */
 #define SL_BACKEND_NO_SHARE	0x8 /**< sl_datapath_set_share() has it at 0. */
 #define SL_BACKEND_RATE		0x10
+#define SL_BACKEND_SESSION_FULL 0x20 /**< It has not acknowledged enough, or is stalled. */
 
 struct sl_explanation {
 	bool is_known;	      /**< There is such a destination; without it nothing else is set. */

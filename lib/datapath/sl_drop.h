@@ -46,6 +46,7 @@
 	X(probe_ring_full)                                                                         \
 	X(control_ring_full)                                                                       \
 	X(control_port_full)                                                                       \
+	X(ack_ring_full)                                                                           \
 	X(ack_port_full)
 
 #define SL_MESSAGE_DROP_LIST(X)                                                                    \
@@ -58,6 +59,10 @@
 	X(too_big)                                                                                 \
 	X(destination_removed)                                                                     \
 	X(shutdown)                                                                                \
+	X(journal_full)                                                                            \
+	X(parked_full)                                                                             \
+	X(attempts)                                                                                \
+	X(unreadable)                                                                              \
 	X(over_credit)                                                                             \
 	X(over_rate)                                                                               \
 	X(too_many_sessions)                                                                       \

@@ -14,9 +14,9 @@
  * failed can be made again: into a new segment, because after a failed sync nobody knows what a
  * file holds. Until it succeeds nothing becomes durable, rings fill, and no ack goes out.
  *
- * Segments are deleted from the oldest on, when they are older than the retention or there are too
- * many, and never while somebody holds them: a message without an outcome in them
- * (sl_journal_hold()), or a reader that has not come past (sl_journal_set_needed()).
+ * Segments are deleted from the oldest on, when they are older than the retention, there are too
+ * many, or the disk is full; and never while somebody holds them: a message without an outcome in
+ * them (sl_journal_hold()), or a reader that has not come past (sl_journal_set_needed()).
  *
  * The core that decides is sans-IO below: it reaches its disk through struct sl_journal_disk.
  */
@@ -34,23 +34,30 @@
 struct sl_journal;
 
 /**
- * What the journal wants of a disk; each returns 0 (or what it says) or -errno. The real one is
- * sl_journal_posix_disk(); the simulator has another. Files are named by number: the disk's user
- * chooses them. Threads: the journal's thread alone, but for pread of what is durable.
+ * What the journal wants of a disk; each call returns 0 or -errno. The posix one is what
+ * sl_journal_open() uses; the simulator has another. Files are named by the journal, all in one
+ * directory. Threads: the journal's thread alone.
  */
 struct sl_journal_disk {
-	/** Make a file of @p size bytes, with room for all of it; durable with its name. */
+	/**
+	 * Make a file of @p size bytes, all 0, with room for all of it; durable with its name.
+	 * -EAGAIN: it is being made, call again with the same; -EEXIST: the name is taken.
+	 */
 	int (*create)(void *arg, const char *name, uint64_t size);
-	/** Write at an offset, all of it. Offset, length and addresses are multiples of 4096. */
+	/** Write at an offset, all of it. Offset, length and address are multiples of 4096. */
 	int (*write)(void *arg, const char *name, uint64_t offset, const void *data, size_t len);
 	int (*sync)(void *arg, const char *name);
 	/** It will not be written any more. */
 	int (*close)(void *arg, const char *name);
+	/** -EAGAIN: it is being removed, call again; -ENOENT: it is not there. */
 	int (*remove)(void *arg, const char *name);
 	void *arg;
 };
 
-/** Of a record that has become durable; called by the journal's thread, in the stream's order. */
+/**
+ * Of a record that has become durable, pads left out; called by the journal's thread, in the
+ * stream's order. @p now_ns is Unix time, as the record's own.
+ */
 typedef void (*sl_journal_durable_t)(void *arg, const struct sl_record *record, uint64_t now_ns);
 /** All records of a batch have been told. */
 typedef void (*sl_journal_batch_t)(void *arg, uint64_t now_ns);
@@ -129,16 +136,21 @@ sl_journal_open(const struct sl_journal_params *params, const struct sl_journal_
 /** Start the thread "sl-journal", on the given CPU or, with -1, where it was started from. */
 int sl_journal_start(struct sl_journal *journal, int cpu);
 
-/** Write and sync what is published, close all streams in order, stop the thread. */
+/**
+ * Write and sync what is published, close all streams in order, stop the thread. Nothing may be
+ * published any more. A disk that goes on failing is given five seconds.
+ */
 void sl_journal_stop(struct sl_journal *journal);
+/** Give everything back, the rings and the directory's lock too; NULL is fine. */
 void sl_journal_close(struct sl_journal *journal);
 
 /** The ring of a worker. Lives as long as the journal. */
 struct sl_record_ring *sl_journal_ring(struct sl_journal *journal, uint32_t stream);
 
 /**
- * A message's segment is kept until it is released as often as it is held. Cheap: a counter of this
- * worker's own. May be called by worker @p worker alone, or before sl_journal_start().
+ * A message's segment is kept until it is released as often as it is held, by whichever workers.
+ * Cheap: a counter of this worker's own. May be called by worker @p worker alone, or before
+ * sl_journal_start(). Hold a new record before you publish it, and release it only after.
  */
 void sl_journal_hold(struct sl_journal *journal, uint32_t worker, sl_record_ref ref);
 void sl_journal_release(struct sl_journal *journal, uint32_t worker, sl_record_ref ref);
@@ -163,7 +175,8 @@ enum sl_journal_state {
 struct sl_journal_status {
 	enum sl_journal_state state;
 	int error;	   /**< errno of the last failure; 0: there was none. */
-	char what[160];	   /**< What failed, with the file: one line. */
+	char what[256];	   /**< What failed, with the file, and what to do: one line. */
+	char notice[160];  /**< What the operator should know all the time; empty: nothing. */
 	uint64_t failures; /**< Since the start. */
 	uint64_t records;  /**< Made durable. */
 	uint64_t bytes;
@@ -184,6 +197,35 @@ struct sl_journal_status {
 
 /** Any thread. */
 void sl_journal_get_status(struct sl_journal *journal, struct sl_journal_status *status);
+
+/** @name The core: the same journal without thread, clock and files, for a simulator. @{ */
+
+struct sl_journal_segment;
+
+/**
+ * As sl_journal_open(), on another disk. Time is the caller's: Unix time in ns.
+ * @param found  the segments there are already, in any order
+ */
+int sl_journal_core_open(const struct sl_journal_params *params,
+	const struct sl_journal_recovery *recovery, const struct sl_journal_disk *disk,
+	const struct sl_journal_segment *found, uint32_t nb_found, struct sl_journal **journal,
+	char *error, size_t error_len);
+
+/**
+ * One turn: keep segments ready, delete what may go, write what is published, and sync it.
+ * @return true when something was synced: call sl_journal_core_commit()
+ */
+bool sl_journal_core_write(struct sl_journal *journal, uint64_t now_ns);
+
+/** Tell rings and hooks what the turn made durable. */
+void sl_journal_core_commit(struct sl_journal *journal, uint64_t now_ns);
+
+/** Put a SL_RECORD_CLOSE at the end of each stream that has records; all is durable before. */
+void sl_journal_core_put_close(struct sl_journal *journal, uint64_t now_ns);
+
+/** Published and not durable: turns are to go on. */
+bool sl_journal_core_is_pending(const struct sl_journal *journal);
+/** @} */
 
 /** @name Reading, beside the writer or without one. @{ */
 

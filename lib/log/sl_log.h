@@ -23,17 +23,6 @@
 
 #include "sl_config.h"
 
-/** The parts that log, and the names they go by. */
-#define SL_LOG_MODULE_LIST(X)                                                                      \
-	X(main)                                                                                    \
-	X(config)                                                                                  \
-	X(datapath)                                                                                \
-	X(neighbour)                                                                               \
-	X(health)                                                                                  \
-	X(event)                                                                                   \
-	X(control)                                                                                 \
-	X(http)
-
 enum sl_log_module {
 #define X(name) SL_LOG_##name,
 	SL_LOG_MODULE_LIST(X)

@@ -64,8 +64,8 @@ sl_record_ring_init(struct sl_record_ring *ring, uint32_t stream, uint32_t incar
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 
-	if (!rte_is_power_of_2(size) || size < SIZE_MIN || size % page != 0 ||
-		!rte_is_power_of_2(segment_bytes) || segment_bytes < SIZE_MIN ||
+	if ((size & (size - 1)) != 0 || size < SIZE_MIN || size % page != 0 ||
+		(segment_bytes & (segment_bytes - 1)) != 0 || segment_bytes < SIZE_MIN ||
 		position % SL_RECORD_ALIGN != 0)
 		return -EINVAL;
 	memset(ring, 0, sizeof(*ring));

@@ -148,7 +148,8 @@ struct sl_record_config {
  * written again, into this one), whatever it looks like.
  *
  * The header is written with the first records, not before: a file whose first SL_SEGMENT_HEADER
- * bytes are all 0, or that is shorter than that, was made ahead of need and holds nothing.
+ * bytes are all 0, or that is shorter than that, was made ahead of need and holds nothing. And it
+ * is written only when everything before it in its stream is durable.
  */
 struct sl_segment_header {
 	char magic[8];

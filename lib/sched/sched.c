@@ -703,6 +703,12 @@ sl_sched_count(const struct sl_sched *s)
 }
 
 uint32_t
+sl_sched_kept_count(const struct sl_sched *s)
+{
+	return __atomic_load_n(&s->kept, __ATOMIC_RELAXED);
+}
+
+uint32_t
 sl_sched_parked_count(const struct sl_sched *s)
 {
 	return s->wheel.nb_parked;

@@ -166,6 +166,7 @@ uint32_t sl_sched_parked_count(const struct sl_sched *sched);
  * threads.
  */
 uint32_t sl_sched_count(const struct sl_sched *sched);
+uint32_t sl_sched_kept_count(const struct sl_sched *sched); /**< Of destinations that are kept. */
 uint32_t sl_sched_class_count(const struct sl_sched *sched, uint32_t class_index);
 uint32_t sl_sched_destination_count(const struct sl_sched *sched, uint32_t dest);
 uint32_t sl_sched_flow_count(const struct sl_sched *sched, uint32_t dest, uint32_t class_index);

@@ -12,7 +12,6 @@
  *   09 session(8) 11 cumulative(8) 19 highest(8) [22 LENGTH(varint) selective]
  *   29 credit_limit(8) 31 echo_timestamp_ns(8) 3d ack_delay_ns(4)
  */
-#define TAG_ACK	      0x2a
 #define TAG_SELECTIVE 0x22
 #define HEAD_LEN      27 /* The fields before `selective`. */
 #define TAIL_LEN      23 /* Those behind it. */
@@ -63,7 +62,7 @@ sl_wire_put_ack(uint8_t *buf, uint32_t epoch, const struct sl_wire_ack *ack)
 {
 	uint8_t *p = sl_wire_put_header(buf, epoch, 0);
 
-	*p++ = TAG_ACK;
+	*p++ = SL_WIRE_TAG_ACK;
 	p = put_length(p, HEAD_LEN + selective_size(ack->selective_len) + TAIL_LEN);
 	p = put_field64(p, 0x09, ack->session);
 	p = put_field64(p, 0x11, ack->cumulative);
@@ -92,7 +91,7 @@ find_ack(const uint8_t *data, size_t len)
 		return NULL;
 	if (unlikely(((data[0] ^ 0x0d) | (data[SL_WIRE_OFF_EPOCH - 1] ^ 0x15) |
 			     (data[SL_WIRE_OFF_SESSION - 1] ^ 0x19) |
-			     (data[SL_WIRE_HEADER_LEN] ^ TAG_ACK)) != 0 ||
+			     (data[SL_WIRE_HEADER_LEN] ^ SL_WIRE_TAG_ACK)) != 0 ||
 		    sl_wire_get32(data + 1) != SL_WIRE_MAGIC))
 		return NULL;
 	p = get_length(data + SL_WIRE_HEADER_LEN + 1, end, &ack_len);

@@ -52,6 +52,7 @@
 #define SL_WIRE_OFF_FLAGS     69
 #define SL_WIRE_TAG_MESSAGE   0x22
 #define SL_WIRE_TAG_PAYLOAD   0x7a
+#define SL_WIRE_TAG_ACK	      0x2a
 #define SL_WIRE_ENVELOPE_MAX  (SL_WIRE_HEADER_LEN + 1 + 3) /**< Header, tag, longest length. */
 
 /** What identifies a message to deduplication: 32 bytes, no padding. */

@@ -9,6 +9,8 @@
  *   - What the slow path accepts, the template accepts once rewritten, with the same spans.
  *   - What a stock serializer would have written, the slow path leaves as it is.
  *   - A refusal by the template that is final is one of the slow path's too.
+ *   - What the fast parser of acks accepts is an ack for the slow path, and for protobuf-c the
+ * same.
  *   - Too little scratch memory or room changes nothing but the verdict.
  *
  * The input stands in a heap block of its exact size, so that AddressSanitizer sees any read
@@ -211,6 +213,44 @@ check_fast_ok(const uint8_t *data, size_t size, const struct sl_wire_datagram *f
 }
 
 static void
+require_same_ack(const struct sl_wire_ack *a, const Sluice__V1__Ack *b)
+{
+	require(a->session == b->session && a->cumulative == b->cumulative &&
+			a->highest == b->highest && a->credit_limit == b->credit_limit &&
+			a->echo_timestamp_ns == b->echo_timestamp_ns &&
+			a->ack_delay_ns == b->ack_delay_ns,
+		"a field of the ack changed");
+	require(is_equal_bytes(&b->selective,
+			&(ProtobufCBinaryData){
+				a->selective_len, (uint8_t *)(uintptr_t)a->selective}),
+		"the ack's bits changed");
+}
+
+static void
+check_ack(const uint8_t *data, size_t size, bool has_ack)
+{
+	struct sl_wire_ack fast, slow, again;
+	uint8_t buf[SL_WIRE_ACK_MAX];
+	Sluice__V1__Datagram *pb;
+	bool is_fast = sl_wire_parse_ack_fast(data, size, &fast);
+	bool is_slow = sl_wire_parse_ack(data, size, arena, sizeof(arena), &slow);
+
+	require(!is_fast || has_ack, "an ack for the fast parser only");
+	require(!is_fast || is_slow, "the slow parser refuses an ack the fast one accepts");
+	if (!is_slow)
+		return;
+	pb = sluice__v1__datagram__unpack(NULL, size, data);
+	require(pb != NULL && pb->ack != NULL && pb->ack->has_session, "no ack for protobuf-c");
+	require_same_ack(&slow, pb->ack);
+	if (is_fast)
+		require_same_ack(&fast, pb->ack);
+	size = sl_wire_put_ack(buf, pb->epoch, &slow);
+	require(sl_wire_parse_ack_fast(buf, size, &again), "what was written is not fast");
+	require_same_ack(&again, pb->ack);
+	sluice__v1__datagram__free_unpacked(pb, NULL);
+}
+
+static void
 check(const uint8_t *data, size_t size)
 {
 	struct sl_wire_datagram fast, slow;
@@ -242,6 +282,7 @@ check(const uint8_t *data, size_t size)
 	}
 	if (slow_rc == SL_WIRE_OK)
 		check_slow_ok(data, size, buf, written, &slow, fast_rc);
+	check_ack(data, size, slow_rc == SL_WIRE_OK && (slow.extras & SL_WIRE_HAS_ACK) != 0);
 	check_tight_memory(data, size, slow_rc, slow_rc == SL_WIRE_OK ? written : 64);
 	free(buf);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Sluice authors
-"""Write the seeds of fuzz_datagram and fuzz_headers: one file a case, named after it.
+"""Write the seeds of fuzz_datagram, fuzz_headers and fuzz_session: one file a case, named after it.
 
     tests/fuzz/make_corpus.py
 
@@ -95,6 +95,12 @@ def datagram_seeds():
     yield "truncated", good[:-3]
     yield "truncated-header", good[:11]
     yield "ack", header() + ack
+    for size in (0, 1, 77, 78, 128, 129):
+        yield f"ack-{size}", header(session=0) + field(5, 2, b"".join(
+            [field(n, 1, 0x100 * n) for n in (1, 2, 3)] + [field(4, 2, b"\x05" * size)] * (size > 0)
+            + [field(5, 1, 900), field(6, 1, 5), field(7, 5, 100)]))
+    yield "ack-twice", header() + ack + field(5, 2, field(4, 2, b"") + field(1, 1, 10))
+    yield "ack-without-session", header() + field(5, 2, field(2, 1, 5))
     yield "message-and-extras", datagram(message(), tail=ack + ack + probe + subscribe)
     yield "varint-11-bytes", datagram(message(tail=b"\x88\x01" + b"\xff" * 10 + b"\x01"))
     yield "length-beyond-end", header() + b"\x22\xff\xff\x03" + message()
@@ -193,9 +199,27 @@ def header6_seeds():
     yield "nd-router", bytes(eth / near / ICMPv6ND_RA())
 
 
+def session_seeds():
+    """Operations of fuzz_session.c: window, initial credit, then one byte each and its numbers."""
+    send, receive, honest, hostile, resend, later, deadline, stray = (bytes([i]) for i in range(8))
+    begin = bytes([12, 128])
+    turn = send + b"\xff" + receive + b"\x00\xff" + later + b"\x05\x40\0\0\0\0" + honest
+    yield "turns", begin + turn * 8
+    yield "gap", begin + send + b"\xff" + receive + b"\x01\xff" + honest + resend + b"\xff" + turn
+    yield "silence", begin + send + b"\x40" + deadline * 12 + receive + b"\x00\xff" + honest
+    yield "small-window", b"\x02\x01" + turn * 4 + deadline * 3
+    yield "refused", begin + turn + hostile + b"\x01\x00\x00\x00\x00\x00\x00" + turn
+    yield "never-sent", begin + turn + hostile + b"\x03\x02\xff\xff\x02\xff\xff\x00\x00\x00\x00"
+    yield "all-bits", begin + turn + send + b"\xff" + hostile + b"\x0c\x00\x01\xfe\x08" + \
+        b"\xff" * 8 + b"\x00\x00\x80" + resend + b"\xff" + turn
+    yield "giant-credit", begin + hostile + b"\x00\x00\x00\x08" + b"\xff" * 8 + \
+        b"\x04\xff\xff\xff\xff\x00\x00" + turn * 2
+    yield "stray", begin + turn + stray + b"\x08" + b"\xff" * 8 + stray + b"\x02\x04\x00" + turn
+
+
 def main():
     for name, seeds in (("datagram", datagram_seeds()), ("headers", header_seeds()),
-                        ("headers", header6_seeds())):
+                        ("headers", header6_seeds()), ("session", session_seeds())):
         folder = CORPUS / name
         folder.mkdir(parents=True, exist_ok=True)
         for case, data in seeds:

@@ -195,6 +195,46 @@ do_build(void)
 }
 
 static void
+print_ack(const char *name, bool is_ack, const struct sl_wire_ack *ack)
+{
+	printf("\"%s\": ", name);
+	if (!is_ack) {
+		printf("null");
+		return;
+	}
+	printf("{\"session\": %" PRIu64 ", \"cumulative\": %" PRIu64 ", \"highest\": %" PRIu64
+	       ", \"credit_limit\": %" PRIu64 ", \"echo_timestamp_ns\": %" PRIu64
+	       ", \"ack_delay_ns\": %" PRIu32 ", ",
+		ack->session, ack->cumulative, ack->highest, ack->credit_limit,
+		ack->echo_timestamp_ns, ack->ack_delay_ns);
+	print_hex("selective", ack->selective, ack->selective_len);
+	printf("}");
+}
+
+/* An ack as both parsers read it, and as it is written again, for the epoch given. */
+static void
+do_ack(void)
+{
+	static uint8_t arena[ARENA_LEN], buf[SL_WIRE_ACK_MAX];
+	uint32_t epoch = (uint32_t)next_number(" ");
+	struct bytes in = next_bytes(" ");
+	struct sl_wire_ack ack;
+	bool is_ack;
+
+	printf("{");
+	print_ack("fast", sl_wire_parse_ack_fast(in.data, in.len, &ack), &ack);
+	printf(", ");
+	is_ack = sl_wire_parse_ack(in.data, in.len, arena, sizeof(arena), &ack);
+	print_ack("slow", is_ack, &ack);
+	if (is_ack) {
+		printf(", ");
+		print_hex("rewritten", buf, sl_wire_put_ack(buf, epoch, &ack));
+	}
+	printf("}\n");
+	free(in.data);
+}
+
+static void
 do_key(void)
 {
 	struct bytes name = next_bytes(" ");
@@ -433,6 +473,7 @@ static const struct command {
 } commands[] = {
 	{"datagram", do_datagram},
 	{"build", do_build},
+	{"ack", do_ack},
 	{"key", do_key},
 	{"frame", do_frame},
 	{"flow", do_flow},

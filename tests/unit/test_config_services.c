@@ -211,10 +211,13 @@ static const struct {
 		"f.yaml:5: log.level: unknown value 'loud'; give one of: error, warn, notify, info, "
 		"debug"},
 	{PORTS DESTS "log: {lines_per_s: 0}\n", "f.yaml:5: log.lines_per_s: 0 is out of bounds;"},
-	{PORTS DESTS "log:\n  levels:\n    - {module: a, level: warn}\n"
-		     "    - {module: a, level: info}\n",
-		"f.yaml:8: log.levels[1].module: 'a' is log.levels[0]'s, too;"},
-	{PORTS DESTS "log: {levels: [{module: a}]}\n",
+	{PORTS DESTS "log:\n  levels:\n    - {module: main, level: warn}\n"
+		     "    - {module: main, level: info}\n",
+		"f.yaml:8: log.levels[1].module: 'main' is log.levels[0]'s, too;"},
+	{PORTS DESTS "log: {levels: [{module: weather, level: warn}]}\n",
+		"f.yaml:5: log.levels[0].module: there is no module 'weather'; give one of: main, "
+		"config,"},
+	{PORTS DESTS "log: {levels: [{module: main}]}\n",
 		"f.yaml:5: log.levels[0].level: is missing;"},
 	{PORTS DESTS "events: {exec: [{timeout_ms: 100}]}\n", "f.yaml:5: events.exec[0].argv: is "},
 	{PORTS DESTS "events: {exec: [{argv: [mail]}]}\n",

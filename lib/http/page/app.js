@@ -4,11 +4,13 @@
 // The live page: what it shows of a reading.
 
 import { Chart } from "./charts.js";
+import { Durable, durableCounters } from "./durable.js";
 import { count, percent, short, span, time } from "./format.js";
 import { Graph } from "./graph.js";
 import { Points, quantiles, Rates, SPAN_S } from "./history.js";
 import { Poll } from "./poll.js";
 import { element, setAttribute, setText, Table } from "./table.js";
+import { Tiles } from "./tiles.js";
 
 const EVENTS_SHOWN = 50;
 const $ = (id) => document.getElementById(id);
@@ -32,21 +34,8 @@ function say(text) {
 
 /* Tiles */
 
-const tiles = new Map();
-
-function tile(name, title, big, unit, small, tone) {
-	if (!tiles.has(name)) {
-		const made = element("div", { "data-tile": name }, element("dt", {}, title), element("dd", { class: "big" }, element("span"), element("small")),
-			element("dd", { class: "small" }));
-		tiles.set(name, made);
-		$("tiles").append(made);
-	}
-	const node = tiles.get(name);
-	setText(node.querySelector(".big span"), big);
-	setText(node.querySelector(".big small"), unit);
-	setText(node.querySelector(".small"), small);
-	setAttribute(node, "data-tone", tone);
-}
+const tiles = new Tiles($("tiles"));
+const tile = (...figures) => tiles.set(...figures);
 
 function showTiles(live, lcores) {
 	const total = (name) => `${count(live[name])} in all`;
@@ -217,6 +206,7 @@ function counters({ live, ports, lcores, backends, destinations }) {
 	all.push(["evicted", live.dedup.evicted_early]);
 	live.classes.forEach((c) => all.push([`class ${c.level}`, c.delivered]));
 	live.drops.forEach((d) => all.push([`drop ${d.kind} ${d.reason}`, d.count]));
+	all.push(...durableCounters(live.journal));
 	live.nodes.forEach((n) => all.push([`cycles ${n.name}`, n.cycles], [`objects ${n.name}`, n.objects]));
 	ports.forEach((p) => all.push([`rx ${p.name}`, p.rx_packets], [`tx ${p.name}`, p.tx_packets]));
 	lcores.forEach((l) => all.push([`busy ${l.lcore}`, l.busy_cycles], [`idle ${l.lcore}`, l.idle_cycles], [`frames ${l.lcore}`, l.frames]));
@@ -280,6 +270,7 @@ function showEvents(fresh, isNew) {
 /* The parts together */
 
 const graph = new Graph($("graph"));
+const durable = new Durable(rates);
 let rowsAt = null;
 const rowRates = new Rates();
 let shown = { backends: [], destinations: [] };
@@ -304,6 +295,7 @@ function read(reading) {
 	setText(document.querySelector("title"), `${live.node} · Sluice`);
 	showTiles(live, lcores);
 	showTables(reading, shown.backends, shown.destinations);
+	durable.update(live.journal, shown.destinations);
 	showCharts();
 	if (reading.graph)
 		graph.set(reading.graph.dot);

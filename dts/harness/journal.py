@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Sluice authors
+"""The journal's files, read by what lib/record/sl_record.h says and by nothing of the appliance.
+
+    python3 -m harness.journal DIRECTORY
+
+prints what is in there.
+"""
+
+import collections
+import pathlib
+import struct
+import sys
+
+MAGIC = b"SLCJRNL1"
+HEADER = 4096
+ALIGN = 16
+MARK_AT = 512
+PAD, MESSAGE, DUPLICATE, DONE, NAME, CONFIG, CLOSE = range(1, 8)
+DELIVERED, DEAD = 1, 2
+
+_SEGMENT = struct.Struct("<8sIIQQQII")
+_MARK = struct.Struct("<IIQ")
+_RECORD = struct.Struct("<IIQQIHBB")
+_MESSAGE = struct.Struct("<QIB3x")
+_DUPLICATE = struct.Struct("<QQII")
+_DONE = struct.Struct("<QII")
+_OUTCOME = struct.Struct("<QIHBx")
+
+
+def _crc_table():
+    table = []
+    for byte in range(256):
+        for _ in range(8):
+            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+        table.append(byte)
+    return table
+
+
+_TABLE = _crc_table()
+
+
+def crc32c(data):
+    """CRC32C (Castagnoli), as iSCSI has it: of b"123456789" it is e3069283."""
+    crc, table = 0xFFFFFFFF, _TABLE
+    for byte in data:
+        crc = table[(crc ^ byte) & 0xFF] ^ crc >> 8
+    return crc ^ 0xFFFFFFFF
+
+
+Segment = collections.namedtuple(
+    "Segment", "path stream base end created_ns incarnation number synced size")
+Record = collections.namedtuple(
+    "Record", "kind ref time_ns incarnation flags body path offset length")
+
+
+class Message:
+    """A record of a message. @ident is what the ledger calls it by."""
+
+    def __init__(self, record):
+        self.record, self.ref = record, record.ref
+        self.session, self.publisher, self.class_index = _MESSAGE.unpack_from(record.body)
+        self.data = record.body[_MESSAGE.size:]
+
+    @property
+    def ident(self):
+        return self.data[1:36]
+
+
+def stride(length):
+    return -(-length // ALIGN) * ALIGN
+
+
+def outcomes(record):
+    """(ref of the message, outcome, attempts) of each in a record of kind DONE."""
+    count = _DONE.unpack_from(record.body)[1]
+    for number in range(count):
+        ref, _, attempts, outcome = _OUTCOME.unpack_from(record.body,
+                                                         _DONE.size + number * _OUTCOME.size)
+        yield ref, outcome, attempts
+
+
+class Journal:
+    """What is in a directory at this moment; nothing is changed. A record that is not whole ends
+    its segment, as long as no segment follows it: that is a torn end, in `torn`. Anything else is
+    damage, in `damaged`, each as "FILE: offset N: what"."""
+
+    def __init__(self, directory, check_crc=True):
+        self.directory, self.check_crc = pathlib.Path(directory), check_crc
+        self.torn, self.damaged = [], []
+        self.segments = self._find_segments()
+        self.records = list(self._read())
+
+    def _find_segments(self):
+        found = []
+        for path in sorted(self.directory.iterdir()):
+            if not path.is_file():
+                continue
+            with open(path, "rb") as file:
+                head = file.read(HEADER)
+            if len(head) < HEADER or head[:8] != MAGIC:
+                continue
+            _, crc, stream, base, end, created_ns, incarnation, number = _SEGMENT.unpack_from(head)
+            if crc != crc32c(head[12:MARK_AT]):
+                self.damaged.append(f"{path}: offset 8: checksum of the header is wrong")
+                continue
+            mark_crc, _, synced = _MARK.unpack_from(head, MARK_AT)
+            if mark_crc != crc32c(head[MARK_AT + 4:MARK_AT + _MARK.size]):
+                synced = 0
+            found.append(Segment(path, stream, base, end, created_ns, incarnation, number, synced,
+                                 path.stat().st_size))
+        return sorted(found, key=lambda s: (s.stream, s.base, s.incarnation, s.number))
+
+    def _read(self):
+        for at, segment in enumerate(self.segments):
+            after = self.segments[at + 1] if at + 1 < len(self.segments) else None
+            if after is not None and after.stream != segment.stream:
+                after = None
+            # One that begins anew where another failed comes in its place.
+            limit = min(segment.end, after.base) if after is not None else segment.end
+            yield from self._read_segment(segment, limit, after is None)
+
+    def _read_segment(self, segment, limit, is_last):
+        data = segment.path.read_bytes()
+        position = segment.base
+        while position + _RECORD.size <= limit:
+            offset = HEADER + position - segment.base
+            if offset + _RECORD.size > len(data):
+                return
+            what, record = self._record(segment, data, position, offset)
+            if record is None:
+                if position < segment.synced:
+                    self.damaged.append(f"{segment.path}: offset {offset}: {what}")
+                elif what:
+                    self.torn.append(f"{segment.path}: offset {offset}: {what}")
+                return
+            if record.kind == PAD:
+                return
+            yield record
+            position += stride(record.length)
+
+    def _record(self, segment, data, position, offset):
+        """(what is wrong, or "" where nothing was written, and None) or (None, the record)"""
+        crc, length, says, time_ns, incarnation, _, kind, flags = _RECORD.unpack_from(data, offset)
+        if length == 0 and says == 0:
+            return "", None
+        if says != position:
+            return f"it says it stands at {says}", None
+        end = offset + length
+        if length < _RECORD.size or end > len(data):
+            return f"length {length}", None
+        if not PAD <= kind <= CLOSE:
+            return f"type {kind}", None
+        if self.check_crc and crc != crc32c(memoryview(data)[offset + 4:end]):
+            return "checksum is wrong", None
+        return None, Record(kind, segment.stream << 48 | position, time_ns, incarnation, flags,
+                            data[offset + _RECORD.size:end], segment.path, offset, length)
+
+    @property
+    def messages(self):
+        return [Message(r) for r in self.records if r.kind == MESSAGE]
+
+    def done(self):
+        """{ref: (outcome, attempts)} of all messages that need no delivery any more."""
+        return {ref: (outcome, attempts) for record in self.records if record.kind == DONE
+                for ref, outcome, attempts in outcomes(record)}
+
+    def undelivered(self):
+        """The messages that have no outcome."""
+        done = self.done()
+        return [m for m in self.messages if m.ref not in done]
+
+
+class Writer:
+    """Writes one stream of a journal, for a fake appliance and for tests of the reader."""
+
+    def __init__(self, directory, incarnation, stream=0, base=0, segment_bytes=1 << 20):
+        self.directory = pathlib.Path(directory)
+        self.incarnation, self.stream, self.segment_bytes = incarnation, stream, segment_bytes
+        self.position = -(-base // HEADER) * HEADER
+        self._number = 0
+        self._file = None
+        self._end = 0
+        self._begin()
+
+    def _begin(self):
+        self.close()
+        self._base = self.position
+        self._end = self._base + self.segment_bytes - HEADER
+        head = bytearray(HEADER)
+        _SEGMENT.pack_into(head, 0, MAGIC, 0, self.stream, self._base, self._end, 0,
+                           self.incarnation, self._number)
+        struct.pack_into("<I", head, 8, crc32c(head[12:MARK_AT]))
+        name = f"{self.stream:04}-{self.incarnation:06}-{self._number:06}"
+        self._number += 1
+        self._file = open(self.directory / name, "wb", buffering=0)
+        self._file.write(head)
+
+    def add(self, kind, body, flags=0):
+        """Append a record; it is in the file when this returns. Returns its ref."""
+        length = _RECORD.size + len(body)
+        if self.position + stride(length) > self._end:
+            self.position = self._end
+            self._begin()
+        record = bytearray(_RECORD.pack(0, length, self.position, 0, self.incarnation, 0xFFFF,
+                                        kind, flags) + body)
+        struct.pack_into("<I", record, 0, crc32c(memoryview(record)[4:]))
+        self._file.write(record + bytes(stride(length) - length))
+        ref = self.stream << 48 | self.position
+        self.position += stride(length)
+        return ref
+
+    def add_message(self, session, data):
+        return self.add(MESSAGE, _MESSAGE.pack(session, 0, 0) + data, flags=1)
+
+    def add_done(self, refs, outcome=DELIVERED):
+        return self.add(DONE, _DONE.pack(0, len(refs), 0) + b"".join(
+            _OUTCOME.pack(ref, 0, 1, outcome) for ref in refs))
+
+    def close(self):
+        if self._file is not None:
+            self._file.close()
+
+
+def main():
+    journal = Journal(sys.argv[1])
+    for segment in journal.segments:
+        print(f"{segment.path.name}: stream {segment.stream}, {segment.base} to {segment.end}, run "
+              f"{segment.incarnation}, synced before {segment.synced}")
+    kinds = collections.Counter(r.kind for r in journal.records)
+    print(f"{kinds[MESSAGE]} messages, {len(journal.undelivered())} of them undelivered, "
+          f"{kinds[DUPLICATE]} duplicates, {kinds[DONE]} records of outcomes, {kinds[NAME]} names")
+    for what, lines in (("torn", journal.torn), ("damaged", journal.damaged)):
+        for line in lines:
+            print(f"{what}: {line}")
+
+
+if __name__ == "__main__":
+    main()

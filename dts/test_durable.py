@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Sluice authors
+"""At-least-once destinations, from outside: an ack means durable, and what is durable is delivered.
+
+Publishers and backends are played by hand where it matters which datagram comes when, and are
+processes with a ledger where it matters that nothing is missing."""
+
+import time
+
+from harness import backend, destination, message, pb2, table
+from harness.client import sluice
+from harness.durable import HandBackend, HandPublisher, wait_until
+from harness.journal import DEAD, MESSAGE
+from harness.ledger import DELIVERED
+
+# Quick to find what is missing; the tests wait for it.
+SHORT = {"requeue_after_ms": 500}
+
+
+def idents(journal):
+    """The ids (low halves) of the messages in a journal, in their order."""
+    return [int.from_bytes(m.data[19:27], "little") for m in journal.messages]
+
+
+# Publishers.
+
+def test_an_ack_means_it_is_in_the_journal(durable):
+    """Without any backend; at the moment the ack comes the record is in the file, and whole."""
+    with durable.appliance(), HandPublisher(durable) as source:
+        for n in range(1, 21):
+            source.send(n)
+            source.wait_ack(lambda ack: ack.cumulative == n)
+            assert idents(durable.journal()) == list(range(1, n + 1))
+        [first, *_] = durable.journal().messages
+        assert first.session == source.session
+        kept = pb2.Message.FromString(first.data)
+        assert (kept.id_low, kept.sequence, kept.payload) == (1, 1, b"by hand")
+
+
+def test_an_ack_says_what_there_is_to_say(durable):
+    with durable.appliance(durable.config(publishers={"window": 256})), \
+            HandPublisher(durable) as source:
+        source.send(1, 2, 3)
+        ack = source.wait_acked(1, 2, 3)
+        assert (ack.session, ack.cumulative, ack.highest) == (source.session, 3, 3)
+        assert ack.credit_limit == 3 + 256 and ack.selective == b""
+        assert 0 < ack.echo_timestamp_ns <= time.time_ns()
+
+
+def test_a_duplicate_of_a_durable_message_is_acknowledged_again(durable):
+    with durable.appliance(), HandPublisher(durable) as source, \
+            HandPublisher(durable) as second, HandBackend(durable) as kitchen:
+        source.send(1, 2, 3)
+        source.wait_acked(1, 2, 3)
+        source.poll(0.2)
+        source.send(2)
+        source.wait_acked(1, 2, 3)
+        # The same messages in another session: acknowledged there, and delivered once.
+        second.send(1, 2, ids=(2, 3))
+        second.wait_acked(1, 2)
+        kitchen.take(3)
+        kitchen.ack(3)
+        kitchen.poll(0.3)
+        assert sorted({ident for _, _, ident in kitchen.got}) == [1, 2, 3]
+        assert idents(durable.journal()) == [1, 2, 3]
+
+
+def test_a_duplicate_of_a_message_that_is_not_durable_is_not_acknowledged(durable):
+    """With a second between two batches, what comes behind the first waits."""
+    config = durable.config(journal={"commit_interval_us": 1000000})
+    with durable.appliance(config), HandPublisher(durable) as source, \
+            HandPublisher(durable) as second:
+        source.send(1)
+        source.wait_acked(1)
+        source.send(2)
+        second.send(1, ids=(2,))
+        source.send(2)
+        source.nothing(0.3)
+        second.nothing(0.1)
+        source.wait_acked(1, 2)
+        second.wait_acked(1)
+        assert idents(durable.journal()) == [1, 2]
+
+
+def test_several_gaps_are_told_in_one_ack(durable):
+    with durable.appliance(), HandPublisher(durable) as source:
+        source.send(1, 3, 5, 6, 9)
+        ack = source.wait_acked(1, 3, 5, 6, 9)
+        assert (ack.cumulative, ack.highest) == (1, 9)
+        assert ack.selective.rstrip(b"\0") == bytes([0b0100_1101])
+        source.send(2, 4)
+        assert source.wait_acked(1, 2, 3, 4, 5, 6, 9).cumulative == 6
+
+
+def test_no_more_is_taken_than_the_window(durable):
+    config = durable.config(publishers={"window": 64})
+    with durable.appliance(config), HandPublisher(durable) as source:
+        source.send(1)
+        assert source.wait_acked(1).credit_limit == 65
+        source.send(500)
+        source.send(2)
+        source.wait_acked(1, 2)
+        source.send(66)
+        source.wait_acked(1, 2, 66)
+        source.poll(0.2)
+        assert idents(durable.journal()) == [1, 2, 66]
+
+
+def test_an_unknown_session_far_from_its_begin_is_refused(durable):
+    with durable.appliance(), HandPublisher(durable) as source, \
+            HandPublisher(durable) as second:
+        source.send(100000, ids=(7,))
+        ack = source.wait_ack(lambda ack: True)
+        assert (ack.session, ack.cumulative, ack.credit_limit) == (source.session, 0, 0)
+        second.send(1, ids=(7,))
+        second.wait_acked(1)
+        assert idents(durable.journal()) == [7]
+
+
+def test_a_silent_session_is_forgotten_and_then_refused(durable):
+    config = durable.config(publishers={"idle_ms": 1000, "window": 64})
+    with durable.appliance(config), HandPublisher(durable) as source:
+        for begin in range(1, 201, 50):
+            source.send(*range(begin, begin + 10))
+            source.send(*range(begin + 10, begin + 50))
+            source.wait_ack(lambda ack: ack.cumulative == begin + 49)
+        time.sleep(2.5)
+        source.send(201)
+        ack = source.wait_ack(lambda ack: ack.cumulative == 0)
+        assert ack.credit_limit == 0
+
+
+def test_too_many_sessions_of_one_address(durable):
+    """The sessions over the limit get nothing; those that are there go on."""
+    config = durable.config(publishers={"sessions_per_address_max": 2})
+    with durable.appliance(config), HandPublisher(durable) as one, \
+            HandPublisher(durable) as two, HandPublisher(durable) as three:
+        for source in (one, two):
+            source.send(1, ids=(source.session & 0xFFFF,))
+            source.wait_acked(1)
+        three.send(1, ids=(99,))
+        time.sleep(0.3)
+        assert all(ack.credit_limit == 0 for ack in three.poll())
+        one.send(2)
+        one.wait_acked(1, 2)
+
+
+# Backends.
+
+def test_what_is_not_acknowledged_comes_again(durable):
+    with durable.appliance(), HandPublisher(durable) as source, HandBackend(durable) as kitchen:
+        source.send(*range(1, 11))
+        source.wait_ack(lambda ack: ack.cumulative == 10)
+        got = kitchen.take(10)
+        assert got == {n: n for n in range(1, 11)}
+        wait_until(lambda: kitchen.poll(0.05) and len(kitchen.got) >= 11, 5, "some come again")
+        # The same session, sequences and ids.
+        assert len(kitchen.sessions) == 1 and kitchen.of(kitchen.sessions[0]) == got
+        kitchen.ack(10)
+        wait_until(lambda: not durable.journal().undelivered(), 5, "outcomes in the journal")
+        kitchen.poll(0.1)
+        assert kitchen.poll(0.5) == []
+
+
+def test_only_what_is_missing_comes_again(durable):
+    with durable.appliance(), HandPublisher(durable) as source, HandBackend(durable) as kitchen:
+        source.send(*range(1, 9))
+        kitchen.take(8)
+        kitchen.ack(2, highest=8, selective=bytes([0b0001_1101]))  # not 3, 5
+        kitchen.poll(0.02)
+        before = len(kitchen.got)
+        wait_until(lambda: kitchen.poll(0.05) or len(kitchen.got) > before + 1, 5, "3 and 5")
+        kitchen.poll(0.5)
+        again = {sequence for _, sequence, _ in kitchen.got[before:]}
+        assert again <= {3, 5} and again
+        kitchen.ack(8)
+        wait_until(lambda: not durable.journal().undelivered(), 5, "outcomes in the journal")
+
+
+def test_acks_of_what_was_never_sent_are_not_believed(durable):
+    with durable.appliance(), HandPublisher(durable) as source, HandBackend(durable) as kitchen:
+        source.send(1, 2, 3)
+        kitchen.take(3)
+        kitchen.ack(1000)
+        kitchen.ack(2, highest=3, selective=b"\xff" * 128)
+        kitchen.ack(3, session=kitchen.sessions[0] ^ 1)
+        time.sleep(0.2)
+        assert len(durable.journal().undelivered()) == 3
+        kitchen.ack(3)
+        wait_until(lambda: not durable.journal().undelivered(), 5, "outcomes in the journal")
+
+
+def test_no_more_is_sent_than_the_credit(durable):
+    with durable.appliance(), HandPublisher(durable) as source, HandBackend(durable) as kitchen:
+        source.send(1)
+        kitchen.take(1)
+        kitchen.ack(1, limit=5)
+        source.send(*range(2, 21))
+        kitchen.take(5)
+        kitchen.poll(0.3)
+        assert max(sequence for _, sequence, _ in kitchen.got) == 5
+        kitchen.ack(5, limit=12)
+        kitchen.take(12)
+        kitchen.poll(0.3)
+        assert max(sequence for _, sequence, _ in kitchen.got) == 12
+
+
+def test_a_refused_session_is_begun_anew_with_what_is_left(durable):
+    with durable.appliance(), HandPublisher(durable) as source, HandBackend(durable) as kitchen:
+        source.send(*range(1, 6))
+        kitchen.take(5)
+        kitchen.ack(2)
+        wait_until(lambda: len(durable.journal().undelivered()) == 3, 5, "two of them done")
+        kitchen.refuse()
+        wait_until(lambda: kitchen.poll(0.05) is not None and len(kitchen.sessions) == 2, 5,
+                   "another session")
+        assert kitchen.take(3) == {1: 3, 2: 4, 3: 5}
+
+
+def test_a_dead_backends_messages_go_to_another(durable):
+    pair = destination("table1", backend("kitchen1", "10.77.0.11"),
+                       backend("kitchen2", "10.77.0.12"), **SHORT)
+    with durable.appliance(durable.config(pair)), durable.backend(1), \
+            durable.backend(2) as dying, durable.publisher(rate=4000, count=6000) as source:
+        wait_until(lambda: durable.ledger.count(DELIVERED, "kitchen2") > 500, 10, "deliveries")
+        dying.crash()
+        source.wait()
+        report = durable.wait_drained()
+        report.check(drained=True)
+        assert report.acked == 6000
+        # Twice came at most what was on its way to the one that died.
+        assert report.duplicates <= 1024
+
+
+def test_a_message_that_is_tried_too_often_is_dead(durable):
+    tables = [table(1, max_attempts=3, dead_letter="grave", **SHORT),
+              destination("grave", backend("digger", "10.77.0.19"))]
+    with durable.appliance(durable.config(*tables)), HandPublisher(durable) as source, \
+            durable.backend(1, mute=True), HandBackend(durable, 9) as digger:
+        source.send(1, 2, 3)
+        source.wait_acked(1, 2, 3)
+        got = digger.take(3, timeout=15)
+        assert set(got.values()) == {1, 2, 3}
+        digger.ack(3)
+        wait_until(lambda: not durable.journal().undelivered(), 5, "outcomes in the journal")
+        assert [o for o, _ in durable.journal().done().values()].count(DEAD) == 3
+
+
+def test_a_silent_backend_costs_the_others_nothing(durable):
+    """Table 1 takes messages and acknowledges none; table 2 gets all of its own meanwhile, and more
+    of table 1's are accepted than its queue has room for."""
+    tables = [table(1, queue_capacity=256), table(2, queue_capacity=256)]
+    with durable.appliance(durable.config(*tables)), durable.backend(2):
+        silent = durable.backend(1, mute=True)
+        with durable.publisher(count=10000, destinations="table1,table2") as source:
+            source.wait()
+            wait_until(lambda: durable.ledger.count(DELIVERED, "kitchen2") == 5000, 20, "table 2")
+        silent.crash()
+        with durable.backend(1):
+            report = durable.wait_drained()
+        report.check(drained=True)
+        assert report.acked == 10000
+
+
+def test_what_waits_on_disk_keeps_its_order(durable):
+    config = durable.config(table(1, queue_capacity=64))
+    with durable.appliance(config):
+        with durable.publisher(count=5000) as source:
+            source.wait()
+        assert len(durable.journal().undelivered()) == 5000
+        with durable.backend(1), durable.publisher("pub2", id_high=2, count=2000) as second:
+            second.wait()
+            report = durable.wait_drained()
+        report.check(drained=True, duplicates=0, reordered=0)
+        assert report.delivered == 7000
+
+
+def test_lost_acks_make_no_second_delivery(durable):
+    """A backend whose every third ack is lost sees retransmissions, all in the same session."""
+    with durable.appliance(), durable.backend(1, ack_loss=0.33, seed=5) as kitchen, \
+            durable.publisher(count=3000) as source:
+        source.wait()
+        durable.wait_drained().check(drained=True, duplicates=0)
+        assert kitchen.stop()["acks_lost"] > 0
+
+
+def test_at_most_once_beside_it_is_as_before(durable):
+    fast = {**table(2), "guarantee": "at-most-once"}
+    with durable.appliance(durable.config(table(1), fast)), durable.receiver(2) as kitchen, \
+            HandPublisher(durable) as source:
+        durable.send(*[message(n, destination="table2") for n in range(10)])
+        got = kitchen.take(10)
+        assert {m.sequence for m in got} == {0} and {d.session for d in kitchen.datagrams} == {0}
+        source.send(1)
+        source.wait_acked(1)
+        assert [r.kind for r in durable.journal().records].count(MESSAGE) == 1
+
+
+# The clients.
+
+def test_the_python_client(durable):
+    """Ten lines of each kind, against the appliance."""
+    with durable.appliance():
+        durable.ensure_address("10.77.0.11")
+        with durable.outside.entered():
+            publisher = sluice.Publisher("10.77.0.1", source="server1")
+            consumer = sluice.Consumer("10.77.0.11", 9001)
+        with publisher, consumer:
+            publisher.publish("table1", b"eggs", timeout=5)
+            assert consumer.get(5).payload == b"eggs"
+            futures = [publisher.submit("table1", b"%d" % n) for n in range(2000)]
+            got = [consumer.get(5).payload for _ in range(2000)]
+            assert got == [b"%d" % n for n in range(2000)]
+            assert len({f.result(5) for f in futures}) == 2000
+        wait_until(lambda: not durable.journal().undelivered(), 5, "outcomes in the journal")
+
+
+def test_a_python_consumer_that_is_restarted(durable):
+    with durable.appliance():
+        durable.ensure_address("10.77.0.11")
+        with durable.outside.entered():
+            publisher = sluice.Publisher("10.77.0.1", source="server1")
+        with publisher:
+            got = []
+            for _ in range(5):
+                for n in range(400):
+                    publisher.submit("table1", b"x", id=len(got) * 1000 + n)
+                with durable.outside.entered():
+                    consumer = sluice.Consumer("10.77.0.11", 9001, credit=64)
+                with consumer:
+                    got += [consumer.get(10).id for _ in range(300)]
+            publisher.flush(10)
+            with durable.outside.entered():
+                consumer = sluice.Consumer("10.77.0.11", 9001, credit=64)
+            with consumer:
+                while len(set(got)) < 2000:
+                    got.append(consumer.get(10).id)
+        assert len(got) == 2000

@@ -1,0 +1,758 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Sluice authors
+"""The client in Python: its guarantees, over networks that lose, double and reorder, with ends that
+refuse, forget and restart. The other end is the fake appliance, the judge an outside ledger."""
+
+import ctypes
+import heapq
+import itertools
+import json
+import os
+import random
+import re
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+import uuid
+
+import pytest
+
+from harness import ROOT, encode, id_of, message, name_key, pb2
+from harness.client import PYTHON_CLIENT, sluice
+from harness.durable import wait_until
+from harness.fake import FakeAppliance
+from harness.journal import Journal
+from harness.ledger import ACKED, DELIVERED, SENT, Ledger
+from harness.protobuf import field_bytes, fixed32, fixed64, varint
+from harness.relay import BadNetwork
+from harness.sockets import free_udp_port
+
+HOST = "127.0.0.1"
+PYTHON = "/usr/bin/python3"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(PYTHON_CLIENT)}
+
+
+def entry_of(source, ident, destination):
+    """What the ledger calls a message by."""
+    return struct.pack("<QBQBQBQ", source, 0x11, ident >> 64, 0x19, ident & (1 << 64) - 1, 0x21,
+                       destination)
+
+
+class LedgerPublisher:
+    """A Publisher that keeps the ledger."""
+
+    def __init__(self, ledger, *appliances, name="pub1", **options):
+        self.publisher = sluice.Publisher(*appliances, source=name, **options)
+        self.sent = ledger.writer(SENT, name)
+        self.acked = ledger.writer(ACKED, name)
+        self.source, self.destination = name_key(name), name_key("table1")
+
+    def __enter__(self):
+        self.publisher.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        self.publisher.__exit__(*error)
+
+    def send(self, ident, payload=b""):
+        entry = entry_of(self.source, ident, self.destination)
+        self.sent.add([entry])
+        future = self.publisher.submit("table1", payload or b"%d" % ident, id=ident)
+        future.add_done_callback(
+            lambda done: self.acked.add([entry]) if done.exception() is None else None)
+        return future
+
+
+class LedgerConsumer:
+    """A Consumer in a thread of its own that keeps the ledger."""
+
+    def __init__(self, ledger, port, name="kitchen1", **options):
+        self.consumer = sluice.Consumer(HOST, port, **options)
+        self.got = []
+        self._delivered = ledger.writer(DELIVERED, name)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.consumer.close()
+        self._thread.join(5)
+
+    def _run(self):
+        for m in self.consumer:
+            self._delivered.add([entry_of(m.source, m.id, m.destination)])
+            self.got.append(m)
+
+
+class Bench:
+    def __init__(self, tmp_path, **options):
+        self.ledger = Ledger(tmp_path / "ledger")
+        self.journal_dir = tmp_path / "journal"
+        self.journal_dir.mkdir()
+        self.port = free_udp_port()
+        self.options = options
+
+    def fake(self, to=None, **options):
+        return FakeAppliance(self.journal_dir, {"table1": [to or (HOST, self.port)]},
+                             **{**self.options, **options})
+
+    def report(self):
+        return self.ledger.report(lambda: Journal(self.journal_dir))
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return Bench(tmp_path)
+
+
+# Hashes and the wire.
+
+def test_text_ids_are_those_of_the_library():
+    class Hash(ctypes.Structure):
+        _fields_ = [("low", ctypes.c_uint64), ("high", ctypes.c_uint64)]
+
+    library = ctypes.CDLL("libxxhash.so.0")
+    library.XXH3_128bits.restype = Hash
+    library.XXH3_128bits.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+    rng = random.Random(1)
+    for size in [*range(600), 1023, 1024, 1025, 1088, 2048, 2049, 4095, 65000]:
+        data = rng.randbytes(size)
+        wanted = library.XXH3_128bits(data, size)
+        assert sluice.xxh3.xxh3_128(data) == wanted.high << 64 | wanted.low, f"{size} bytes"
+
+
+def test_names_and_texts_of_the_documentation():
+    assert sluice.name_key("größe") == 0xB7450E1EF58140DA
+    assert sluice.text_id("order-1") == 0x5A8A409613F90AD0AF63A0F835CA6746
+
+
+def random_message(rng):
+    return pb2.Message(
+        source=rng.getrandbits(64), id_high=rng.getrandbits(64), id_low=rng.getrandbits(64),
+        destination=rng.getrandbits(64), sequence=rng.getrandbits(20),
+        timestamp_ns=rng.getrandbits(64), type=rng.getrandbits(64), priority=rng.randrange(9),
+        flags=rng.getrandbits(1), payload=rng.randbytes(rng.choice((0, 1, 60, 127, 128, 300))),
+        id_text=rng.choice((None, "order-1", "größe")))
+
+
+def ours(m):
+    return sluice.Message(m.source, m.destination, m.type, id_of(m), m.payload,
+                          m.id_text if m.HasField("id_text") else None, m.timestamp_ns, m.priority,
+                          m.flags, m.sequence)
+
+
+def same(mine, stock):
+    return all(getattr(mine, name) == getattr(ours(stock), name) for name in (
+        "source", "destination", "type", "id", "payload", "id_text", "timestamp_ns", "priority",
+        "flags", "sequence"))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_datagrams_are_those_of_the_stock_library(seed):
+    rng = random.Random(seed)
+    wire = sluice.wire
+    messages = [random_message(rng) for _ in range(rng.randrange(1, 6))]
+    stock = encode(*messages, epoch=0, session=77)
+    mine = wire.put_header(77) + b"".join(wire.put_message(ours(m)) for m in messages)
+    assert mine == stock
+    read = wire.decode(stock)
+    assert read.session == 77 and all(map(same, read.messages, messages))
+    field = wire.put_message(ours(messages[0]))
+    wire.put_sequence(field, 99)
+    messages[0].sequence = 99
+    assert same(wire.decode(wire.put_header(0) + field).messages[0], messages[0])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_acks_and_probes_are_those_of_the_stock_library(seed):
+    rng = random.Random(seed)
+    wire = sluice.wire
+    numbers = {name: rng.getrandbits(64) for name in
+               ("session", "cumulative", "highest", "credit_limit", "echo_timestamp_ns")}
+    ack = {**numbers, "selective": rng.randbytes(rng.choice((0, 1, 128))),
+           "ack_delay_ns": rng.getrandbits(32)}
+    stock = pb2.Datagram(magic=wire.MAGIC, epoch=0, session=0, ack=pb2.Ack(**ack))
+    assert wire.put_ack(wire.Ack(**ack)) == stock.SerializeToString()
+    read = wire.decode(stock.SerializeToString()).ack
+    assert {name: getattr(read, name) for name in ack} == ack
+    probe = {"nonce": rng.getrandbits(64), "reply": True, "in_flight": 3, "latency_ns": 5}
+    stock = pb2.Datagram(magic=wire.MAGIC, epoch=0, session=0, probe=pb2.Probe(**probe))
+    assert wire.put_probe(wire.Probe(**probe)) == stock.SerializeToString()
+    read = wire.decode(stock.SerializeToString()).probe
+    assert {name: getattr(read, name) for name in probe} == probe
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_other_layouts_mean_what_protobuf_says(seed):
+    """Fields in any order, twice, unknown ones between them, the datagram's too."""
+    rng = random.Random(seed)
+    m = random_message(rng)
+    parts = [fixed64(1, m.source), fixed64(2, m.id_high), fixed64(3, m.id_low),
+             fixed64(4, m.destination), fixed64(1, m.source)]
+    parts += [fixed64(5, m.sequence), fixed64(6, m.timestamp_ns), fixed64(7, m.type),
+              fixed32(8, m.priority), fixed32(9, m.flags), field_bytes(15, m.payload),
+              fixed32(8, m.priority), field_bytes(200, b"later"), varint(201, 1 << 63)]
+    rng.shuffle(parts)
+    body = b"".join(parts)
+    outer = [fixed32(1, sluice.wire.MAGIC), fixed32(2, 5), fixed64(3, 9), field_bytes(4, body),
+             field_bytes(99, b"x"), field_bytes(5, fixed64(1, 4)), field_bytes(5, fixed64(2, 6))]
+    rng.shuffle(outer)
+    data = b"".join(outer)
+    stock = pb2.Datagram.FromString(data)
+    read = sluice.wire.decode(data)
+    assert (read.epoch, read.session) == (5, 9) and same(read.messages[0], stock.messages[0])
+    assert (read.ack.session, read.ack.cumulative) == (4, 6)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_bytes_that_are_no_datagram_are_refused(seed):
+    """Cut anywhere, or with any bit flipped, the decoder has an answer: a datagram, or WireError."""
+    rng = random.Random(seed)
+    data = encode(random_message(rng), random_message(rng), session=3)
+    for cut in range(len(data)):
+        with pytest.raises(sluice.WireError):
+            sluice.wire.decode(data[:cut])
+            # At the end of a message, what is there is whole.
+            pb2.Datagram.FromString(data[:cut])
+            raise sluice.WireError
+    for _ in range(500):
+        at, bit = rng.randrange(len(data)), 1 << rng.randrange(8)
+        broken = data[:at] + bytes([data[at] ^ bit]) + data[at + 1:]
+        try:
+            sluice.wire.decode(broken)
+        except sluice.WireError:
+            pass
+
+
+# The cores alone, on a simulated clock and network.
+
+class Simulation:
+    """A Sender and a Receiver, and everything between them decided by a seed."""
+
+    def __init__(self, seed, count, credit, losses):
+        self.rng = random.Random(seed)
+        self.now, self.late, self.nb = 0.0, [], itertools.count()
+        self.loss, self.life = self.rng.choice(losses), 0
+        self.sender = sluice.session.Sender(1, 0.0)
+        self.receiver = sluice.session.Receiver(1, 0.0, credit)
+        self.credit, self.working, self.handed_out, self.acked = credit, [], [], []
+        for i in range(count):
+            m = sluice.Message(1, 2, 3, i, b"x" * self.rng.randrange(300))
+            self.sender.add(sluice.session.Outgoing(sluice.wire.put_message(m), i))
+
+    def put(self, what, data):
+        copies = (self.rng.random() >= self.loss) + (self.rng.random() < 0.05)
+        for _ in range(copies):
+            delay = self.rng.random() * self.rng.choice((0.001, 0.05))
+            heapq.heappush(self.late, (self.now + delay, next(self.nb), what, data))
+
+    def forget(self):
+        """The receiver has been restarted: what was not done is gone."""
+        self.receiver, self.working = None, []
+        self.life += 1
+
+    def take_datagram(self, data):
+        datagram = sluice.wire.decode(data)
+        for m in datagram.messages:
+            if self.receiver is None or self.receiver.session != datagram.session:
+                begun = sluice.session.Receiver(datagram.session, self.now, self.credit)
+                if not begun.may_begin(m.sequence) or self.receiver is not None and \
+                        datagram.session < self.receiver.session:
+                    self.put("ack", sluice.wire.put_ack(sluice.session.refusal(datagram.session)))
+                    continue
+                self.receiver = begun
+            self.receiver.receive(m, self.now)
+            for ready in self.receiver.take():
+                self.handed_out.append(((self.receiver.session, self.life), ready.id))
+                self.working.append(ready)
+
+    def work(self):
+        while self.working and self.rng.random() < 0.9:
+            self.receiver.done(self.working.pop(0).sequence)
+        if self.receiver is not None:
+            if self.receiver.is_stuck(self.now):
+                refusal = sluice.session.refusal(self.receiver.session)
+                self.put("ack", sluice.wire.put_ack(refusal))
+                self.forget()
+            else:
+                self.put("ack", sluice.wire.put_ack(self.receiver.ack(self.now)))
+
+    def take_ack(self, data):
+        said, done = self.sender.on_ack(sluice.wire.decode(data).ack, self.now)
+        self.acked += [entry.handle for entry in done]
+        if said == sluice.session.REFUSED:
+            self.sender.restart(self.sender.session + 1, self.now)
+
+    def run(self, forget_after=None, until=600.0):
+        while self.sender.pending:
+            for data in self.sender.poll(self.now):
+                self.put("datagram", data)
+            if forget_after is not None and len(self.acked) >= forget_after:
+                forget_after = None
+                self.forget()
+            deadline = self.sender.deadline(self.now)
+            times = [t for t in (deadline, self.late[0][0] if self.late else None) if t is not None]
+            assert times, "nothing will ever happen again"
+            self.now = max(self.now + 1e-5, min(times))
+            assert self.now < until, f"{self.sender.pending} left after {until} s"
+            while self.late and self.late[0][0] <= self.now:
+                _, _, what, data = heapq.heappop(self.late)
+                if what == "datagram":
+                    self.take_datagram(data)
+                    self.work()
+                else:
+                    self.take_ack(data)
+            if not self.late:
+                self.work()
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_session_delivers_all_in_order(seed):
+    sim = Simulation(seed, 300, credit=(16, 64, 1000)[seed % 3], losses=(0, 0.02, 0.1))
+    sim.run()
+    assert sorted(sim.acked) == list(range(300))
+    assert [ident for _, ident in sim.handed_out] == list(range(300))
+
+
+@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("after", [5, 150], ids=["near its begin", "far from it"])
+def test_a_session_survives_a_receiver_that_forgets(seed, after):
+    """What was not acknowledged comes again under the same id, in order within each session that a
+    receiver has had from its begin."""
+    sim = Simulation(seed, 300, credit=64, losses=(0, 0.02, 0.3))
+    sim.run(forget_after=after)
+    assert sorted(sim.acked) == list(range(300))
+    assert {ident for _, ident in sim.handed_out} == set(range(300))
+    for _, group in itertools.groupby(sim.handed_out, key=lambda h: h[0]):
+        ids = [ident for _, ident in group]
+        assert ids == sorted(set(ids))
+
+
+def test_acks_of_what_was_never_sent_change_nothing():
+    sender = sluice.session.Sender(9, 0.0)
+    for i in range(10):
+        sender.add(sluice.session.Outgoing(sluice.wire.put_message(
+            sluice.Message(1, 2, 3, i)), i))
+    sender.poll(0.0)
+    before = sender.pending
+    for bad in (dict(cumulative=11), dict(highest=11), dict(cumulative=3, selective=b"\xff\xff"),
+                dict(cumulative=1 << 63, highest=1 << 63), dict(cumulative=2, selective=b"\1" * 128)):
+        ack = sluice.wire.Ack(9, credit_limit=1000, **bad)
+        assert sender.on_ack(ack, 0.1) == (sluice.session.BAD, ())
+    assert sender.pending == before and sender.bad_acks == 5
+    assert sender.on_ack(sluice.wire.Ack(8, 5, 5, credit_limit=9), 0.1)[0] == sluice.session.OLD
+    said, done = sender.on_ack(sluice.wire.Ack(9, 2, 5, b"\x02", 100), 0.1)
+    assert said == sluice.session.OK and [e.sequence for e in done] == [1, 2, 5]
+
+
+# Both ends and the fake appliance.
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_bad_network_loses_nothing(bench, seed):
+    with BadNetwork((HOST, bench.port), seed, loss=0.1) as way_out, \
+            bench.fake(way_out.address) as fake, \
+            BadNetwork(fake.address, seed + 100, loss=0.1) as way_in, \
+            LedgerConsumer(bench.ledger, bench.port) as kitchen:
+        with LedgerPublisher(bench.ledger, way_in.address) as source:
+            for ident in range(1, 801):
+                source.send(ident, b"%d eggs" % ident)
+        wait_until(fake.is_drained, 20, "drained")
+        assert way_in.counts["lost"] > 0 and way_out.counts["lost"] > 20
+        report = bench.report()
+        report.check(drained=True, duplicates=0)
+        assert (report.sent, report.acked, report.delivered) == (800, 800, 800)
+        assert all(m.payload == b"%d eggs" % m.id for m in kitchen.got)
+        assert [m.sequence for m in kitchen.got] == list(range(1, 801))
+
+
+def test_order_is_kept_where_nothing_is_lost(bench):
+    with bench.fake() as fake, LedgerConsumer(bench.ledger, bench.port):
+        with LedgerPublisher(bench.ledger, fake.address) as source:
+            for ident in range(1, 1001):
+                source.send(ident)
+        wait_until(fake.is_drained, 10, "drained")
+    bench.report().check(drained=True, duplicates=0, reordered=0)
+
+
+@pytest.mark.parametrize("after", [20, 400], ids=["near its begin", "far from it"])
+def test_a_restarted_appliance_gets_it_all_again_under_the_same_ids(bench, after):
+    with bench.fake(window=64) as fake, LedgerConsumer(bench.ledger, bench.port):
+        with LedgerPublisher(bench.ledger, fake.address) as source:
+            for ident in range(1, 601):
+                source.send(ident)
+                if ident == after:
+                    wait_until(lambda: bench.ledger.count(ACKED) > after / 2, what="acks")
+                    fake.restart()
+                elif ident % 50 == 0:
+                    time.sleep(0.01)
+            source.publisher.flush(20)
+            assert source.publisher.stats["sessions"] >= 2
+        wait_until(fake.is_drained, 20, "drained")
+        bench.report().check(drained=True, duplicates=0)
+
+
+def test_an_appliance_that_is_away_for_a_while(bench):
+    fake = bench.fake()
+    with fake, LedgerConsumer(bench.ledger, bench.port), \
+            LedgerPublisher(bench.ledger, fake.address) as source:
+        source.send(1).result(5)
+        fake.crash()
+        futures = [source.send(ident) for ident in range(2, 50)]
+        time.sleep(0.5)
+        assert not any(f.done() for f in futures)
+        fake.start()
+        source.publisher.flush(10)
+        wait_until(fake.is_drained, 20, "drained")
+    bench.report().check(drained=True, duplicates=0)
+
+
+def test_fail_over_to_the_next_appliance(bench, tmp_path):
+    """What the first did not acknowledge is sent to the second, and from there to the first again
+    when that is the one that is left."""
+    second = FakeAppliance(tmp_path, {"table1": [(HOST, bench.port)]})
+    with bench.fake() as first, LedgerConsumer(bench.ledger, bench.port), second, \
+            LedgerPublisher(bench.ledger, first.address, second.address,
+                            failover_s=0.3) as source:
+        source.send(1).result(5)
+        first.crash()
+        for ident in range(2, 100):
+            source.send(ident)
+        source.publisher.flush(10)
+        assert source.publisher.stats["appliance"] == second.address
+        first.start()
+        second.crash()
+        source.send(100).result(10)
+        assert source.publisher.stats["failovers"] == 2
+        second.start()
+        wait_until(lambda: first.is_drained() and second.is_drained(), 20, "drained")
+    bench.ledger.report().check(drained=True)
+
+
+def test_a_restarted_consumer_gets_what_was_not_done(bench):
+    with bench.fake() as fake, LedgerPublisher(bench.ledger, fake.address) as source:
+        for ident in range(1, 601):
+            source.send(ident)
+        first = sluice.Consumer(HOST, bench.port, credit=64)
+        done = [next(first).id for _ in range(300)]
+        held = next(first).id  # the 300 are done now, this one is not
+        with pytest.raises(RuntimeError), first:
+            raise RuntimeError("the application fails")
+        with sluice.Consumer(HOST, bench.port, credit=64) as second:
+            rest = [second.get(5).id for _ in range(600 - 300)]
+        assert held == rest[0]
+        assert done + rest == list(range(1, 601))
+        wait_until(fake.is_drained, 5, "drained")
+
+
+def test_redeliveries_are_handed_out_once(bench):
+    """The fake sends some messages twice, the second time with another sequence."""
+    with bench.fake(fault="twice") as fake, LedgerConsumer(bench.ledger, bench.port) as kitchen:
+        with LedgerPublisher(bench.ledger, fake.address) as source:
+            for ident in range(1, 501):
+                source.send(ident)
+        wait_until(fake.is_drained, 10, "drained")
+        assert kitchen.consumer.stats["redelivered"] > 0
+    bench.report().check(drained=True, duplicates=0)
+
+
+def test_acks_by_hand_and_in_any_order(bench):
+    with bench.fake() as fake, LedgerPublisher(bench.ledger, fake.address) as source:
+        for ident in range(1, 21):
+            source.send(ident)
+        source.publisher.flush(5)
+        with sluice.Consumer(HOST, bench.port, auto_ack=False) as kitchen:
+            got = [kitchen.get(5) for _ in range(20)]
+            time.sleep(0.2)
+            assert len(Journal(bench.journal_dir).undelivered()) == 20
+            for m in got[::-2]:
+                m.ack()
+                m.ack()
+            wait_until(lambda: len(Journal(bench.journal_dir).undelivered()) == 10, 5, "half done")
+            assert kitchen.get(0.1) is None and kitchen.stats["done"] == 10
+        with sluice.Consumer(HOST, bench.port) as kitchen:
+            assert [kitchen.get(5).id for _ in range(10)] == [m.id for m in got[::2]]
+
+
+def test_a_consumer_takes_no_more_than_its_credit(bench):
+    with bench.fake() as fake, LedgerPublisher(bench.ledger, fake.address) as source, \
+            sluice.Consumer(HOST, bench.port, credit=16, auto_ack=False) as kitchen:
+        for ident in range(1, 101):
+            source.send(ident)
+        source.publisher.flush(5)
+        first = [kitchen.get(5) for _ in range(16)]
+        assert kitchen.get(0.2) is None
+        first[0].ack()
+        assert kitchen.get(5).id == 17 and kitchen.get(0.2) is None
+
+
+def test_messages_without_a_session_are_handed_out_too():
+    with sluice.Consumer(HOST, free_udp_port()) as kitchen, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.sendto(encode(message(1, payload=b"once"), message(1)), kitchen.address)
+        assert kitchen.get(5).payload == b"once" and kitchen.get(5).payload == b""
+
+
+def test_a_probe_is_answered():
+    with sluice.Consumer(HOST, free_udp_port()) as kitchen, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.settimeout(5)
+        question = pb2.Datagram(magic=sluice.wire.MAGIC, epoch=1, session=0,
+                                probe=pb2.Probe(nonce=77, reply=False))
+        out.sendto(question.SerializeToString(), kitchen.address)
+        answer = pb2.Datagram.FromString(out.recv(2048)).probe
+        assert (answer.nonce, answer.reply, answer.in_flight) == (77, True, 0)
+
+
+class HandAppliance:
+    """The receiving end of a publisher, whose every ack the test decides."""
+
+    def __init__(self):
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((HOST, 0))
+        self._socket.settimeout(5)
+        self.address = self._socket.getsockname()
+        self.got = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._socket.close()
+
+    def take(self, timeout=5.0):
+        """One datagram: (session, its sequences)."""
+        self._socket.settimeout(timeout)
+        data, self.peer = self._socket.recvfrom(65536)
+        datagram = pb2.Datagram.FromString(data)
+        self.got.append((datagram.session, [m.sequence for m in datagram.messages]))
+        return self.got[-1]
+
+    def take_until(self, sequence):
+        while True:
+            session, sequences = self.take()
+            if sequence in sequences:
+                return session
+
+    def ack(self, session, cumulative, limit, highest=None, selective=b""):
+        self._socket.sendto(sluice.wire.put_ack(sluice.wire.Ack(
+            session, cumulative, highest or cumulative, selective, limit)), self.peer)
+
+
+def test_credit_is_kept_to_and_asked_for():
+    """No more than the credit is sent; and when the ack that gives more is lost, a message that was
+    acknowledged is sent again, so that another ack comes."""
+    with HandAppliance() as appliance, \
+            sluice.Publisher(appliance.address, source="server1") as publisher:
+        futures = [publisher.submit("table1", b"x") for _ in range(100)]
+        session = appliance.take_until(64)
+        appliance.ack(session, 64, limit=70)
+        appliance.take_until(70)
+        appliance.ack(session, 70, limit=70)
+        asked = appliance.take()
+        assert asked[0] == session and len(asked[1]) == 1 and asked[1][0] <= 70
+        assert futures[69].done() and not futures[70].done()
+        appliance.ack(session, 70, limit=100)
+        appliance.take_until(100)
+        appliance.ack(session, 100, limit=100)
+        publisher.flush(5)
+
+
+def test_several_gaps_are_filled_and_nothing_else_is_sent_again():
+    with HandAppliance() as appliance, \
+            sluice.Publisher(appliance.address, source="server1", mtu=130) as publisher:
+        for _ in range(12):
+            publisher.submit("table1")
+        session = appliance.take_until(10)
+        # All but 3 and 6 have come.
+        appliance.ack(session, 2, limit=1000, highest=10, selective=bytes([0b0111_1011]))
+        missing = set()
+        while not {3, 6} <= missing:
+            missing |= set(appliance.take()[1])
+        assert missing <= {3, 6, 11, 12}
+        while True:
+            try:
+                missing |= set(appliance.take(0.1)[1])
+            except TimeoutError:
+                break
+        assert missing == {3, 6, 11, 12}
+        appliance.ack(session, 12, limit=1000)
+        publisher.flush(5)
+
+
+def test_refused_again_and_again_it_does_not_flood():
+    with HandAppliance() as appliance, \
+            sluice.Publisher(appliance.address, source="server1") as publisher:
+        future = publisher.submit("table1", b"x")
+        sessions, begin = set(), time.monotonic()
+        while time.monotonic() - begin < 0.5:
+            session, sequences = appliance.take()
+            assert sequences == [1]
+            sessions.add(session)
+            appliance.ack(session, 0, limit=0)
+        assert 3 <= len(sessions) <= 12
+        session, _ = appliance.take()
+        appliance.ack(session, 1, limit=10)
+        assert future.result(5)
+
+
+def test_publish_waits_for_room_and_for_the_ack():
+    with HandAppliance() as appliance:
+        publisher = sluice.Publisher(appliance.address, source="server1", max_pending=2)
+        with pytest.raises(TimeoutError):
+            publisher.publish("table1", b"x", timeout=0.05)
+        publisher.submit("table1", b"y")
+        third = threading.Thread(target=publisher.submit, args=("table1", b"z"), daemon=True)
+        third.start()
+        third.join(0.2)
+        assert third.is_alive() and publisher.stats["pending"] == 2
+        session = appliance.take_until(2)
+        appliance.ack(session, 1, limit=100)
+        third.join(5)
+        assert not third.is_alive()
+        appliance.take_until(3)
+        appliance.ack(session, 3, limit=100)
+        publisher.close(5)
+        with pytest.raises(sluice.Closed):
+            publisher.submit("table1")
+
+
+def test_closing_in_time_tells_what_is_not_durable():
+    with HandAppliance() as appliance:
+        publisher = sluice.Publisher(appliance.address, source="server1")
+        future = publisher.submit("table1", b"x")
+        with pytest.raises(TimeoutError, match="1 messages"):
+            publisher.close(0.1)
+        with pytest.raises(sluice.Closed):
+            future.result(1)
+
+
+def test_ids_and_what_is_no_message():
+    with HandAppliance() as appliance:
+        publisher = sluice.Publisher(appliance.address, source="server1")
+        unique = uuid.UUID(int=5 << 64 | 6)
+        futures = [publisher.submit("table1", b"", id=ident) for ident in (7, unique, "order-1")]
+        futures += [publisher.submit("table1"), publisher.submit("table1")]
+        session = appliance.take_until(5)
+        appliance.ack(session, 5, limit=100)
+        ids = [f.result(5) for f in futures]
+        assert ids[:3] == [7, 5 << 64 | 6, sluice.text_id("order-1")]
+        assert ids[3] != ids[4]
+        for wrong, words in (({"payload": bytes(1400)}, "do not fit"), ({"id": -1}, "128 bits"),
+                             ({"priority": 9}, "priority 9")):
+            with pytest.raises(ValueError, match=words):
+                publisher.submit("table1", **wrong)
+        publisher.close()
+    for wrong in ("[::1", "host:http", "host:0", "[::1]7500"):
+        with pytest.raises(ValueError, match=re.escape(wrong)):
+            sluice.Publisher(wrong, source="server1")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_does_not_disturb(bench, seed):
+    """Anybody may send anything to a consumer's port, and what comes from the appliance's to a
+    publisher: broken datagrams, acks of other sessions, acks of what was never sent."""
+    rng = random.Random(seed)
+    with bench.fake() as fake, LedgerConsumer(bench.ledger, bench.port) as kitchen, \
+            LedgerPublisher(bench.ledger, fake.address) as source, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        publisher_address = source.publisher._socket.getsockname()
+        good = encode(message(1, sequence=1), session=5)
+        for ident in range(1, 301):
+            source.send(ident)
+            noise = bytearray(good[:rng.randrange(len(good))] + rng.randbytes(rng.randrange(80)))
+            out.sendto(noise, (HOST, bench.port))
+            fake._socket.sendto(noise, publisher_address)
+            fake._socket.sendto(sluice.wire.put_ack(sluice.wire.Ack(
+                rng.choice((rng.getrandbits(64), source.publisher._sender.session)) or 1,
+                1 << 40, 1 << 40, b"", 1 << 41)), publisher_address)
+        source.publisher.flush(10)
+        assert source.publisher.stats["bad_acks"] > 0 and kitchen.consumer.stats["bad_datagrams"]
+        wait_until(fake.is_drained, 10, "drained")
+    bench.report().check(drained=True, duplicates=0)
+
+
+# The commands, the documents, the package.
+
+def run_client(*args, **options):
+    return subprocess.run([PYTHON, "-m", "sluice", *map(str, args)], env=ENVIRONMENT, text=True,
+                          capture_output=True, timeout=20, **options)
+
+
+def test_messages_from_a_shell(bench):
+    with bench.fake() as fake:
+        to = f"{HOST}:{fake.address[1]}"
+        sub = subprocess.Popen([PYTHON, "-m", "sluice", "sub", "-b", f"{HOST}:{bench.port}", "-C",
+                                "4", "--json", "-W", "10"], env=ENVIRONMENT, text=True,
+                               stdout=subprocess.PIPE)
+        common = ("pub", "-a", to, "-s", "server1", "-d", "table1")
+        assert run_client(*common, "-m", "eggs", "-t", "breakfast", "-i", "order-1").returncode == 0
+        assert run_client(*common, "-l", input="one\ntwo\n").returncode == 0
+        assert run_client(*common, "-f", "-", input="three\n").returncode == 0
+        said, _ = sub.communicate(timeout=20)
+        assert sub.returncode == 0
+        got = [json.loads(line) for line in said.splitlines()]
+        assert [m["payload"] for m in got] == ["eggs", "one", "two", "three\n"]
+        assert got[0]["id_text"] == "order-1" and int(got[0]["type"], 16) == name_key("breakfast")
+        wait_until(fake.is_drained, 5, "drained")
+
+
+def test_what_goes_wrong_in_a_shell(bench):
+    common = ("pub", "-s", "server1", "-d", "table1", "-m", "x")
+    late = run_client(*common, "-a", f"{HOST}:{bench.port}", "-W", "0.2")
+    assert late.returncode == 2 and "not durable" in late.stderr
+    wrong = run_client(*common, "-a", "host:no")
+    assert wrong.returncode == 1 and "no port" in wrong.stderr
+    idle = run_client("sub", "-b", f"{HOST}:{bench.port}", "-W", "0.2")
+    assert idle.returncode == 2 and "no message" in idle.stderr
+    with sluice.Consumer(HOST, bench.port):
+        used = run_client("sub", "-b", f"{HOST}:{bench.port}")
+        assert used.returncode == 1 and str(bench.port) in used.stderr
+
+
+def programs():
+    """The Python programs of docs/python.md by the names they are given there."""
+    text = (ROOT / "docs" / "python.md").read_text()
+    return dict(re.findall(r"`(\w+\.py)[^`]*`[^\n]*:\n\n```python\n(.*?)^```", text, re.M | re.S))
+
+
+def test_the_programs_of_the_documentation(bench, tmp_path):
+    found = programs()
+    assert {"publish.py", "consume.py"} <= found.keys()
+    for name in ("publish.py", "consume.py"):
+        (tmp_path / name).write_text(found[name])
+        assert len(found[name].splitlines()) <= 10, name
+    with bench.fake() as fake:
+        consume = subprocess.Popen([PYTHON, "-u", tmp_path / "consume.py", HOST, str(bench.port)],
+                                   env=ENVIRONMENT, text=True, stdout=subprocess.PIPE)
+        try:
+            done = subprocess.run([PYTHON, tmp_path / "publish.py", f"{HOST}:{fake.address[1]}"],
+                                  env=ENVIRONMENT, text=True, capture_output=True, timeout=20)
+            assert done.returncode == 0, done.stderr
+            assert "durable" in done.stdout
+            assert "eggs" in consume.stdout.readline()
+            wait_until(fake.is_drained, 5, "drained")
+        finally:
+            consume.send_signal(signal.SIGKILL)
+            consume.wait()
+            consume.stdout.close()
+
+
+def test_the_package_installs(tmp_path):
+    source = tmp_path / "source"
+    subprocess.run(["cp", "-r", PYTHON_CLIENT, source], check=True)
+    done = subprocess.run([PYTHON, "-m", "pip", "install", "--no-build-isolation", "--no-deps",
+                           "--no-index", "--target", tmp_path / "site", source],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    said = subprocess.run([PYTHON, "-m", "sluice", "--help"], cwd=tmp_path / "site",
+                          capture_output=True, text=True, timeout=20, check=True).stdout
+    assert "pub" in said and "sub" in said
+    installed = {p.name for p in (tmp_path / "site" / "sluice").glob("*.py")}
+    assert installed == {p.name for p in (PYTHON_CLIENT / "sluice").glob("*.py")}
+    meson = (PYTHON_CLIENT / "meson.build").read_text()
+    assert installed == set(re.findall(r"sluice/(\w+\.py)", meson))

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Sluice authors
+"""Addresses as people write them, and the thread that both clients have."""
+
+import select
+import socket
+import threading
+import time
+
+RECEIVE_BUFFER = 4 << 20
+
+
+def parse_address(text, default_port):
+    """"10.0.0.1", "host:7500", "[fd00::1]:7500", "fd00::1" or (host, port), as (host, port)."""
+    if isinstance(text, (tuple, list)):
+        return text[0], int(text[1])
+    host, port = text, default_port
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or rest and not rest.startswith(":"):
+            raise ValueError(f"{text}: not an address; [fd00::1]:{default_port} would be one")
+        port = rest[1:] or default_port
+    elif text.count(":") == 1:
+        host, port = text.split(":")
+    try:
+        number = int(port)
+    except ValueError:
+        number = 0
+    if not 0 < number < 65536:
+        raise ValueError(f"{text}: {port!r} is no port; 1 to 65535 are")
+    return host, number
+
+
+def open_udp(host, port, is_bound):
+    """A UDP socket that is bound, or else connected; does not block."""
+    for family, kind, protocol, _, where in socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_DGRAM,
+            flags=socket.AI_PASSIVE if is_bound else 0):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            # A burst of what is allowed on its way may come at once.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            (sock.bind if is_bound else sock.connect)(where)
+        except OSError as error:
+            sock.close()
+            raise OSError(error.errno, f"{host}:{port}: {error.strerror}") from None
+        sock.setblocking(False)
+        return sock
+    raise OSError(f"{host}: no such host")
+
+
+class Loop:
+    """A thread that waits for a socket, for a time, or to be woken."""
+
+    def __init__(self, name, turn):
+        """@turn(now) does what there is to do and returns (socket, seconds to wait or None); None
+        ends the thread."""
+        self._turn = turn
+        self._wake_read, self._wake_write = socket.socketpair()
+        for sock in (self._wake_read, self._wake_write):
+            sock.setblocking(False)
+        self._is_asleep = False
+        self._has_news = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self):
+        self._thread.start()
+
+    def wake(self):
+        """Let it take another turn soon. Cheap when it is awake."""
+        self._has_news = True
+        if self._is_asleep:
+            self._is_asleep = False
+            try:
+                self._wake_write.send(b"w")
+            except BlockingIOError:
+                pass  # it has been woken often enough
+
+    def join(self):
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _run(self):
+        try:
+            while True:
+                self._has_news = False
+                wanted = self._turn(time.monotonic())
+                if wanted is None:
+                    return
+                self._is_asleep = True
+                # Whoever has come in between has not seen that it sleeps.
+                sock, wait = wanted
+                readable = select.select([sock, self._wake_read], [], [],
+                                         0 if self._has_news else wait)[0]
+                self._is_asleep = False
+                if self._wake_read in readable:
+                    self._wake_read.recv(4096)
+        finally:
+            self._wake_read.close()
+            self._wake_write.close()

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Sluice authors
+"""Send messages so that none is lost: see docs/python.md."""
+
+import collections
+import concurrent.futures
+import itertools
+import secrets
+import socket
+import threading
+import time
+import uuid
+
+from . import wire
+from .address import Loop, open_udp, parse_address
+from .session import REFUSED, Outgoing, Sender
+
+_HEADERS_IPV4, _HEADERS_IPV6 = 28, 48
+# Linux: never fragment, the appliance drops fragments. Not in the socket module.
+_IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PMTUDISC_DO = 10, 23, 2
+
+
+class Closed(Exception):
+    """The publisher was closed before the appliance acknowledged the message. It may have been
+    accepted all the same; sent again under the same id, it arrives once."""
+
+
+class Publisher:
+    """Sends messages to an appliance until they are durable there. Any thread may use it.
+
+    @param appliances     "host", "host:port", "[address]:port" or (host, port); the first is used,
+                          the next when that one acknowledges nothing for @failover_s
+    @param source         the name of who sends
+    @param max_pending    messages that may wait for their acknowledgement before publish() and
+                          submit() wait themselves
+    @param mtu            of the way to the appliance: what does not fit a packet is refused
+    """
+
+    def __init__(self, *appliances, source, max_pending=10000, failover_s=3.0, mtu=1500):
+        if not appliances:
+            raise ValueError("no appliance given")
+        if max_pending < 1:
+            raise ValueError("max_pending is less than 1")
+        self._appliances = [parse_address(a, 7500) for a in appliances]
+        self._source = wire.name_key(source)
+        self._failover_s, self._mtu = failover_s, mtu
+        self._keys = {}
+        self._id_high, self._id_low = secrets.randbits(64), itertools.count(1)
+        self._room = threading.Semaphore(max_pending)
+        self._changed = threading.Condition()
+        self._inbox = collections.deque()
+        self._nb_submitted = self._nb_finished = 0
+        self._is_closing = self._is_ending = False
+        self._place = 0
+        self._failovers = self._sessions = 0
+        self._bad_datagrams = 0
+        self._socket = None
+        now = time.monotonic()
+        self._progress_at = now
+        self._connect()
+        self._sender = Sender(self._new_session(), now, self._datagram_max)
+        self._loop = Loop("sluice-publisher", self._turn)
+        self._loop.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        self.close(None if kind is None else 0.0)
+
+    def publish(self, destination, payload=b"", *, type="", id=None, priority=0,
+                timestamp_ns=None, timeout=None):
+        """Send a message and wait until it is durable. Returns its id. After TimeoutError it is
+        still being sent."""
+        future = self.submit(destination, payload, type=type, id=id, priority=priority,
+                             timestamp_ns=timestamp_ns)
+        try:
+            return future.result(timeout)
+        except concurrent.futures.TimeoutError:
+            raise TimeoutError(f"not durable within {timeout} s; it is still being sent") from None
+
+    def submit(self, destination, payload=b"", *, type="", id=None, priority=0,
+               timestamp_ns=None):
+        """Send a message. Returns a concurrent.futures.Future, which has the message's id when it
+        is durable. Waits while there are @max_pending others that are not.
+
+        @param payload       bytes, or a str, which is sent as UTF-8
+        @param id            a number of up to 128 bits, a uuid.UUID, or a str; made up unless given
+        @param priority      class 1 (served first) to 8; 0: the destination's default
+        """
+        entry = self._make(destination, payload, type, id, priority, timestamp_ns)
+        while not self._room.acquire(timeout=1.0):
+            self._check_open()
+        future = entry.handle[0]
+        future.set_running_or_notify_cancel()
+        with self._changed:
+            self._check_open()
+            self._inbox.append(entry)
+            self._nb_submitted += 1
+        self._loop.wake()
+        return future
+
+    def flush(self, timeout=None):
+        """Wait until everything that was submitted is durable; TimeoutError."""
+        with self._changed:
+            target = self._nb_submitted
+            if not self._changed.wait_for(lambda: self._nb_finished >= target, timeout):
+                left = target - self._nb_finished
+                raise TimeoutError(f"{left} messages not durable within {timeout} s")
+
+    def close(self, timeout=None):
+        """Wait until everything is durable, at most @timeout seconds, and end. What is not durable
+        then fails with Closed, and TimeoutError is raised; with 0 it is not."""
+        with self._changed:
+            if self._is_closing:
+                return
+            self._is_closing = True
+        try:
+            if timeout != 0:
+                self.flush(timeout)
+        finally:
+            self._is_ending = True
+            self._loop.wake()
+            self._loop.join()
+
+    @property
+    def stats(self):
+        """Counters, as a dict."""
+        sender = self._sender
+        return {"submitted": self._nb_submitted, "durable": self._nb_finished,
+                "pending": self._nb_submitted - self._nb_finished,
+                "retransmitted": sender.retransmitted, "bad_acks": sender.bad_acks,
+                "bad_datagrams": self._bad_datagrams, "sessions": self._sessions,
+                "failovers": self._failovers, "round_trip_s": sender.srtt,
+                "appliance": self._appliances[self._place]}
+
+    def _check_open(self):
+        if self._is_closing:
+            raise Closed("the publisher is closed")
+
+    def _key(self, name):
+        key = self._keys.get(name)
+        if key is None:
+            key = wire.name_key(name)
+            if len(self._keys) < 65536:
+                self._keys[name] = key
+        return key
+
+    def _make(self, destination, payload, type, id, priority, timestamp_ns):
+        text = None
+        if id is None:
+            id = self._id_high << 64 | next(self._id_low)
+        elif isinstance(id, str):
+            text, id = id, wire.text_id(id)
+        elif isinstance(id, uuid.UUID):
+            id = id.int
+        if not 0 <= id < 1 << 128:
+            raise ValueError(f"id {id}: not a number of 128 bits")
+        if not 0 <= priority <= wire.CLASS_MAX:
+            raise ValueError(f"priority {priority}: 1 to {wire.CLASS_MAX}, or 0")
+        if isinstance(payload, str):
+            payload = payload.encode()
+        message = wire.Message(
+            self._source, self._key(destination), self._key(type), id, bytes(payload), text,
+            time.time_ns() if timestamp_ns is None else timestamp_ns, priority, wire.WANTS_ACK)
+        field = wire.put_message(message)
+        if wire.HEADER_LEN + len(field) > self._datagram_max:
+            raise ValueError(
+                f"{wire.HEADER_LEN + len(field)} bytes do not fit a datagram of "
+                f"{self._datagram_max}: make the payload shorter, or the MTU larger")
+        return Outgoing(field, (concurrent.futures.Future(), id))
+
+    # The thread's side.
+
+    def _new_session(self):
+        self._sessions += 1
+        return secrets.randbits(64) or 1
+
+    def _connect(self):
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = open_udp(*self._appliances[self._place], is_bound=False)
+        is_ipv6 = self._socket.family == socket.AF_INET6
+        self._datagram_max = min(self._mtu - (_HEADERS_IPV6 if is_ipv6 else _HEADERS_IPV4), 65507)
+        if hasattr(socket, "IPPROTO_IPV6") and is_ipv6:
+            self._socket.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_DO)
+        else:
+            self._socket.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_DO)
+
+    def _turn(self, now):
+        if self._is_ending:
+            self._end()
+            return None
+        sender = self._sender
+        while self._inbox:
+            if sender.pending == 0:
+                self._progress_at = now
+            sender.add(self._inbox.popleft())
+        self._receive(now)
+        if (len(self._appliances) > 1 and sender.pending and
+                now - self._progress_at > self._failover_s):
+            self._fail_over(now)
+        for datagram in sender.poll(now):
+            try:
+                self._socket.send(datagram)
+            except OSError:
+                pass  # lost, as any datagram may be: a full buffer, nobody there, no route yet
+        deadline = sender.deadline(now)
+        return self._socket, None if deadline is None else max(0.0, deadline - now)
+
+    def _receive(self, now):
+        for _ in range(256):
+            try:
+                data = self._socket.recv(65536)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # what became of a datagram sent before
+            try:
+                ack = wire.decode(data).ack
+            except wire.WireError:
+                ack = None
+            if ack is None:
+                self._bad_datagrams += 1
+                continue
+            said, done = self._sender.on_ack(ack, now)
+            if done:
+                self._progress_at = now
+                self._finish(done)
+            if said == REFUSED:
+                self._sender.restart(self._new_session(), now)
+
+    def _finish(self, done):
+        self._room.release(len(done))
+        for entry in done:
+            future, ident = entry.handle
+            future.set_result(ident)
+        with self._changed:
+            self._nb_finished += len(done)
+            self._changed.notify_all()
+
+    def _fail_over(self, now):
+        """On to the next appliance; what is not acknowledged is sent there."""
+        self._place = (self._place + 1) % len(self._appliances)
+        self._failovers += 1
+        self._progress_at = now
+        try:
+            self._connect()
+        except OSError:
+            return  # its turn comes again
+        self._sender.datagram_max = self._datagram_max
+        self._sender.restart(self._new_session(), now)
+
+    def _end(self):
+        self._socket.close()
+        for entry in [*self._sender.unacked.values(), *self._sender.waiting, *self._inbox]:
+            entry.handle[0].set_exception(
+                Closed("the publisher was closed before the message was acknowledged"))

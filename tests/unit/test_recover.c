@@ -1,0 +1,838 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+
+/*
+ * Recovery, held against journals made by hand: cut anywhere, with any bit wrong, torn, overlapping,
+ * with pieces missing, and at random. What has to come out is known from what was put in.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+#include <rte_common.h>
+
+#include "journal_maker.h"
+#include "sl_journal.h"
+#include "test_rand.h"
+
+#define END   8192u /* Of small segments. */
+#define MANY  4096u
+#define FIRST UINT64_C(1700000000000000000)
+
+/* What a recovery told. */
+struct told {
+	sl_record_ref undelivered[MANY];
+	sl_record_ref recent[MANY];
+	uint64_t names[MANY];
+	uint32_t nb_undelivered;
+	uint32_t nb_recent;
+	uint32_t nb_names;
+	struct sl_journal_recovery recovery;
+	char notice[512];
+	char error[1024];
+};
+
+static char directory[64];
+
+static void
+empty_directory(void)
+{
+	DIR *dir = opendir(directory);
+	struct dirent *entry;
+	char path[512];
+
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
+		unlink(path);
+	}
+	if (dir != NULL)
+		closedir(dir);
+}
+
+static int
+make_directory(void **state)
+{
+	/* Tens of thousands of recoveries, each with a sync: not on a disk. */
+	snprintf(directory, sizeof(directory), "/dev/shm/sluice-recover-XXXXXX");
+	return mkdtemp(directory) == NULL ? -1 : 0;
+}
+
+static int
+remove_directory(void **state)
+{
+	empty_directory();
+	return rmdir(directory);
+}
+
+static int
+tell_undelivered(void *arg, const struct sl_record *record, sl_record_ref ref)
+{
+	struct told *told = arg;
+
+	assert_int_equal(record->type, SL_RECORD_MESSAGE);
+	assert_int_equal(sl_record_ref_position(ref), record->position);
+	assert_true(told->nb_undelivered < MANY);
+	told->undelivered[told->nb_undelivered++] = ref;
+	return 0;
+}
+
+static int
+tell_recent(void *arg, const struct sl_record *record, sl_record_ref ref)
+{
+	struct told *told = arg;
+
+	assert_true(told->nb_recent < MANY);
+	told->recent[told->nb_recent++] = ref;
+	return 0;
+}
+
+static int
+tell_name(void *arg, const struct sl_record *record, sl_record_ref ref)
+{
+	struct told *told = arg;
+
+	assert_true(told->nb_names < MANY);
+	told->names[told->nb_names++] = ((const struct sl_record_name *)record)->key;
+	return 0;
+}
+
+static int
+recover_since(struct told *told, uint64_t since_ns)
+{
+	struct sl_journal_visitor visitor = {.undelivered = tell_undelivered,
+		.recent = tell_recent,
+		.name = tell_name,
+		.since_ns = since_ns,
+		.arg = told};
+	int rc;
+
+	memset(told, 0, sizeof(*told));
+	rc = sl_journal_recover(directory, &visitor, &told->recovery, told->notice,
+		sizeof(told->notice), told->error, sizeof(told->error));
+	assert_int_equal(rc != 0, told->error[0] != '\0');
+	if (rc == 0)
+		assert_int_equal(told->recovery.nb_undelivered, told->nb_undelivered);
+	return rc;
+}
+
+static int
+recover(struct told *told)
+{
+	return recover_since(told, 0);
+}
+
+static sl_record_ref
+put_message(struct maker_segment *s, uint64_t id)
+{
+	struct maker_message m = {.source = "server1",
+		.destination = "table1",
+		.type = "breakfast",
+		.id = id,
+		.time_ns = FIRST + id,
+		.session = 7,
+		.sequence = id,
+		.payload = "two eggs, please",
+		.payload_len = (uint32_t)(id * 5 % 17)};
+
+	return maker_message(s, &m);
+}
+
+static void
+nothing_is_an_empty_journal(void **state)
+{
+	struct told told;
+
+	empty_directory();
+	assert_int_equal(recover(&told), 0);
+	assert_int_equal(told.recovery.incarnation, 1);
+	assert_int_equal(told.recovery.nb_segments, 0);
+	rmdir(directory);
+	assert_int_equal(recover(&told), 0);
+	assert_int_equal(told.recovery.incarnation, 1);
+	mkdir(directory, 0700);
+}
+
+static void
+tells_what_has_no_outcome_by_run_stream_and_position(void **state)
+{
+	struct maker_segment a = maker_begin(1, 0, 0, 0, END), b = maker_begin(1, 1, 1, 0, END);
+	struct maker_segment c = maker_begin(2, 0, 0, END, 2 * END);
+	sl_record_ref refs[8];
+	struct told told;
+
+	empty_directory();
+	maker_name(&a, "table1", FIRST);
+	refs[0] = put_message(&a, 1);
+	refs[1] = put_message(&a, 2);
+	refs[2] = put_message(&b, 3);
+	refs[3] = put_message(&b, 4);
+	c.header.previous_end = a.put;
+	refs[4] = put_message(&c, 5);
+	refs[5] = put_message(&c, 6);
+	/* Twice: two backends had it. */
+	maker_done(&c, (sl_record_ref[]){refs[0], refs[5]}, 2, SL_OUTCOME_DELIVERED, FIRST + 7);
+	maker_done(&c, (sl_record_ref[]){refs[3], refs[0]}, 2, SL_OUTCOME_DEAD, FIRST + 8);
+	maker_seal(&a);
+	maker_seal(&b);
+	maker_seal(&c);
+	maker_write(&c, directory);
+	maker_write(&a, directory);
+	maker_write(&b, directory);
+	assert_int_equal(recover_since(&told, FIRST + 4), 0);
+	assert_string_equal(told.notice, "");
+	assert_int_equal(told.nb_undelivered, 3);
+	assert_int_equal(told.undelivered[0], refs[1]);
+	assert_int_equal(told.undelivered[1], refs[2]);
+	assert_int_equal(told.undelivered[2], refs[4]);
+	assert_int_equal(told.nb_recent, 3);
+	assert_int_equal(told.recent[0], refs[3]);
+	assert_int_equal(told.recent[2], refs[5]);
+	assert_int_equal(told.nb_names, 1);
+	assert_int_equal(told.recovery.incarnation, 3);
+	assert_int_equal(told.recovery.nb_messages, 6);
+	assert_int_equal(told.recovery.nb_records, 9);
+	assert_int_equal(told.recovery.nb_segments, 3);
+	assert_int_equal(told.recovery.end[0], c.put);
+	assert_int_equal(told.recovery.end[1], b.put);
+	maker_end(&a);
+	maker_end(&b);
+	maker_end(&c);
+}
+
+static void
+an_outcome_may_be_read_before_its_message(void **state)
+{
+	struct maker_segment a = maker_begin(1, 0, 0, 0, END), b = maker_begin(1, 1, 1, 0, END);
+	sl_record_ref refs[3];
+	struct told told;
+
+	empty_directory();
+	for (uint64_t i = 0; i < 3; i++)
+		refs[i] = put_message(&b, i);
+	maker_done(&a, (sl_record_ref[]){refs[1], refs[1]}, 2, SL_OUTCOME_DELIVERED, FIRST);
+	/* Of what a crash tore off, and of nothing at all. */
+	maker_done(&a,
+		(sl_record_ref[]){sl_record_ref_of(1, b.put), sl_record_ref_of(9, 64),
+			sl_record_ref_of(1, 48), sl_record_ref_of(1, UINT64_C(1) << 47),
+			SL_RECORD_REF_NONE},
+		5, SL_OUTCOME_DELIVERED, FIRST);
+	maker_seal(&a);
+	maker_seal(&b);
+	maker_write(&a, directory);
+	maker_write(&b, directory);
+	assert_int_equal(recover(&told), 0);
+	assert_int_equal(told.nb_undelivered, 2);
+	assert_int_equal(told.undelivered[0], refs[0]);
+	assert_int_equal(told.undelivered[1], refs[2]);
+	maker_end(&a);
+	maker_end(&b);
+}
+
+static void
+an_outcome_is_not_of_a_later_run(void **state)
+{
+	struct maker_segment a = maker_begin(1, 0, 0, 0, END), b = maker_begin(2, 0, 1, 0, END);
+	sl_record_ref ref;
+	struct told told;
+
+	empty_directory();
+	ref = put_message(&b, 1);
+	maker_done(&a, &ref, 1, SL_OUTCOME_DELIVERED, FIRST);
+	maker_seal(&a);
+	maker_seal(&b);
+	maker_write(&a, directory);
+	maker_write(&b, directory);
+	assert_int_equal(recover(&told), 0);
+	assert_int_equal(told.nb_undelivered, 1);
+	maker_end(&a);
+	maker_end(&b);
+}
+
+/* One stream in two segments, the first full. Returns the messages. */
+static uint32_t
+make_two(struct maker_segment s[2], sl_record_ref *refs, bool is_synced)
+{
+	uint32_t nb = 0, k;
+
+	s[0] = maker_begin(1, 0, 0, 0, 4096);
+	s[1] = maker_begin(1, 1, 0, 4096, END);
+	for (k = 0; k < 2; k++) {
+		while (s[k].put < s[k].header.base + 1600) {
+			/* Each was written when all before it was durable. */
+			s[k].synced = is_synced ? s[k].put : MAKER_NOT_SYNCED;
+			refs[nb] = put_message(&s[k], nb);
+			nb++;
+		}
+		if (k == 0)
+			maker_pad(&s[0]);
+		maker_seal(&s[k]);
+	}
+	return nb;
+}
+
+static void
+is_prefix(const struct told *told, const sl_record_ref *refs, uint32_t nb)
+{
+	assert_true(told->nb_undelivered <= nb);
+	assert_memory_equal(
+		told->undelivered, refs, told->nb_undelivered * sizeof(told->undelivered[0]));
+	assert_int_equal(told->nb_recent, told->nb_undelivered);
+}
+
+/* The file ends there, or what is behind was never written. */
+static void
+cut_anywhere_a_prefix_is_recovered(void **state)
+{
+	sl_record_ref refs[MANY];
+	struct maker_segment s[2];
+	struct told told;
+	uint32_t nb, nb_first, before;
+
+	for (unsigned int k = 2; k-- > 0;) {
+		empty_directory();
+		nb = make_two(s, refs, false);
+		for (nb_first = 0; refs[nb_first] < 4096; nb_first++)
+			;
+		maker_write(&s[0], directory);
+		before = UINT32_MAX;
+		for (size_t cut = s[k].size; cut-- > 0;) {
+			if (k == 1 || cut == s[k].size - 1)
+				maker_write(&s[0], directory);
+			/* A file that was cut inside its header was cut by no crash. */
+			maker_write_part(&s[k], directory, cut);
+			if (cut < SL_SEGMENT_HEADER && cut > 0) {
+				assert_int_equal(recover(&told), -EBADMSG);
+			} else {
+				assert_int_equal(recover(&told), 0);
+				is_prefix(&told, refs, nb);
+				assert_true(told.nb_undelivered <= before);
+				before = told.nb_undelivered;
+			}
+			memset(s[k].bytes + cut, 0, s[k].size - cut);
+			if (cut < SL_SEGMENT_HEADER)
+				continue;
+			maker_write(&s[k], directory);
+			assert_int_equal(recover(&told), 0);
+			is_prefix(&told, refs, nb);
+			/* One more, when it ended in zeroes anyway. */
+			assert_in_range(told.nb_undelivered, before, before + 1);
+		}
+		assert_int_equal(before, k == 0 ? 0 : nb_first);
+		maker_end(&s[0]);
+		maker_end(&s[1]);
+	}
+}
+
+/* Is this byte one that nothing depends on: between the end of a record and the next? */
+static bool
+is_between(const struct maker_segment *s, size_t at)
+{
+	uint64_t position = s->header.base, target = at - SL_SEGMENT_HEADER + s->header.base;
+
+	while (position < s->put) {
+		const struct sl_record *record =
+			(const struct sl_record *)(s->bytes + SL_SEGMENT_HEADER + position -
+				s->header.base);
+
+		if (target < position + record->len)
+			return false;
+		position += sl_record_stride(record->len);
+		if (target < position)
+			return true;
+	}
+	return false;
+}
+
+static void
+check_flip(const struct maker_segment *s, size_t at, bool is_unused, uint64_t durable,
+	const sl_record_ref *refs, uint32_t nb)
+{
+	bool is_mark = at >= SL_SEGMENT_MARK_OFFSET &&
+		at < SL_SEGMENT_MARK_OFFSET + sizeof(struct sl_segment_mark);
+	uint64_t position = s->header.base + at - SL_SEGMENT_HEADER;
+	struct told told;
+	int rc = recover(&told);
+
+	if (at < SL_SEGMENT_HEADER && !is_mark) {
+		assert_int_equal(rc, -EBADMSG);
+		assert_non_null(strstr(told.error, "header is damaged"));
+	} else if (is_mark) {
+		assert_int_equal(rc, 0);
+		assert_int_equal(told.nb_undelivered, nb);
+		assert_non_null(strstr(told.notice, "mark"));
+	} else if (is_unused) {
+		assert_int_equal(rc, 0);
+		assert_int_equal(told.nb_undelivered, nb);
+	} else if (position < durable) {
+		assert_int_equal(rc, -EBADMSG);
+		assert_non_null(strstr(told.error, ".seg: offset "));
+	} else {
+		/* Behind the last record, or what may not have been durable: cut, and said. */
+		assert_int_equal(rc, 0);
+		is_prefix(&told, refs, nb);
+		assert_true(told.notice[0] != '\0');
+		assert_int_equal(told.recovery.nb_cut, 1);
+	}
+}
+
+static void
+every_wrong_bit_is_found(void **state)
+{
+	sl_record_ref refs[MANY];
+	struct maker_segment s[2];
+	uint64_t durable;
+	uint32_t nb;
+
+	empty_directory();
+	nb = make_two(s, refs, true);
+	/* The mark of the second does not speak of its last record yet. */
+	durable = sl_record_ref_position(refs[nb - 1]);
+	maker_mark(&s[0], 4096);
+	maker_mark(&s[1], durable);
+	maker_write(&s[0], directory);
+	maker_write(&s[1], directory);
+	for (unsigned int k = 0; k < 2; k++) {
+		for (size_t at = 0; at < s[k].size; at++) {
+			/* Of long runs of zeroes every 31st byte. */
+			bool is_dull = (at >= 544 && at < SL_SEGMENT_HEADER) ||
+				at >= SL_SEGMENT_HEADER + 1800;
+			bool is_unused = at >= SL_SEGMENT_HEADER && is_between(&s[k], at);
+
+			for (unsigned int bit = 0; bit < 8; bit++) {
+				if (is_dull && (at % 31 != 0 || bit % 4 != 1))
+					continue;
+				s[k].bytes[at] ^= (uint8_t)(1u << bit);
+				maker_write(&s[k], directory);
+				check_flip(&s[k], at, is_unused, k == 0 ? 4096 : durable, refs, nb);
+				s[k].bytes[at] ^= (uint8_t)(1u << bit);
+			}
+		}
+		maker_write(&s[k], directory);
+	}
+	maker_end(&s[0]);
+	maker_end(&s[1]);
+}
+
+/* The bytes behind a bad place tell that it was durable; or nothing does. */
+static void
+damage_is_told_from_a_torn_end(void **state)
+{
+	struct maker_segment s;
+	sl_record_ref refs[8];
+	struct told told;
+
+	for (unsigned int round = 0; round < 5; round++) {
+		empty_directory();
+		s = maker_begin(1, 0, 0, 0, END);
+		for (uint64_t i = 0; i < 6; i++) {
+			/* Only one that stands further behind speaks of the third. */
+			s.synced = i == 5 && round == 1 ? s.put : MAKER_NOT_SYNCED;
+			refs[i] = put_message(&s, i);
+		}
+		maker_seal(&s);
+		if (round == 2)
+			maker_mark(&s, sl_record_ref_position(refs[3]));
+		if (round == 3)
+			maker_finish(&s, maker_put(&s, SL_RECORD_CLOSE, 32, FIRST));
+		if (round == 4)
+			maker_mark(&s, sl_record_ref_position(refs[2]));
+		*maker_at(&s, sl_record_ref_position(refs[2]) + 20) ^= 4;
+		maker_write(&s, directory);
+		if (round >= 1 && round <= 3) {
+			assert_int_equal(recover(&told), -EBADMSG);
+			assert_non_null(strstr(told.error, "repair"));
+		} else {
+			assert_int_equal(recover(&told), 0);
+			assert_int_equal(told.nb_undelivered, 2);
+			assert_int_equal(
+				told.recovery.end[0], sl_record_ref_position(refs[2]));
+			assert_int_equal(told.recovery.nb_cut, 1);
+			assert_non_null(strstr(told.notice, "cut off"));
+		}
+		maker_end(&s);
+	}
+}
+
+static void
+a_bad_mark_and_a_torn_end_are_damage(void **state)
+{
+	struct maker_segment s = maker_begin(1, 0, 0, 0, END);
+	sl_record_ref refs[3];
+	struct told told;
+
+	empty_directory();
+	for (uint64_t i = 0; i < 3; i++)
+		refs[i] = put_message(&s, i);
+	maker_seal(&s);
+	maker_mark(&s, sl_record_ref_position(refs[2]));
+	s.bytes[SL_SEGMENT_MARK_OFFSET + 9] ^= 1;
+	*maker_at(&s, sl_record_ref_position(refs[2]) + 50) ^= 1;
+	maker_write(&s, directory);
+	assert_int_equal(recover(&told), -EBADMSG);
+	assert_non_null(strstr(told.error, "mark"));
+	maker_end(&s);
+}
+
+/* A sync failed when everything up to `durable` was: a second file goes on there. */
+static void
+a_later_segment_replaces_what_was_written_in_vain(void **state)
+{
+	struct maker_segment a = maker_begin(1, 0, 0, 0, 2 * END);
+	struct maker_segment b = maker_begin(1, 1, 0, 4096, 2 * END);
+	sl_record_ref refs[MANY];
+	struct told told;
+	uint32_t nb = 0, nb_old;
+	uint64_t durable;
+
+	empty_directory();
+	for (; a.put < 5000; nb++)
+		refs[nb] = put_message(&a, nb);
+	nb_old = nb;
+	durable = a.put;
+	b.header.first = durable;
+	b.header.previous_end = durable;
+	/* The block that it ends in is written again. */
+	memcpy(maker_at(&b, 4096), maker_at(&a, 4096), durable - 4096);
+	b.put = durable;
+	/* What was in vain looks whole, and is longer than what came instead. */
+	for (unsigned int i = 0; i < 20; i++)
+		put_message(&a, 1000 + i);
+	for (; b.put < durable + 900; nb++)
+		refs[nb] = put_message(&b, nb);
+	maker_seal(&a);
+	maker_seal(&b);
+	maker_write(&a, directory);
+	maker_write(&b, directory);
+	assert_int_equal(recover(&told), 0);
+	assert_string_equal(told.notice, "");
+	assert_int_equal(told.nb_undelivered, nb);
+	is_prefix(&told, refs, nb);
+	/* What it follows was durable. */
+	*maker_at(&a, sl_record_ref_position(refs[nb_old - 1]) + 60) ^= 1;
+	maker_write(&a, directory);
+	assert_int_equal(recover(&told), -EBADMSG);
+	maker_end(&a);
+	maker_end(&b);
+}
+
+static void
+what_a_crash_tore_off_stays_off_in_later_runs(void **state)
+{
+	struct maker_segment a = maker_begin(1, 0, 0, 0, END), b = maker_begin(1, 1, 0, END, 2 * END);
+	struct maker_segment c = maker_begin(2, 0, 0, 2 * END, 3 * END);
+	sl_record_ref refs[4], torn;
+	struct told told;
+
+	empty_directory();
+	refs[0] = put_message(&a, 1);
+	torn = put_message(&a, 2);
+	put_message(&a, 3);
+	put_message(&b, 4);
+	*maker_at(&a, sl_record_ref_position(torn) + 33) ^= 8;
+	maker_seal(&a);
+	maker_seal(&b);
+	maker_write(&a, directory);
+	maker_write(&b, directory);
+	assert_int_equal(recover(&told), 0);
+	assert_int_equal(told.nb_undelivered, 1);
+	assert_int_equal(told.recovery.nb_cut, 1);
+
+	c.header.previous_end = told.recovery.end[0];
+	refs[1] = put_message(&c, 5);
+	maker_seal(&c);
+	maker_write(&c, directory);
+	assert_int_equal(recover(&told), 0);
+	assert_string_equal(told.notice, "");
+	assert_int_equal(told.nb_undelivered, 2);
+	assert_memory_equal(told.undelivered, refs, 2 * sizeof(refs[0]));
+	/* What the second run has found whole was durable from then on. */
+	*maker_at(&a, sl_record_ref_position(refs[0]) + 40) ^= 8;
+	maker_write(&a, directory);
+	assert_int_equal(recover(&told), -EBADMSG);
+	maker_end(&a);
+	maker_end(&b);
+	maker_end(&c);
+}
+
+static void
+a_missing_segment_is_damage_but_for_the_oldest(void **state)
+{
+	struct maker_segment s[4];
+	sl_record_ref refs[4];
+	struct told told;
+	char path[512];
+
+	for (uint32_t gone = 0; gone < 4; gone++) {
+		empty_directory();
+		for (uint32_t i = 0; i < 4; i++) {
+			s[i] = maker_begin(1, i, 0, i * END, (i + 1) * END);
+			refs[i] = put_message(&s[i], i);
+			maker_pad(&s[i]);
+			maker_seal(&s[i]);
+			maker_write(&s[i], directory);
+		}
+		maker_path(&s[gone], directory, path);
+		unlink(path);
+		if (gone == 0 || gone == 3) {
+			assert_int_equal(recover(&told), 0);
+			assert_int_equal(told.nb_undelivered, 3);
+			assert_int_equal(told.undelivered[0], refs[gone == 0 ? 1 : 0]);
+			assert_int_equal(told.recovery.end[0], gone == 0 ? 4 * END : 3 * END);
+		} else {
+			assert_int_equal(recover(&told), -EBADMSG);
+			assert_non_null(strstr(told.error, "missing"));
+			/* It was made, and a crash came before it was written; nothing says that
+			 * it was durable. */
+			memset(s[gone].bytes, 0, s[gone].size);
+			maker_write(&s[gone], directory);
+			assert_int_equal(recover(&told), 0);
+			assert_int_equal(told.nb_undelivered, gone);
+			/* But here something does. */
+			s[gone + 1].put = s[gone + 1].header.base;
+			s[gone + 1].synced = s[gone + 1].put;
+			put_message(&s[gone + 1], 9);
+			maker_write(&s[gone + 1], directory);
+			assert_int_equal(recover(&told), -EBADMSG);
+		}
+		for (uint32_t i = 0; i < 4; i++)
+			maker_end(&s[i]);
+	}
+}
+
+static void
+a_callback_ends_it_and_a_lock_forbids_it(void **state)
+{
+	struct maker_segment a = maker_begin(1, 0, 0, 0, END);
+	char line[512];
+	struct told told;
+	int lock;
+
+	empty_directory();
+	put_message(&a, 1);
+	maker_seal(&a);
+	maker_write(&a, directory);
+	lock = journal_lock(directory, line, sizeof(line));
+	assert_true(lock >= 0);
+	assert_int_equal(recover(&told), -EBUSY);
+	close(lock);
+	assert_int_equal(recover(&told), 0);
+	maker_end(&a);
+}
+
+/* A journal at random; what comes out is worked out beside it, message by message. */
+struct model {
+	struct test_rand r;
+	struct {
+		sl_record_ref ref;
+		uint64_t time_ns;
+		uint32_t run;
+		bool is_done;
+		bool is_torn;
+	} messages[MANY];
+	uint32_t nb_messages;
+	uint64_t at[4];		  /* Of each stream: where it goes on. */
+	uint64_t previous_end[4]; /* What was recovered of it. */
+	bool is_torn[4]; /* Its last run ended so. */
+};
+
+static void
+random_done(struct model *m, struct maker_segment *s)
+{
+	sl_record_ref refs[8];
+	uint32_t nb = 0, want = (uint32_t)test_rand_below(&m->r, 8);
+
+	if (m->nb_messages == 0 || !maker_has_room(s, 512))
+		return;
+	while (nb < want) {
+		uint32_t i = (uint32_t)test_rand_below(&m->r, m->nb_messages);
+
+		/* What was torn off in an earlier run nobody has delivered in this. */
+		if (m->messages[i].is_torn)
+			break;
+		m->messages[i].is_done = true;
+		refs[nb++] = m->messages[i].ref;
+	}
+	maker_done(s, refs, nb, SL_OUTCOME_DELIVERED, FIRST);
+}
+
+static void
+random_message(struct model *m, struct maker_segment *s, uint32_t run)
+{
+	uint32_t payload = (uint32_t)test_rand_below(&m->r, 200);
+	struct maker_message message = {.source = "server1",
+		.destination = "table1",
+		.type = "dinner",
+		.id = m->nb_messages,
+		.time_ns = FIRST + test_rand_below(&m->r, 1000),
+		.payload = "a longer text, of which more or less is taken ................"
+			   "................................................................"
+			   "................................................................"
+			   "................................................................",
+		.payload_len = payload};
+
+	if (m->nb_messages == MANY || !maker_has_room(s, maker_message_len(payload)))
+		return;
+	m->messages[m->nb_messages].ref = maker_message(s, &message);
+	m->messages[m->nb_messages].time_ns = message.time_ns;
+	m->messages[m->nb_messages++].run = run;
+}
+
+static void
+random_record(struct model *m, struct maker_segment *s, uint32_t run)
+{
+	if (test_rand_below(&m->r, 4) == 0)
+		random_done(m, s);
+	else
+		random_message(m, s, run);
+}
+
+/* From a record on that had not been synced, something is wrong in the last segment. */
+static void
+tear(struct model *m, struct maker_segment *s, uint64_t from)
+{
+	uint64_t at = from, hit;
+	const struct sl_record *record;
+
+	if (from == s->put)
+		return;
+	hit = from + test_rand_below(&m->r, s->put - from);
+	for (;;) {
+		record = (const struct sl_record *)maker_at(s, at);
+		if (at + sl_record_stride(record->len) > hit)
+			break;
+		at += sl_record_stride(record->len);
+	}
+	*maker_at(s, at + test_rand_below(&m->r, record->len)) ^= 16;
+	for (uint32_t i = 0; i < m->nb_messages; i++) {
+		if (sl_record_ref_stream(m->messages[i].ref) == s->header.stream &&
+			sl_record_ref_position(m->messages[i].ref) >= at)
+			m->messages[i].is_torn = true;
+	}
+	m->is_torn[s->header.stream] = true;
+	s->put = at;
+}
+
+static void
+random_run(struct model *m, uint32_t run)
+{
+	struct maker_segment s[4];
+	uint32_t number = 0, nb = 1 + (uint32_t)test_rand_below(&m->r, 4);
+	uint64_t from;
+
+	/* Interleaved, so that outcomes go from any stream to any. */
+	for (uint32_t round = 0; round < 3; round++) {
+		for (uint32_t i = 0; i < nb; i++) {
+			s[i] = maker_begin(run, number++, i, m->at[i], m->at[i] + END);
+			s[i].header.previous_end = m->previous_end[i];
+			m->at[i] += END;
+		}
+		for (uint32_t n = (uint32_t)test_rand_below(&m->r, 120); n > 0; n--)
+			random_record(m, &s[test_rand_below(&m->r, nb)], run);
+		for (uint32_t i = 0; i < nb; i++) {
+			if (round < 2) {
+				maker_pad(&s[i]);
+			} else {
+				m->is_torn[i] = false;
+			}
+			if (round == 2 && test_rand_below(&m->r, 2) == 0) {
+				from = s[i].put;
+				s[i].synced = from;
+				for (uint32_t n = 0; n < 5; n++)
+					random_message(m, &s[i], run);
+				tear(m, &s[i], from);
+			}
+			/* Where no record fits, none is expected. */
+			if (s[i].header.end - s[i].put < sizeof(struct sl_record))
+				maker_pad(&s[i]);
+			m->previous_end[i] = s[i].put;
+			maker_seal(&s[i]);
+			maker_write(&s[i], directory);
+			maker_end(&s[i]);
+		}
+	}
+}
+
+static int
+by_ref(const void *left, const void *right)
+{
+	const sl_record_ref *a = left, *b = right;
+
+	return *a < *b ? -1 : *a > *b;
+}
+
+static void
+check_model(const struct model *m, const struct told *told, uint64_t since_ns, uint32_t nb_runs)
+{
+	sl_record_ref expected[MANY];
+	uint32_t nb = 0, from, nb_recent = 0;
+
+	for (uint32_t run = 1; run <= nb_runs; run++) {
+		from = nb;
+		for (uint32_t i = 0; i < m->nb_messages; i++) {
+			if (m->messages[i].run == run && !m->messages[i].is_done &&
+				!m->messages[i].is_torn)
+				expected[nb++] = m->messages[i].ref;
+		}
+		qsort(&expected[from], nb - from, sizeof(expected[0]), by_ref);
+	}
+	assert_int_equal(told->nb_undelivered, nb);
+	assert_memory_equal(told->undelivered, expected, nb * sizeof(expected[0]));
+	for (uint32_t i = 0; i < m->nb_messages; i++)
+		nb_recent += !m->messages[i].is_torn && m->messages[i].time_ns >= since_ns;
+	assert_int_equal(told->nb_recent, nb_recent);
+	assert_int_equal(told->recovery.nb_cut,
+		m->is_torn[0] + m->is_torn[1] + m->is_torn[2] + m->is_torn[3]);
+	for (uint32_t i = 0; i < 4; i++)
+		assert_int_equal(told->recovery.end[i], m->previous_end[i]);
+}
+
+static void
+random_journals_come_out_as_they_went_in(void **state)
+{
+	struct test_rand seeds;
+	struct told told;
+
+	test_rand_init(&seeds, "recover");
+	for (unsigned int n = 0; n < 60; n++) {
+		struct model *m = calloc(1, sizeof(*m));
+		uint64_t since = FIRST + test_rand_below(&seeds, 1000);
+		uint32_t nb_runs = 1 + (uint32_t)test_rand_below(&seeds, 4);
+
+		assert_non_null(m);
+		m->r.state = test_rand_u64(&seeds);
+		empty_directory();
+		for (uint32_t run = 1; run <= nb_runs; run++) {
+			random_run(m, run);
+			assert_int_equal(recover_since(&told, since), 0);
+			assert_int_equal(told.recovery.incarnation, run + 1);
+			check_model(m, &told, since, run);
+		}
+		free(m);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_is_an_empty_journal),
+		cmocka_unit_test(tells_what_has_no_outcome_by_run_stream_and_position),
+		cmocka_unit_test(an_outcome_may_be_read_before_its_message),
+		cmocka_unit_test(an_outcome_is_not_of_a_later_run),
+		cmocka_unit_test(cut_anywhere_a_prefix_is_recovered),
+		cmocka_unit_test(every_wrong_bit_is_found),
+		cmocka_unit_test(damage_is_told_from_a_torn_end),
+		cmocka_unit_test(a_bad_mark_and_a_torn_end_are_damage),
+		cmocka_unit_test(a_later_segment_replaces_what_was_written_in_vain),
+		cmocka_unit_test(what_a_crash_tore_off_stays_off_in_later_runs),
+		cmocka_unit_test(a_missing_segment_is_damage_but_for_the_oldest),
+		cmocka_unit_test(a_callback_ends_it_and_a_lock_forbids_it),
+		cmocka_unit_test(random_journals_come_out_as_they_went_in),
+	};
+
+	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}
