@@ -380,7 +380,6 @@ static struct sl_con_session *
 find_session(struct sl_con_core *core, const struct sl_udp_peer *peer, const uint8_t *first,
 	uint64_t now)
 {
-	struct sl_session_rx_params params = {.window = core->params.window};
 	uint64_t number = core->datagram.session;
 	struct sl_con_session *s = sl_con_table_find(&core->table, peer, number);
 
@@ -389,7 +388,7 @@ find_session(struct sl_con_core *core, const struct sl_udp_peer *peer, const uin
 		s->peer.local = peer->local;
 		return s;
 	}
-	if (!sl_session_rx_may_begin(&params, sl_wire_get64(first + SL_WIRE_OFF_SEQUENCE))) {
+	if (!sl_session_rx_may_begin(sl_wire_get64(first + SL_WIRE_OFF_SEQUENCE))) {
 		refuse(core, peer, number);
 		return NULL;
 	}

@@ -12,6 +12,7 @@
 #include <event2/event.h>
 
 #include "checks.h"
+#include "durable.h"
 #include "http.h"
 #include "loop.h"
 #include "sl_api_server.h"
@@ -46,6 +47,7 @@ struct loop {
 	const struct options *options;
 	struct sl_config *config; /* Until the control has it. */
 	struct sl_datapath *datapath;
+	struct durable *durable;
 	struct sl_notify *notify;
 	struct sl_neighbours *neighbours;
 	struct checks_context checks_context;
@@ -356,6 +358,7 @@ create_control(struct loop *loop, char *error, size_t error_len)
 		.neighbours = loop->neighbours,
 		.checks = loop->checks,
 		.notify = loop->notify,
+		.durable = durable_of(loop->durable),
 		.version = SLUICE_VERSION,
 		.quit = on_quit,
 		.applied = on_applied,
@@ -411,6 +414,11 @@ create(struct loop *loop, char *error, size_t error_len)
 	if (rc == 0)
 		rc = sl_datapath_create(loop->config, &loop->datapath, error, error_len);
 	if (rc == 0)
+		rc = durable_open(loop->config, loop->datapath, loop->notify, &loop->durable, error,
+			error_len);
+	if (rc == 0)
+		rc = durable_start(loop->durable, error, error_len);
+	if (rc == 0)
 		rc = create_neighbours(loop, error, error_len);
 	if (rc == 0)
 		rc = create_checks(loop, error, error_len);
@@ -438,8 +446,12 @@ destroy(struct loop *loop)
 	sl_checks_destroy(loop->checks);
 	sl_neighbours_destroy(loop->neighbours);
 	if (loop->datapath != NULL)
+		sl_datapath_stop(loop->datapath);
+	durable_stop(loop->durable);
+	if (loop->datapath != NULL)
 		sl_datapath_destroy(loop->datapath);
 	sl_control_destroy(loop->control);
+	durable_close(loop->durable);
 	sl_config_free(loop->config);
 	if (loop->notify != NULL)
 		sl_notify_destroy(loop->notify, NOTIFY_END_MS);

@@ -474,4 +474,7 @@ void sl_config_free(struct sl_config *config);
  */
 const char *sl_config_name_of(const struct sl_config *config, uint64_t key);
 
+/** All of them. @return their number */
+uint32_t sl_config_names(const struct sl_config *config, const struct sl_config_name **names);
+
 #endif /* SL_CONFIG_H */

@@ -195,11 +195,10 @@ int
 dp_graphs_create(struct sl_datapath *dp, char *error, size_t error_len)
 {
 	static const char *const rx_sources[] = {"port_rx"};
-	static const char *const worker_sources[] = {"ring_rx", "dispatch", "control_tx"};
-	/* Without a journal there are no sessions. */
-	static const char *const session_sources[] = {"ack_rx", "ack_tx"};
-	const char
-		*patterns[RTE_DIM(rx_sources) + RTE_DIM(worker_sources) + RTE_DIM(session_sources)];
+	static const char *const worker_sources[] = {
+		"ring_rx", "dispatch", "control_tx", "ack_rx", "ack_tx"};
+	unsigned int nb_sources = RTE_DIM(worker_sources);
+	const char *patterns[RTE_DIM(rx_sources) + RTE_DIM(worker_sources)];
 	struct rte_graph_param param = {
 		.socket_id = SOCKET_ID_ANY,
 		.node_patterns = patterns,
@@ -210,19 +209,18 @@ dp_graphs_create(struct sl_datapath *dp, char *error, size_t error_len)
 	rc = deal_rxqs(dp, error, error_len);
 	if (rc != 0)
 		return rc;
+	/* Without a journal there are no sessions. */
+	if (dp->config->journal.directory == NULL)
+		nb_sources -= 2;
 	for (uint32_t i = 0; i < dp->nb_lcores; i++) {
 		struct dp_lcore *lcore = dp->lcores[i];
 
 		param.nb_node_patterns = 0;
 		if (lcore->roles & SL_ROLE_RX)
 			patterns[param.nb_node_patterns++] = rx_sources[0];
-		for (unsigned int s = 0; s < RTE_DIM(worker_sources); s++) {
+		for (unsigned int s = 0; s < nb_sources; s++) {
 			if (lcore->roles & SL_ROLE_WORKER)
 				patterns[param.nb_node_patterns++] = worker_sources[s];
-		}
-		for (unsigned int s = 0; s < RTE_DIM(session_sources); s++) {
-			if ((lcore->roles & SL_ROLE_WORKER) && dp->publishers != NULL)
-				patterns[param.nb_node_patterns++] = session_sources[s];
 		}
 		snprintf(name, sizeof(name), GRAPH_NAME, lcore->id);
 		if (rte_graph_create(name, &param) != RTE_GRAPH_ID_INVALID)
