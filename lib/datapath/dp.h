@@ -186,7 +186,6 @@ struct dp_worker_counters {
 	uint64_t dropped[SL_MESSAGE_DROPS];
 	uint64_t class_delivered[SL_CONFIG_CLASSES_MAX];
 	uint64_t class_dropped[SL_CONFIG_CLASSES_MAX];
-	uint64_t unknown_acks;
 	uint64_t recovered; /* Found in the journal when the path was made. */
 	uint64_t queued; /* Filled in when read: waiting messages and frames pending for a port. */
 	uint64_t kept;	 /* Of those, durable ones. */
