@@ -46,7 +46,7 @@
 #define DP_PROBE_RING	 1024
 #define DP_CONTROL_RING	 256
 #define DP_CONTROL_HELD	 32
-#define DP_ACK_RING	 1024
+#define DP_ACKS_EMPTY	 1024 /* Buffers for acks to publishers; and finished ones. */
 #define DP_ACKS_HELD	 64
 #define DP_MBUF_CACHE	 512
 #define DP_ARENA_BYTES	 (512 * 1024)
