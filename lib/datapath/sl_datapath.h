@@ -228,6 +228,15 @@ int sl_datapath_restore(
 void sl_datapath_restore_seen(
 	struct sl_datapath *datapath, const struct sl_record_message *record, uint64_t now_unix_ns);
 
+/**
+ * Have a record put into the journal; while the path runs, by its first worker.
+ * @param type   SL_RECORD_NAME or SL_RECORD_CONFIG
+ * @param bytes  what follows struct sl_record in it; copied
+ * @return 0; -EAGAIN: so many wait already, try again later; -ENOMEM
+ */
+int sl_datapath_note(
+	struct sl_datapath *datapath, enum sl_record_type type, const void *bytes, uint32_t len);
+
 /** Messages that are to be read back from the journal. */
 struct dp_fetch;
 
