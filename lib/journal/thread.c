@@ -253,6 +253,9 @@ run(void *arg)
 			sl_journal_core_commit(j, unix_ns());
 			nb_idle = 0;
 		} else {
+			/* There may be something to say although nothing has become durable. */
+			if (j->params.batch != NULL)
+				j->params.batch(j->params.arg, unix_ns());
 			nap(&nb_idle);
 		}
 	}
