@@ -142,10 +142,9 @@ tell_recovery(const struct durable *d, const struct sl_journal_recovery *r)
 static int
 recover(struct durable *d, struct sl_journal_recovery *r, char *error, size_t error_len)
 {
-	const struct sl_journal_visitor visitor = {
+	struct sl_journal_visitor visitor = {
 		.undelivered = on_undelivered,
 		.recent = on_recent,
-		.since_ns = d->now_ns - d->config->dedup_window_ms * UINT64_C(1000000),
 		.progress = on_progress,
 		.arg = d,
 	};
@@ -153,6 +152,7 @@ recover(struct durable *d, struct sl_journal_recovery *r, char *error, size_t er
 	int rc;
 
 	d->now_ns = d->progress_ns = unix_ns();
+	visitor.since_ns = d->now_ns - d->config->dedup_window_ms * UINT64_C(1000000);
 	rc = sl_journal_recover(
 		d->directory, &visitor, r, notice, sizeof(notice), error, error_len);
 	if (d->restore_error == -ENOSPC)
