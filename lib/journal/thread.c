@@ -21,9 +21,12 @@
  * Nobody wakes the thread, so that publishing costs no system call. It looks again at once a few
  * times, then sleeps: briefly after there was something, longer the longer there was nothing.
  */
-#define SPINS		 32
-#define SLEEP_MIN_NS	 20000
-#define SLEEP_MAX_NS	 1000000
+#define SPINS	     32
+#define SLEEP_MIN_NS 20000
+#define SLEEP_MAX_NS 1000000
+
+/* How often the batch hook is called while nothing becomes durable. */
+#define BATCH_IDLE_NS	 500000
 #define STOP_PATIENCE_NS (5 * SECOND_NS)
 
 static uint64_t
@@ -221,6 +224,18 @@ nap(uint32_t *nb_idle)
 	nanosleep(&sleep, NULL);
 }
 
+/* Nothing is written, but there may be something to be told all the same. */
+static void
+tell_idle(const struct sl_journal *j, uint64_t *told_ns)
+{
+	uint64_t now_ns = unix_ns();
+
+	if (j->params.batch == NULL || !is_due(*told_ns + BATCH_IDLE_NS, now_ns))
+		return;
+	j->params.batch(j->params.arg, now_ns);
+	*told_ns = now_ns;
+}
+
 /* Turn until all is durable, or the disk fails for too long. */
 static void
 drain(struct sl_journal *j)
@@ -244,6 +259,7 @@ static void *
 run(void *arg)
 {
 	struct sl_journal *j = arg;
+	uint64_t told_ns = 0;
 	uint32_t nb_idle = 0;
 
 	/* Else the kernel adds 50 us to each nap. */
@@ -253,6 +269,7 @@ run(void *arg)
 			sl_journal_core_commit(j, unix_ns());
 			nb_idle = 0;
 		} else {
+			tell_idle(j, &told_ns);
 			nap(&nb_idle);
 		}
 	}

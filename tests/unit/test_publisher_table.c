@@ -282,6 +282,7 @@ sessions_are_limited_and_expire(void **state)
 	}
 	assert_int_equal(come(rig, 999, 1, 200), DP_PUBLISHER_TOO_MANY_SESSIONS);
 	assert_int_equal(atomic_load(&rig->table.nb_sessions), SLOTS);
+	assert_int_equal(atomic_load(&rig->table.turned_away), 1);
 	/* One that is heard stays, the others go. */
 	for (uint32_t i = 0; i < 3 * IDLE_MS; i += 100) {
 		pass(rig, 100);
