@@ -6,6 +6,8 @@ import contextlib
 import time
 
 import pytest
+from scapy.layers.inet import UDP
+from scapy.layers.l2 import Dot1Q
 
 from harness import (ADDRESS6, SENDER6, decode, destination, encode, frame, message, pb2, port,
                      table, udp_socket)
@@ -238,13 +240,13 @@ def test_acks_into_a_vlan():
             data = encode(message(1, sequence=1, flags=1), epoch=0, session=5)
             durable.raw.send(frame(data, vlan=7))
             [ack] = durable.raw.take(1, is_ack)
-            assert ack["802.1Q"].vlan == 7
-            assert decode(bytes(ack["UDP"].payload)).ack.cumulative == 1
+            assert ack[Dot1Q].vlan == 7
+            assert decode(bytes(ack[UDP].payload)).ack.cumulative == 1
 
 
 def is_ack(packet):
-    return "UDP" in packet and packet["UDP"].sport == PORT and \
-        decode(bytes(packet["UDP"].payload)).HasField("ack")
+    return UDP in packet and packet[UDP].sport == PORT and \
+        decode(bytes(packet[UDP].payload)).HasField("ack")
 
 
 # What.
