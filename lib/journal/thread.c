@@ -21,12 +21,12 @@
  * Nobody wakes the thread, so that publishing costs no system call. It looks again at once a few
  * times, then sleeps: briefly after there was something, longer the longer there was nothing.
  */
-#define SPINS	     32
-#define SLEEP_MIN_NS 20000
-#define SLEEP_MAX_NS 1000000
+/* The hook of batches is called so often while there are none. */
+#define BATCH_IDLE_NS UINT64_C(500000)
 
-/* How often the batch hook is called while nothing becomes durable. */
-#define BATCH_IDLE_NS	 500000
+#define SPINS		 32
+#define SLEEP_MIN_NS	 20000
+#define SLEEP_MAX_NS	 1000000
 #define STOP_PATIENCE_NS (5 * SECOND_NS)
 
 static uint64_t
@@ -224,18 +224,6 @@ nap(uint32_t *nb_idle)
 	nanosleep(&sleep, NULL);
 }
 
-/* Nothing is written, but there may be something to be told all the same. */
-static void
-tell_idle(const struct sl_journal *j, uint64_t *told_ns)
-{
-	uint64_t now_ns = unix_ns();
-
-	if (j->params.batch == NULL || !is_due(*told_ns + BATCH_IDLE_NS, now_ns))
-		return;
-	j->params.batch(j->params.arg, now_ns);
-	*told_ns = now_ns;
-}
-
 /* Turn until all is durable, or the disk fails for too long. */
 static void
 drain(struct sl_journal *j)
@@ -259,7 +247,7 @@ static void *
 run(void *arg)
 {
 	struct sl_journal *j = arg;
-	uint64_t told_ns = 0;
+	uint64_t told_ns = 0, now_ns;
 	uint32_t nb_idle = 0;
 
 	/* Else the kernel adds 50 us to each nap. */
@@ -268,10 +256,15 @@ run(void *arg)
 		if (sl_journal_core_write(j, unix_ns())) {
 			sl_journal_core_commit(j, unix_ns());
 			nb_idle = 0;
-		} else {
-			tell_idle(j, &told_ns);
-			nap(&nb_idle);
+			continue;
 		}
+		/* Who acknowledges has work without a batch, too. */
+		now_ns = unix_ns();
+		if (j->params.batch != NULL && now_ns - told_ns > BATCH_IDLE_NS) {
+			j->params.batch(j->params.arg, now_ns);
+			told_ns = now_ns;
+		}
+		nap(&nb_idle);
 	}
 	/* Batches are not kept apart any more. */
 	j->params.commit_interval_us = 0;
