@@ -288,8 +288,9 @@ struct sl_datapath_publishers {
 	uint32_t sessions; /**< Slots in use. */
 	uint32_t sessions_max;
 	uint64_t expired;
-	uint64_t over_limit; /**< Also of those that are gone. */
-	uint64_t no_buffer;  /**< Acks that were put off because there was no buffer. */
+	uint64_t turned_away; /**< Sessions there was no room for; again each second they come. */
+	uint64_t over_limit;  /**< Messages; also of sessions that are gone. */
+	uint64_t no_buffer;   /**< Acks that were put off because there was no buffer. */
 };
 
 /** All of them together; any thread. */
