@@ -180,6 +180,36 @@ do_remove(void *arg, const char *name)
 	if (chance(sim, 300, 1000))
 		return -EAGAIN;
 	f->removed_at = ++sim->disk->nb_removed;
+	if (sim->is_history_short)
+		ledger_history_lost(sim);
+	return 0;
+}
+
+/* The header first, then the name. What is behind the header is as old as it was. */
+static int
+do_reuse(void *arg, const char *old, const char *name)
+{
+	struct sim *sim = arg;
+	struct disk *d = sim->disk;
+	struct file *f = find(d, old);
+	bool is_dead = dies(d);
+
+	if (f == NULL)
+		return find(d, name) != NULL ? 0 : -ENOENT;
+	if (find(d, name) != NULL)
+		return -EEXIST;
+	if (is_dead && below(sim, 2) == 0)
+		return -EIO;
+	memset(f->cache, 0, SL_SEGMENT_HEADER);
+	memset(f->durable, 0, SL_SEGMENT_HEADER);
+	memset(f->is_dirty, 0, SL_SEGMENT_HEADER / SECTOR);
+	if (is_dead || chance(sim, sim->faults.write_error_per_million, 1000000))
+		return -EIO;
+	if (chance(sim, 300, 1000))
+		return -EAGAIN;
+	snprintf(f->name, sizeof(f->name), "%s", name);
+	if (sim->is_history_short)
+		ledger_history_lost(sim);
 	return 0;
 }
 
@@ -193,6 +223,7 @@ disk_init(struct sim *sim)
 		.sync = do_sync,
 		.close = do_close,
 		.remove = do_remove,
+		.reuse = below(sim, 3) == 0 ? NULL : do_reuse,
 		.arg = sim,
 	};
 }
