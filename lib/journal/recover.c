@@ -94,7 +94,8 @@ settle(struct recover *r)
 		const struct segment *segment = &r->set.all[i];
 		int fd, rc = 0;
 
-		if (segment->found.synced >= segment->to)
+		/* The header of the next one says that this was synced. */
+		if (i + 1 < r->set.stream_first[segment->found.header.stream + 1])
 			continue;
 		fd = openat(r->set.directory, segment->found.name, O_RDONLY | O_CLOEXEC);
 		if (fd < 0 || fdatasync(fd) != 0)

@@ -375,6 +375,12 @@ journal_durable(struct sl_journal *j, uint32_t stream)
 }
 
 uint32_t
+journal_incarnation(const struct sl_journal *j)
+{
+	return j->incarnation;
+}
+
+uint32_t
 journal_layout(struct sl_journal *j)
 {
 	return atomic_load_explicit(&j->layout, memory_order_acquire);
