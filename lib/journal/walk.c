@@ -41,9 +41,9 @@ walk_begin(struct walk *walk, uint32_t first, uint32_t nb, uint64_t position)
 void
 walk_describe(const struct segments *set, const struct walk_place *place, char *text, size_t len)
 {
-	snprintf(text, len,
-		"%s/%s: offset %" PRIu64 ": %s (stream %" PRIu32 ", position %" PRIu64 ")",
-		set->path, place->name, place->offset, place->what, place->stream, place->position);
+	snprintf(text, len, "%s/%s: offset %" PRIu64 ": %s (stream %" PRIu32 ", position %" PRIu64 ")",
+		set->path, place->name, place->offset, place->what, place->stream,
+		place->position);
 }
 
 static void
@@ -63,7 +63,10 @@ set_place(struct walk *walk, const struct segment *segment, const char *what)
 struct search {
 	uint32_t segment;
 	uint64_t at;
-	uint64_t bytes; /* In front of `at`: up to the last byte of each segment that is not 0. */
+	/* In front of `at`: up to the last place of each segment where something says that it stands
+	 * there. Anything else may be left over, from what the ring held before or from the file's
+	 * earlier use. */
+	uint64_t bytes;
 	const struct sl_record *record;
 };
 
@@ -80,9 +83,8 @@ search_segment(struct walk *walk, struct search *search)
 	int rc;
 
 	for (;;) {
-		n = search->at >= segment->to
-			? 0
-			: window_peek(&walk->window, walk->set, segment, search->at, &bytes);
+		n = search->at >= segment->to ? 0 :
+			window_peek(&walk->window, walk->set, segment, search->at, &bytes);
 		if (n < (ssize_t)sizeof(words)) {
 			search->bytes += used - from;
 			return n < 0 ? (int)n : 0;
@@ -93,7 +95,7 @@ search_segment(struct walk *walk, struct search *search)
 				break;
 			bytes += sizeof(words);
 			search->at += sizeof(words);
-			if ((words[0] | words[1]) != 0)
+			if (words[1] == search->at - sizeof(words))
 				used = search->at;
 		}
 		if (n < (ssize_t)sizeof(words))
@@ -155,20 +157,6 @@ shown_durable(const struct sl_record *record)
 	return record->type == SL_RECORD_CLOSE ? record->position : sl_record_synced_before(record);
 }
 
-/* Blocks are written whole, and files are used again: what stands behind the last record is left
- * over from what the ring or the file held there before, records of other positions. */
-static bool
-is_left_over(struct walk *walk)
-{
-	const struct segment *segment = &walk->set->all[walk->segment];
-	const uint8_t *head;
-	ssize_t n;
-
-	n = window_peek(&walk->window, walk->set, segment, walk->at, &head);
-	return n < (ssize_t)sizeof(struct sl_record) ||
-		((const struct sl_record *)head)->position != walk->at;
-}
-
 /* There is no record at `at`. Was there one that was durable? Returns 0: no, the run ends here;
  * -EBADMSG; -errno. */
 static int
@@ -177,7 +165,6 @@ judge(struct walk *walk, const char *what)
 	struct search search = {.segment = walk->segment, .at = walk->at};
 	const struct segment *segment = &walk->set->all[walk->segment];
 	bool is_mark_bad = false;
-	bool has_found = false;
 	uint64_t durable, shown;
 	int rc;
 
@@ -189,7 +176,6 @@ judge(struct walk *walk, const char *what)
 			return rc;
 		if (rc == 0)
 			break;
-		has_found = true;
 		shown = shown_durable(search.record);
 		if (shown > durable)
 			durable = shown;
@@ -204,7 +190,7 @@ judge(struct walk *walk, const char *what)
 				   "synced is damaged";
 		return -EBADMSG;
 	}
-	if (search.bytes > 0 && (has_found || !is_left_over(walk))) {
+	if (search.bytes > 0) {
 		walk->torn.place = walk->place;
 		walk->torn.bytes = search.bytes;
 		walk->torn.nb++;
@@ -226,9 +212,9 @@ end_run(struct walk *walk)
 		walk->at = walk->set->all[next].found.header.first;
 		return true;
 	}
-	n = walk->at < segment->to
-		? window_peek(&walk->window, walk->set, segment, walk->at, &bytes)
-		: 0;
+	n = walk->at < segment->to ?
+		window_peek(&walk->window, walk->set, segment, walk->at, &bytes) :
+		0;
 	memset(walk->torn_head, 0, sizeof(walk->torn_head));
 	if (n > 0)
 		memcpy(walk->torn_head, bytes,
@@ -296,7 +282,8 @@ read_next(struct walk *walk, const struct sl_record **record)
 	enum sl_record_error why;
 	int rc;
 
-	rc = window_record(&walk->window, walk->set, segment, walk->at, walk->limit, record, &why);
+	rc = window_record(
+		&walk->window, walk->set, segment, walk->at, walk->limit, record, &why);
 	if (rc != -EBADMSG)
 		return rc == 0 ? 1 : rc;
 	/* Read it afresh: a writer may have come further, and once more when that shows only in
@@ -368,9 +355,9 @@ walk_skip(struct walk *walk)
 		walk->at = search.at;
 		return (int64_t)left_out;
 	}
-	left_out = walk->at < segment->to
-		? search.bytes + SL_RECORD_ALIGN
-		: all[walk->segment + 1].found.header.previous_end - walk->at;
+	left_out = walk->at < segment->to ? search.bytes + SL_RECORD_ALIGN
+					  : all[walk->segment + 1].found.header.previous_end -
+			walk->at;
 	walk_skip_segment(walk);
 	return (int64_t)left_out;
 }
