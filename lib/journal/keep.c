@@ -238,8 +238,9 @@ take_oldest(struct sl_journal *j, struct stream *s, uint64_t size, uint64_t now_
 	struct segment *head = TAILQ_FIRST(&s->segments);
 	uint64_t kept = j->bytes - j->trash_bytes;
 
+	/* What is older is gone first, or a crash would leave a gap where this one was. */
 	if (j->disk.reuse == NULL || head == NULL || head->bytes != size || head->is_abandoned ||
-		holder_of(j, s) != NULL)
+		!TAILQ_EMPTY(&j->trash) || holder_of(j, s) != NULL)
 		return NULL;
 	if (!is_too_old(j, head, now_ns) &&
 		(kept + size <= RTE_MIN(j->params.retention_bytes, j->params.max_bytes) ||

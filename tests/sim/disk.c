@@ -185,21 +185,36 @@ do_remove(void *arg, const char *name)
 	return 0;
 }
 
+/* What was removed before does not come back any more. */
+static void
+bury(struct disk *d)
+{
+	for (uint32_t i = 0; i < d->nb;) {
+		if (d->files[i].removed_at != 0)
+			free_file(d, &d->files[i]);
+		else
+			i++;
+	}
+	d->nb_removed = 0;
+}
+
 /* The header first, then the name. What is behind the header is as old as it was. */
 static int
 do_reuse(void *arg, const char *old, const char *name)
 {
 	struct sim *sim = arg;
 	struct disk *d = sim->disk;
-	struct file *f = find(d, old);
+	struct file *f;
 	bool is_dead = dies(d);
 
-	if (f == NULL)
-		return find(d, name) != NULL ? 0 : -ENOENT;
-	if (find(d, name) != NULL)
-		return -EEXIST;
 	if (is_dead && below(sim, 2) == 0)
 		return -EIO;
+	bury(d);
+	f = find(d, old);
+	if (f == NULL)
+		return -ENOENT;
+	if (find(d, name) != NULL)
+		return -EEXIST;
 	memset(f->cache, 0, SL_SEGMENT_HEADER);
 	memset(f->durable, 0, SL_SEGMENT_HEADER);
 	memset(f->is_dirty, 0, SL_SEGMENT_HEADER / SECTOR);
