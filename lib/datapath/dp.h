@@ -46,7 +46,7 @@
 #define DP_PROBE_RING	 1024
 #define DP_CONTROL_RING	 256
 #define DP_CONTROL_HELD	 32
-#define DP_ACK_RING	 1024
+#define DP_ACKS_EMPTY	 1024 /* Buffers for acks to publishers; and finished ones. */
 #define DP_ACKS_HELD	 64
 #define DP_MBUF_CACHE	 512
 #define DP_ARENA_BYTES	 (512 * 1024)
@@ -383,7 +383,8 @@ dp_sched_drop(void *arg, struct sl_sched_msg *msg, enum sl_sched_drop reason)
 	rte_node_enqueue_x1(d->graph, d->node, d->edges[reason], dp_mbuf(msg));
 }
 
-/* Count a message that goes, on this lcore's worker side, and free it. */
+/* Count a message that goes, on this lcore's worker side; and free it. */
+void dp_count_drop(struct dp_lcore *lcore, struct rte_mbuf *m, enum sl_message_drop reason);
 void dp_drop_message(struct dp_lcore *lcore, struct rte_mbuf *m, enum sl_message_drop reason);
 
 /* Take the frames pending for a port that belong to one shard, and drop them. */

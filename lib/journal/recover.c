@@ -177,8 +177,7 @@ fail_walk(struct recover *r, int rc)
 	char text[WALK_LINE_MAX];
 
 	if (rc != -EBADMSG)
-		return say_failed(
-			r, r->set.all[r->walk.segment].found.name, "cannot be read", rc);
+		return say_failed(r, r->set.all[r->walk.segment].found.name, "cannot be read", rc);
 	walk_describe(&r->set, &r->walk.place, text, sizeof(text));
 	say_damage(r, text);
 	return rc;
@@ -190,7 +189,7 @@ read_run(struct recover *r, const struct run *run)
 	const struct sl_record *record;
 	struct walk *walk = &r->walk;
 	uint32_t segment = run->first;
-	uint64_t told = 0;
+	uint64_t told = 0, nb_records = r->recovery->nb_records;
 	int rc;
 
 	walk_begin(walk, run->first, run->nb, 0);
@@ -214,7 +213,10 @@ read_run(struct recover *r, const struct run *run)
 		return fail_walk(r, rc);
 	tell_progress(r, walk->at - told);
 	r->run_ends[run - r->set.runs] = walk->at;
-	r->recovery->end[run->stream] = walk->at;
+	/* A run that crashed before its first record was durable has left the end where it was. */
+	r->recovery->end[run->stream] = r->recovery->nb_records > nb_records
+		? walk->at
+		: r->set.all[run->first].found.header.previous_end;
 	return 0;
 }
 
@@ -231,8 +233,7 @@ read_undelivered(struct recover *r, uint32_t at, uint64_t end)
 		position = outcomes_next(&r->outcomes, at, position);
 		if (position >= end)
 			return 0;
-		rc = window_record(
-			&r->walk.window, &r->set, segment, position, end, &record, &why);
+		rc = window_record(&r->walk.window, &r->set, segment, position, end, &record, &why);
 		/* An outcome may name what a crash tore off. */
 		if (rc == 0 && record->type == SL_RECORD_MESSAGE)
 			rc = r->visitor->undelivered(r->visitor->arg, record,
