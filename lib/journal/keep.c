@@ -41,6 +41,20 @@ forget(struct sl_journal *j, struct stream *s, struct segment *segment)
 	atomic_fetch_add_explicit(&j->layout, 1, memory_order_release);
 }
 
+static uint64_t
+retention_bytes(const struct sl_journal *j)
+{
+	return RTE_MIN(atomic_load_explicit(&j->retention_bytes, memory_order_relaxed),
+		j->params.max_bytes);
+}
+
+void
+sl_journal_set_retention(struct sl_journal *j, uint64_t bytes, uint64_t ms)
+{
+	atomic_store_explicit(&j->retention_bytes, bytes, memory_order_relaxed);
+	atomic_store_explicit(&j->retention_ns, ms * (SECOND_NS / 1000), memory_order_relaxed);
+}
+
 static bool
 is_held(const struct sl_journal *j, uint32_t stream, uint64_t from, uint64_t to)
 {
@@ -122,7 +136,7 @@ static bool
 is_too_old(const struct sl_journal *j, const struct segment *segment, uint64_t now_ns)
 {
 	const struct segment *next = segment != NULL ? TAILQ_NEXT(segment, next) : NULL;
-	uint64_t age_ns = j->params.retention_ms * (SECOND_NS / 1000);
+	uint64_t age_ns = atomic_load_explicit(&j->retention_ns, memory_order_relaxed);
 
 	return next != NULL && next->header.created_ns + age_ns <= now_ns;
 }
@@ -188,7 +202,7 @@ keep_sweep(struct sl_journal *j, uint64_t now_ns)
 	j->swept_ns = now_ns;
 	for (uint32_t i = 0; i < j->nb_known; i++)
 		delete_old(j, &j->streams[i], now_ns);
-	while (j->bytes - j->trash_bytes > j->params.retention_bytes && delete_oldest(j))
+	while (j->bytes - j->trash_bytes > retention_bytes(j) && delete_oldest(j))
 		;
 	describe(j);
 }
@@ -243,9 +257,8 @@ take_oldest(struct sl_journal *j, struct stream *s, uint64_t size, uint64_t now_
 		!TAILQ_EMPTY(&j->trash) || holder_of(j, s) != NULL)
 		return NULL;
 	if (!is_too_old(j, head, now_ns) &&
-		(kept + size <= RTE_MIN(j->params.retention_bytes, j->params.max_bytes) ||
-			(bytes_of(s) < j->params.retention_bytes / j->nb_streams &&
-				oldest(j, true) != s)))
+		(kept + size <= retention_bytes(j) ||
+			(bytes_of(s) < retention_bytes(j) / j->nb_streams && oldest(j, true) != s)))
 		return NULL;
 	TAILQ_REMOVE(&s->segments, head, next);
 	j->nb_segments--;
@@ -471,7 +484,8 @@ keep_init(struct sl_journal *j, const struct sl_journal_recovery *recovery,
 
 	if (sorted == NULL)
 		return -ENOMEM;
-	memcpy(sorted, found, nb_found * sizeof(*sorted));
+	if (nb_found > 0)
+		memcpy(sorted, found, nb_found * sizeof(*sorted));
 	qsort(sorted, nb_found, sizeof(*sorted), compare_found);
 	for (uint32_t i = 0; rc == 0 && i < nb_found; i++)
 		rc = add_found(j, &sorted[i]);
