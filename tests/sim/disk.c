@@ -179,6 +179,8 @@ do_remove(void *arg, const char *name)
 		return -ENOENT;
 	if (chance(sim, 300, 1000))
 		return -EAGAIN;
+	if (chance(sim, sim->faults.write_error_per_million, 1000000))
+		return -EIO;
 	f->removed_at = ++sim->disk->nb_removed;
 	if (sim->is_history_short)
 		ledger_history_lost(sim);
@@ -292,15 +294,22 @@ disk_is_dead(const struct sim *sim)
 	return sim->disk->is_dead;
 }
 
-/* What is left of a sector that was not synced. */
+/*
+ * What is left of a sector that was not synced. Those of header and mark are whole, or as they were
+ * before: when they are damaged nobody can tell what had been durable, and recovery refuses.
+ */
 static void
-crash_sector(struct sim *sim, uint8_t *durable, const uint8_t *cache)
+crash_sector(struct sim *sim, uint8_t *durable, const uint8_t *cache, bool is_header)
 {
 	const struct faults *faults = &sim->faults;
 	uint64_t len = SECTOR, at;
 
 	if (!chance(sim, faults->survive_per_mille, 1000))
 		return;
+	if (is_header) {
+		memcpy(durable, cache, len);
+		return;
+	}
 	if (chance(sim, faults->tear_per_mille, 1000))
 		len = below(sim, SECTOR);
 	at = below(sim, SECTOR);
@@ -320,7 +329,7 @@ crash_file(struct sim *sim, struct file *f, bool is_power)
 		uint8_t *durable = f->durable + i * SECTOR, *cache = f->cache + i * SECTOR;
 
 		if (f->is_dirty[i] && is_power)
-			crash_sector(sim, durable, cache);
+			crash_sector(sim, durable, cache, i < SL_SEGMENT_HEADER / SECTOR);
 		else if (f->is_dirty[i])
 			memcpy(durable, cache, SECTOR);
 	}
