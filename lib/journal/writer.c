@@ -183,7 +183,8 @@ write_stream(struct sl_journal *j, struct stream *s, uint64_t now_ns)
 		return;
 	if (s->current == NULL && !begin(j, s, now_ns))
 		return;
-	/* Whole blocks: what was written of the first is written again, the last is not full. */
+	/* Whole blocks: what was written of the first is written again, and behind the last record
+	 * comes whatever the worker has there: it is no record before it is sealed. */
 	from = floor_block(s->written);
 	to = ceil_block(s->sealed);
 	if (from < to) {

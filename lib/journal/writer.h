@@ -88,6 +88,9 @@ struct sl_journal {
 	struct stream *streams;
 	uint8_t *block; /* A header block. */
 
+	_Atomic uint64_t retention_bytes;
+	_Atomic uint64_t retention_ns;
+
 	uint32_t next_number;
 	uint64_t nb_syncs;
 	uint64_t last_write_ns;
