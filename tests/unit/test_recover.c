@@ -3,8 +3,9 @@
  */
 
 /*
- * Recovery, held against journals made by hand: cut anywhere, with any bit wrong, torn, overlapping,
- * with pieces missing, and at random. What has to come out is known from what was put in.
+ * Recovery, held against journals made by hand: cut anywhere, with any bit wrong, torn,
+ * overlapping, with pieces missing, and at random. What has to come out is known from what was put
+ * in.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -334,9 +335,8 @@ is_between(const struct maker_segment *s, size_t at)
 	uint64_t position = s->header.base, target = at - SL_SEGMENT_HEADER + s->header.base;
 
 	while (position < s->put) {
-		const struct sl_record *record =
-			(const struct sl_record *)(s->bytes + SL_SEGMENT_HEADER + position -
-				s->header.base);
+		const struct sl_record *record = (const struct sl_record *)(s->bytes +
+			SL_SEGMENT_HEADER + position - s->header.base);
 
 		if (target < position + record->len)
 			return false;
@@ -454,8 +454,7 @@ damage_is_told_from_a_torn_end(void **state)
 		} else {
 			assert_int_equal(recover(&told), 0);
 			assert_int_equal(told.nb_undelivered, 2);
-			assert_int_equal(
-				told.recovery.end[0], sl_record_ref_position(refs[2]));
+			assert_int_equal(told.recovery.end[0], sl_record_ref_position(refs[2]));
 			assert_int_equal(told.recovery.nb_cut, 1);
 			assert_non_null(strstr(told.notice, "cut off"));
 		}
@@ -671,7 +670,7 @@ struct model {
 	uint32_t nb_messages;
 	uint64_t at[4];		  /* Of each stream: where it goes on. */
 	uint64_t previous_end[4]; /* What was recovered of it. */
-	bool is_torn[4]; /* Its last run ended so. */
+	bool is_torn[4];	  /* Its last run ended so. */
 };
 
 static void
