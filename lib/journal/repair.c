@@ -505,9 +505,8 @@ sl_journal_repair(const char *directory, const struct sl_journal_repair *repair,
 		return rc;
 	if (r.nb_mended > 0)
 		fprintf(out,
-			"%" PRIu32 " places, %" PRIu64
-			" messages known to be lost; outcomes that are lost make their messages be "
-			"delivered again\n",
+			"damaged places: %" PRIu32 "; messages known to be lost: %" PRIu64
+			"; a message whose outcome is lost is delivered again\n",
 			r.nb_mended, r.nb_lost);
 	return (int)r.nb_mended;
 }
