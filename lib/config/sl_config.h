@@ -221,7 +221,8 @@ enum sl_config_level {
 	X(health)                                                                                  \
 	X(event)                                                                                   \
 	X(control)                                                                                 \
-	X(http)
+	X(http)                                                                                    \
+	X(journal)
 
 enum sl_config_log_target { SL_LOG_STDERR, SL_LOG_FILE, SL_LOG_JOURNALD };
 
