@@ -239,7 +239,7 @@ create_sinks(struct durable *d, char *error, size_t error_len)
 	};
 	int rc = 0;
 
-	for (uint32_t c = 0; c < d->config->nb_classes; c++)
+	for (uint32_t c = 0; c < d->config->nb_classes && c < RTE_DIM(params.levels); c++)
 		params.levels[c] = (uint8_t)d->config->classes[c].level;
 	for (uint32_t i = 0; rc == 0 && i < d->config->nb_sinks; i++) {
 		params.config = &d->config->sinks[i];

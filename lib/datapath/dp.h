@@ -46,7 +46,7 @@
 #define DP_PROBE_RING	 1024
 #define DP_CONTROL_RING	 256
 #define DP_CONTROL_HELD	 32
-#define DP_ACK_RING	 1024
+#define DP_ACKS_EMPTY	 1024 /* Buffers for acks to publishers; and finished ones. */
 #define DP_ACKS_HELD	 64
 #define DP_MBUF_CACHE	 512
 #define DP_ARENA_BYTES	 (512 * 1024)
@@ -186,7 +186,6 @@ struct dp_worker_counters {
 	uint64_t dropped[SL_MESSAGE_DROPS];
 	uint64_t class_delivered[SL_CONFIG_CLASSES_MAX];
 	uint64_t class_dropped[SL_CONFIG_CLASSES_MAX];
-	uint64_t unknown_acks;
 	uint64_t recovered; /* Found in the journal when the path was made. */
 	uint64_t queued; /* Filled in when read: waiting messages and frames pending for a port. */
 	uint64_t kept;	 /* Of those, durable ones. */

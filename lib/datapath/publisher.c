@@ -59,9 +59,9 @@ static int
 create_rings(struct dp_publishers *publishers)
 {
 	publishers->empty = rte_ring_create(
-		"ack-empty", DP_ACK_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		"ack-empty", DP_ACKS_EMPTY, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	publishers->finished = rte_ring_create(
-		"ack-finished", DP_ACK_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		"ack-finished", DP_ACKS_EMPTY, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	return publishers->empty != NULL && publishers->finished != NULL ? 0 : -ENOMEM;
 }
 

@@ -126,7 +126,7 @@ remove_address(struct dp_publisher_table *table, const struct sl_ip *address)
 static inline uint64_t
 credit_word(uint32_t generation, uint64_t limit)
 {
-	return (uint64_t)generation << DP_CREDIT_BITS | RTE_MIN(limit, DP_CREDIT_MAX);
+	return (uint64_t)generation << (DP_CREDIT_BITS + 1) | RTE_MIN(limit, DP_CREDIT_MAX);
 }
 
 static struct dp_publisher *
@@ -151,8 +151,9 @@ begin(struct dp_publisher_table *table, uint64_t session, uint64_t source,
 	slot->session = session;
 	slot->from = *from;
 	slot->source = source;
-	atomic_store_explicit(
-		&slot->credit, credit_word(slot->generation, credit), memory_order_relaxed);
+	atomic_store_explicit(&slot->credit,
+		credit_word(slot->generation, credit & DP_CREDIT_MAX) | (credit & DP_CREDIT_BEGIN),
+		memory_order_relaxed);
 	rte_seqcount_write_end(&slot->changes);
 	atomic_store_explicit(
 		&table->nb_sessions, table->params.nb_slots - table->nb_free, memory_order_relaxed);
@@ -228,8 +229,8 @@ dp_publisher_find(struct dp_publisher_table *table, uint64_t session, uint64_t s
 	*verdict = DP_PUBLISHER_TOO_MANY_SESSIONS;
 	if (unlikely(at == NULL)) {
 		if (sl_session_rx_may_begin(sequence))
-			return begin(
-				table, session, source, from, table->params.begin_credit, now_ms);
+			return begin(table, session, source, from,
+				table->params.begin_credit | DP_CREDIT_BEGIN, now_ms);
 		*verdict = DP_PUBLISHER_UNKNOWN_SESSION;
 		ask(table, session, source, false, from, now_ms, now);
 		return NULL;
@@ -296,8 +297,8 @@ admit(struct dp_publisher_table *table, const struct sl_datapath_stranger *stran
 	struct dp_publisher_seen seen;
 
 	if (at == NULL) {
-		begin(table, stranger->session, stranger->source, &from, stranger->credit_limit,
-			now_ms);
+		begin(table, stranger->session, stranger->source, &from,
+			RTE_MIN(stranger->credit_limit, DP_CREDIT_MAX), now_ms);
 		return;
 	}
 	seen.generation = table->slots[*at].generation;
@@ -351,8 +352,10 @@ dp_publisher_raise_credit(
 	uint64_t word = atomic_load_explicit(&slot->credit, memory_order_relaxed);
 	uint64_t wanted = credit_word(seen->generation, limit);
 
-	/* Words of one generation are ordered as their limits are. */
-	while (word >> DP_CREDIT_BITS == wanted >> DP_CREDIT_BITS && word < wanted) {
+	/* Words of one generation are ordered as their limits are; what it began with comes last.
+	 */
+	while (word >> (DP_CREDIT_BITS + 1) == wanted >> (DP_CREDIT_BITS + 1) &&
+		((word & DP_CREDIT_BEGIN) != 0 || word < wanted)) {
 		if (atomic_compare_exchange_weak_explicit(&slot->credit, &word, wanted,
 			    memory_order_relaxed, memory_order_relaxed))
 			return;

@@ -45,9 +45,13 @@ struct dp_publisher_from {
 
 static_assert(sizeof(struct dp_publisher_from) == 32, "no padding");
 
-/* Sequences that are ever granted are below: the rest of a credit word says whose it is. */
-#define DP_CREDIT_BITS 48
-#define DP_CREDIT_MAX  ((UINT64_C(1) << DP_CREDIT_BITS) - 1)
+/*
+ * A credit word: how far a session may send; whether that is what every session begins with, which
+ * its first ack may lower; above, the generation that says whose it is.
+ */
+#define DP_CREDIT_BITS	47
+#define DP_CREDIT_MAX	((UINT64_C(1) << DP_CREDIT_BITS) - 1)
+#define DP_CREDIT_BEGIN (UINT64_C(1) << DP_CREDIT_BITS)
 
 struct dp_publisher {
 	rte_seqcount_t changes;	       /* Around generation, session, from and source. */
@@ -56,7 +60,6 @@ struct dp_publisher {
 	struct dp_publisher_from from; /* Of its last datagram. */
 	uint64_t source;	       /* Key of its first message's. */
 	_Atomic uint64_t seen_ms;
-	/* It may send up to here: a sequence, and the generation in the bits above. */
 	_Atomic uint64_t credit;
 	uint64_t rate_next; /* Of its struct sl_gcra. */
 	_Atomic uint64_t messages;

@@ -289,7 +289,7 @@ void sl_datapath_get_publishers(
 
 /**
  * Acknowledge: first its session may send up to the ack's credit_limit, then it is told. The credit
- * of a session never shrinks.
+ * of a session never shrinks, but for what it may send before its first ack.
  * @return false: there is no buffer now, it has not been told. (True also when the slot is another
  *         session's by now: then there is nobody to tell.)
  */
