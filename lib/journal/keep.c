@@ -122,7 +122,8 @@ static bool
 is_too_old(const struct sl_journal *j, const struct segment *segment, uint64_t now_ns)
 {
 	const struct segment *next = segment != NULL ? TAILQ_NEXT(segment, next) : NULL;
-	uint64_t age_ns = j->params.retention_ms * (SECOND_NS / 1000);
+	uint64_t age_ns = __atomic_load_n(&j->params.retention_ms, __ATOMIC_RELAXED) *
+		(SECOND_NS / 1000);
 
 	return next != NULL && next->header.created_ns + age_ns <= now_ns;
 }
@@ -181,6 +182,8 @@ describe(struct sl_journal *j)
 void
 keep_sweep(struct sl_journal *j, uint64_t now_ns)
 {
+	uint64_t kept_bytes = __atomic_load_n(&j->params.retention_bytes, __ATOMIC_RELAXED);
+
 	if (!TAILQ_EMPTY(&j->trash))
 		empty_trash(j);
 	if (!is_due(j->swept_ns + SWEEP_NS, now_ns))
@@ -188,7 +191,7 @@ keep_sweep(struct sl_journal *j, uint64_t now_ns)
 	j->swept_ns = now_ns;
 	for (uint32_t i = 0; i < j->nb_known; i++)
 		delete_old(j, &j->streams[i], now_ns);
-	while (j->bytes - j->trash_bytes > j->params.retention_bytes && delete_oldest(j))
+	while (j->bytes - j->trash_bytes > kept_bytes && delete_oldest(j))
 		;
 	describe(j);
 }

@@ -150,6 +150,9 @@ void sl_journal_stop(struct sl_journal *journal);
 /** Give everything back, the rings and the directory's lock too; NULL is fine. */
 void sl_journal_close(struct sl_journal *journal);
 
+/** Other retention_bytes and retention_ms from now on; any thread. */
+void sl_journal_set_retention(struct sl_journal *journal, uint64_t bytes, uint64_t ms);
+
 /** The ring of a worker. Lives as long as the journal. */
 struct sl_record_ring *sl_journal_ring(struct sl_journal *journal, uint32_t stream);
 

@@ -326,6 +326,13 @@ sl_journal_close(struct sl_journal *j)
 }
 
 void
+sl_journal_set_retention(struct sl_journal *j, uint64_t bytes, uint64_t ms)
+{
+	__atomic_store_n(&j->params.retention_bytes, bytes, __ATOMIC_RELAXED);
+	__atomic_store_n(&j->params.retention_ms, ms, __ATOMIC_RELAXED);
+}
+
+void
 sl_journal_get_status(struct sl_journal *j, struct sl_journal_status *status)
 {
 	uint64_t held = 0, released = 0;
