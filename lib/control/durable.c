@@ -41,6 +41,9 @@ durable_create(struct event_base *base, const struct durable_params *params,
 		return NULL;
 	d->params = *params;
 	backends = durable_follow(d, config);
+	/* Counters begin at 0 with the process; those of a backend that comes later may not. */
+	for (uint32_t i = 0; backends != NULL && i < backends->nb; i++)
+		backends->list[i].is_known = true;
 	if (backends != NULL)
 		durable_replace(d, config, backends);
 	if (backends == NULL ||
