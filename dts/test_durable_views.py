@@ -32,7 +32,9 @@ def bench():
 
 
 def test_the_journal_is_shown(bench):
-    journal = bench[1].show("journal")
+    control = bench[1]
+    wait_until(lambda: control.show("journal")["segments"] > 0, what="it is described")
+    journal = control.show("journal")
     assert journal["state"] == "OK" and journal["failure"] is None and journal["failures"] == 0
     assert journal["records"] >= 4 and journal["syncs"] >= 1 and journal["bytes"] > 300
     assert journal["segments"] >= 1 and journal["segments_bytes"] <= journal["max_bytes"]
