@@ -487,6 +487,17 @@ due(struct session *session, uint64_t now_ms)
 	return ready > 0 && now_ms >= window_oldest_ms(window) + patience_ms ? ready : 0;
 }
 
+/* Is there a base that the database does not know, because others had noted what it is made of? */
+static bool
+has_new_base(const struct session *session)
+{
+	for (uint32_t i = 0; i < session->nb_streams; i++) {
+		if (session->streams[i].base > session->streams[i].noted)
+			return true;
+	}
+	return false;
+}
+
 static int
 dispatch(struct session *session, uint64_t now_ms)
 {
@@ -504,7 +515,7 @@ dispatch(struct session *session, uint64_t now_ms)
 			continue;
 		}
 		nb = due(session, now_ms);
-		if (nb == 0)
+		if (nb == 0 && !(i == 0 && is_quiet(session) && has_new_base(session)))
 			return 0;
 		nb = nb < session->sink->batch_now ? nb : session->sink->batch_now;
 		rc = window_cut(session->window, &lane->batch, nb);
@@ -675,7 +686,7 @@ follow(struct session *session, struct sink_error *error)
 		if (rc < 0)
 			return rc;
 		is_drained = session->is_at_end && window_held(session->window) == 0 &&
-			is_quiet(session);
+			is_quiet(session) && !has_new_base(session);
 		if (is_drained)
 			sink_is_up(sink);
 		tell_status(session, is_drained);
