@@ -26,9 +26,10 @@
 #define IDLE_MS	    10
 #define SEGMENTS_MS 200 /* New streams are looked for so often. */
 #define TIDY_MS	    (600u * 1000)
-#define PLACES_MS   1000		/* A cursor alone is written no sooner. */
-#define FAST_NS	    (SINK_NS_PER_S / 2) /* A transaction that took less may be longer the next time. \
-					 */
+#define PLACES_MS   1000 /* A cursor alone is written no sooner. */
+#define FAST_NS                                                                                    \
+	(SINK_NS_PER_S / 2) /* A transaction that took less may be longer the next time.           \
+			     */
 #define SLOW_NS (2 * SINK_NS_PER_S)
 
 struct stream {
