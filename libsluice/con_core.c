@@ -27,7 +27,8 @@ struct sl_con_core {
 	struct sl_window *known;
 	uint64_t tick_at;
 	uint32_t highest_epoch;
-	uint64_t queued; /* At-most-once, handed over and not done. */
+	uint64_t epoch_at; /* When it was seen last. */
+	uint64_t queued;   /* At-most-once, handed over and not done. */
 	struct sluice_consumer_stats stats;
 	struct sl_wire_datagram datagram;
 	uint8_t *arena;	  /* Of the slow parser, */
@@ -380,7 +381,6 @@ static struct sl_con_session *
 find_session(struct sl_con_core *core, const struct sl_udp_peer *peer, const uint8_t *first,
 	uint64_t now)
 {
-	struct sl_session_rx_params params = {.window = core->params.window};
 	uint64_t number = core->datagram.session;
 	struct sl_con_session *s = sl_con_table_find(&core->table, peer, number);
 
@@ -389,7 +389,7 @@ find_session(struct sl_con_core *core, const struct sl_udp_peer *peer, const uin
 		s->peer.local = peer->local;
 		return s;
 	}
-	if (!sl_session_rx_may_begin(&params, sl_wire_get64(first + SL_WIRE_OFF_SEQUENCE))) {
+	if (!sl_session_rx_may_begin(sl_wire_get64(first + SL_WIRE_OFF_SEQUENCE))) {
 		refuse(core, peer, number);
 		return NULL;
 	}
@@ -409,14 +409,23 @@ find_session(struct sl_con_core *core, const struct sl_udp_peer *peer, const uin
 	return s;
 }
 
-/* Those of an appliance that another has taken over from are told apart, and taken all the same. */
-static void
-note_epoch(struct sl_con_core *core)
+/*
+ * Is it of an appliance that another has taken over from? Anybody can claim a high epoch, so it is
+ * believed only where it is known who may send, and forgotten when nobody claims it any more.
+ */
+static bool
+is_deposed(struct sl_con_core *core, uint64_t now)
 {
-	if (core->datagram.epoch < core->highest_epoch)
-		core->stats.old_epochs++;
-	else
-		core->highest_epoch = core->datagram.epoch;
+	uint32_t epoch = core->datagram.epoch;
+	bool is_over = now - core->epoch_at >= core->params.idle_ns;
+
+	if (epoch >= core->highest_epoch || (is_over && core->params.trusts_epochs)) {
+		core->highest_epoch = epoch;
+		core->epoch_at = now;
+		return false;
+	}
+	core->stats.old_epochs++;
+	return core->params.trusts_epochs;
 }
 
 static void
@@ -462,7 +471,8 @@ sl_con_input(struct sl_con_core *core, const struct sl_udp_peer *peer, const uin
 	if (d->nb_messages == 0)
 		return;
 	core->stats.messages += d->nb_messages;
-	note_epoch(core);
+	if (is_deposed(core, now))
+		return;
 	if (d->session != 0) {
 		s = find_session(core, peer, data + d->messages[0].offset, now);
 		if (s == NULL)

@@ -62,6 +62,7 @@ struct sl_con_params {
 	uint32_t ack_every;
 	bool is_early;
 	bool is_unordered;
+	bool trusts_epochs; /**< Datagrams of a lower epoch than the highest are ignored. */
 	uint64_t seed;
 	struct sl_con_hooks hooks;
 };

@@ -549,6 +549,7 @@ allocate(struct sluice_consumer *con)
 		.ack_every = o->ack_every,
 		.is_early = (o->flags & SLUICE_EARLY_ACK) != 0,
 		.is_unordered = (o->flags & SLUICE_UNORDERED) != 0,
+		.trusts_epochs = con->nb_accepted != 0,
 		.hooks = {.arg = con,
 			.get = con_get,
 			.release = con_release,

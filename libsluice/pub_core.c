@@ -13,7 +13,7 @@
 /* Acknowledgements wait for the disk, whose time varies. */
 #define RTT_INITIAL (50 * MS)
 #define RTO_MIN	    (20 * MS)
-#define RTO_MAX	    (1000 * MS)
+#define RTO_MAX	    (1000 * MS) /* Or a third of what is silence, so that there is an answer in it. */
 #define ACK_DELAY   (20 * MS)
 
 /* Refused sessions, and rounds through the list that found nobody: pauses double up to these. */
@@ -34,6 +34,7 @@ struct sl_pub_core {
 	struct sl_pub_params params;
 	struct sl_session_tx *tx;
 	uint64_t session;
+	uint32_t epoch;		    /* The highest in this session. */
 	struct sl_pub_list waiting; /* For a place in the session. */
 	struct sl_pub_list loose;   /* At-most-once. */
 	struct sl_pub_list live;
@@ -50,6 +51,7 @@ struct sl_pub_core {
 	uint64_t failed;
 	uint64_t acks;
 	uint64_t bad_acks;
+	uint64_t old_epochs;
 	uint64_t bad_datagrams;
 	uint64_t refused;
 	uint64_t failovers;
@@ -93,7 +95,7 @@ sl_pub_new(const struct sl_pub_params *params, uint64_t now)
 		.initial_credit = params->window < INITIAL_CREDIT ? params->window : INITIAL_CREDIT,
 		.rtt_initial_ns = RTT_INITIAL,
 		.rto_min_ns = RTO_MIN,
-		.rto_max_ns = RTO_MAX,
+		.rto_max_ns = params->silence_ns < 3 * RTO_MAX ? params->silence_ns / 3 : RTO_MAX,
 		.ack_delay_max_ns = ACK_DELAY,
 	};
 	size_t size = sl_session_tx_memory_size(&tx);
@@ -177,6 +179,7 @@ restart(struct sl_pub_core *core, uint64_t now)
 
 	TAILQ_INIT(&taken.list);
 	core->session = new_session(core);
+	core->epoch = 0;
 	sl_session_tx_restart(core->tx, core->session, now, take_back, &taken);
 	TAILQ_CONCAT(&taken.list, &core->waiting, next);
 	TAILQ_CONCAT(&core->waiting, &taken.list, next);
@@ -320,16 +323,21 @@ refused(struct sl_pub_core *core, uint64_t now)
 }
 
 static bool
-read_ack(struct sl_pub_core *core, const uint8_t *data, size_t len, struct sl_wire_ack *ack)
+read_ack(struct sl_pub_core *core, const uint8_t *data, size_t len, struct sl_wire_ack *ack,
+	uint32_t *epoch)
 {
 	struct sl_wire_datagram d;
 	size_t written;
 
-	if (sl_wire_parse_ack_fast(data, len, ack))
+	if (sl_wire_parse_ack_fast(data, len, ack)) {
+		*epoch = sl_wire_get32(data + SL_WIRE_OFF_EPOCH);
 		return true;
-	return sl_wire_parse_slow(data, len, core->arena, ARENA, core->rewrite, UINT16_MAX, &d,
-		       &written) == SL_WIRE_OK &&
-		sl_wire_parse_ack(data, len, core->arena, ARENA, ack);
+	}
+	if (sl_wire_parse_slow(data, len, core->arena, ARENA, core->rewrite, UINT16_MAX, &d,
+		    &written) != SL_WIRE_OK)
+		return false;
+	*epoch = d.epoch;
+	return sl_wire_parse_ack(data, len, core->arena, ARENA, ack);
 }
 
 void
@@ -337,14 +345,21 @@ sl_pub_input(struct sl_pub_core *core, const uint8_t *data, size_t len, uint64_t
 {
 	struct ack_call call = {.core = core};
 	struct sl_wire_ack ack;
+	uint32_t epoch;
 
-	if (!read_ack(core, data, len, &ack)) {
+	if (!read_ack(core, data, len, &ack, &epoch)) {
 		core->bad_datagrams++;
 		return;
 	}
 	core->acks++;
+	/* Its number is nobody else's to know, so the epoch is believed. */
 	if (ack.session != core->session)
 		return;
+	if (epoch < core->epoch) {
+		core->old_epochs++;
+		return;
+	}
+	core->epoch = epoch;
 	switch (sl_session_tx_ack(core->tx, &ack, now, acknowledged, &call)) {
 	case SL_SESSION_ACK_OK:
 		if (call.is_progress) {
@@ -517,6 +532,7 @@ sl_pub_get_stats(const struct sl_pub_core *core, struct sluice_publisher_stats *
 	stats->retransmitted = core->retransmitted;
 	stats->acks = core->acks;
 	stats->bad_acks = core->bad_acks;
+	stats->old_epochs = core->old_epochs;
 	stats->bad_datagrams = core->bad_datagrams;
 	stats->refused = core->refused;
 	stats->failovers = core->failovers;

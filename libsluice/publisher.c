@@ -32,6 +32,7 @@
 #define DATAGRAM_BYTES 1400
 #define DATAGRAM_MIN   128
 #define SILENCE_MS     1000
+#define SILENCE_MIN_MS 100
 #define SOCKET_BUFFER  (4u << 20)
 
 /* Who waits in sluice_publish(). */
@@ -638,6 +639,9 @@ check_options(struct sluice_publisher_options *o, struct sluice_error *error)
 	if (o->datagram_bytes < DATAGRAM_MIN || o->datagram_bytes > SL_DATAGRAM_MAX)
 		return sl_error_set(error, SLUICE_INVALID, "datagram_bytes: %u is not %u .. %u",
 			o->datagram_bytes, DATAGRAM_MIN, SL_DATAGRAM_MAX);
+	if (o->silence_ms < SILENCE_MIN_MS)
+		return sl_error_set(error, SLUICE_INVALID, "silence_ms: %u is below %u",
+			o->silence_ms, SILENCE_MIN_MS);
 	if (o->socket_buffer_bytes > INT32_MAX)
 		return sl_error_set(error, SLUICE_INVALID, "socket_buffer_bytes: %u is too large",
 			o->socket_buffer_bytes);

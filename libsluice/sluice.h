@@ -127,7 +127,8 @@ struct sluice_publisher_options {
 	uint32_t queue_bytes;	 /**< The memory they may take: 64 MiB. */
 	uint32_t window;	 /**< Messages in flight at most: a power of 2 up to 65536; 4096. */
 	uint32_t datagram_bytes; /**< The largest UDP payload: 128 .. 65507; 1400. */
-	/** No answer for so long while messages are in flight: the next appliance is tried. 1000 */
+	/** No answer for so long while messages are in flight: the next appliance is tried. From
+	 * 100 on; 1000 */
 	uint32_t silence_ms;
 	/** A message that is not durable after so long fails with SLUICE_TIMEOUT; never. */
 	uint32_t message_timeout_ms;
@@ -236,6 +237,7 @@ struct sluice_publisher_stats {
 	uint64_t bytes_sent; /**< UDP payload. */
 	uint64_t acks;	     /**< Acknowledgements that came. */
 	uint64_t bad_acks;   /**< Of what was never sent, or contradicting themselves. */
+	uint64_t old_epochs; /**< Of an epoch lower than one before in the session: ignored. */
 	uint64_t bad_datagrams;
 	uint64_t refused;     /**< Sessions that an appliance did not know (any more). */
 	uint64_t failovers;   /**< Times that another appliance was tried. */
@@ -299,7 +301,10 @@ struct sluice_consumer_options {
 	 * backend.
 	 */
 	const char *listen;
-	/** "ADDRESS,...": the appliances that are listened to; anybody. */
+	/**
+	 * "ADDRESS,...": the appliances that are listened to; anybody. Only of these are epochs
+	 * believed: what comes from one that another has taken over from is ignored.
+	 */
 	const char *accept_from;
 	uint32_t flags;		   /**< SLUICE_NO_THREAD, SLUICE_MANUAL_ACK, ... */
 	sluice_message_fn message; /**< NULL: the application calls sluice_consumer_receive(). */

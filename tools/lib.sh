@@ -16,7 +16,7 @@ SL_RUN_PACKAGES=(procps iproute2 ethtool iputils-ping protobuf-compiler python3 
 	python3-yaml python3-scapy)
 SL_TEST_PACKAGES=(python3-pytest python3-pip python3-setuptools python3-pexpect
 	python3-prometheus-client python3-selenium chromium
-	chromium-driver prometheus man-db dpdk-dev)
+	chromium-driver prometheus man-db dpdk-dev g++)
 SL_FUZZ_PACKAGES=(clang-14 libclang-rt-14-dev)
 
 sl_say() {

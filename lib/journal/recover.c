@@ -190,7 +190,7 @@ read_run(struct recover *r, const struct run *run)
 	const struct sl_record *record;
 	struct walk *walk = &r->walk;
 	uint32_t segment = run->first;
-	uint64_t told = 0;
+	uint64_t told = 0, nb_records = r->recovery->nb_records;
 	int rc;
 
 	walk_begin(walk, run->first, run->nb, 0);
@@ -214,7 +214,10 @@ read_run(struct recover *r, const struct run *run)
 		return fail_walk(r, rc);
 	tell_progress(r, walk->at - told);
 	r->run_ends[run - r->set.runs] = walk->at;
-	r->recovery->end[run->stream] = walk->at;
+	/* A run that crashed before its first record was durable has left the end where it was. */
+	r->recovery->end[run->stream] = r->recovery->nb_records > nb_records
+		? walk->at
+		: r->set.all[run->first].found.header.previous_end;
 	return 0;
 }
 

@@ -353,29 +353,33 @@ walk_next(struct walk *walk, const struct sl_record **record)
 int64_t
 walk_skip(struct walk *walk)
 {
-	struct search search = {.segment = walk->segment, .at = walk->at};
-	uint32_t next;
-	int rc;
+	const struct segment *all = walk->set->all, *segment = &all[walk->segment];
+	struct search search = {.segment = walk->segment, .at = walk->at + SL_RECORD_ALIGN};
+	uint64_t left_out;
+	int rc = 0;
 
 	walk->window.len = 0;
-	if (search.at < walk->set->all[walk->segment].to)
-		search.at += SL_RECORD_ALIGN;
-	rc = search_run(walk, &search);
+	if (walk->at < segment->to)
+		rc = search_segment(walk, &search);
 	if (rc < 0)
 		return rc;
 	if (rc > 0) {
-		uint64_t left_out = search.at - walk->at;
-
-		walk->segment = search.segment;
+		left_out = search.at - walk->at;
 		walk->at = search.at;
 		return (int64_t)left_out;
 	}
-	next = segments_next_run(walk->set, walk->segment);
-	if (next < walk->end) {
-		walk->segment = next;
-		walk->at = walk->set->all[next].found.header.first;
-	} else {
-		walk->segment = walk->end;
-	}
-	return (int64_t)(search.bytes + SL_RECORD_ALIGN);
+	left_out = walk->at < segment->to ? search.bytes + SL_RECORD_ALIGN
+					  : all[walk->segment + 1].found.header.previous_end -
+			walk->at;
+	walk_skip_segment(walk);
+	return (int64_t)left_out;
+}
+
+void
+walk_skip_segment(struct walk *walk)
+{
+	walk->window.len = 0;
+	walk->segment++;
+	if (walk->segment < walk->end)
+		walk->at = walk->set->all[walk->segment].found.header.first;
 }

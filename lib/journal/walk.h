@@ -87,10 +87,13 @@ void walk_begin(struct walk *walk, uint32_t first, uint32_t nb, uint64_t positio
 int walk_next(struct walk *walk, const struct sl_record **record);
 
 /*
- * Behind damage: go on at the next record that is whole. Returns the bytes left out, which is what
- * is left of the stream when there is none; or -errno.
+ * Behind damage: go on at the next record of the segment that is whole, or in the next segment.
+ * Returns the bytes left out, or -errno.
  */
 int64_t walk_skip(struct walk *walk);
+
+/* Go on in the next segment, whatever is left of this. */
+void walk_skip_segment(struct walk *walk);
 
 /* One line: file, offset, what is wrong. */
 void walk_describe(const struct segments *set, const struct walk_place *place, char *text,

@@ -322,6 +322,7 @@ main(int argc, char **argv)
 		.ring_bytes = 32 * MIB,
 		.max_bytes = 2048 * MIB,
 		.retention_bytes = 512 * MIB,
+		.retention_ms = 3600 * 1000,
 		.is_direct = o.is_direct,
 		.nb_streams = 1,
 		.node = "bench",

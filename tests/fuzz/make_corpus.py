@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Sluice authors
-"""Write the seeds of fuzz_datagram, fuzz_headers and fuzz_session: one file a case, named after it.
+"""Write the seeds of fuzz_datagram, fuzz_headers, fuzz_session and fuzz_client: one file a case, named after it.
 
     tests/fuzz/make_corpus.py
 
@@ -217,9 +217,40 @@ def session_seeds():
     yield "stray", begin + turn + stray + b"\x08" + b"\xff" * 8 + stray + b"\x02\x04\x00" + turn
 
 
+def client_seeds():
+    """Operations of fuzz_client.c: flags, then of each its number, a length, and so many bytes."""
+    def op(number, data=b"", length=None):
+        return struct.pack(">BH", number, len(data) if length is None else length) + data
+
+    def ack(cumulative, highest, limit, selective=b"", session=1):
+        body = field(1, 1, session) + field(2, 1, cumulative) + field(3, 1, highest)
+        body += (field(4, 2, selective) if selective else b"") + field(5, 1, limit)
+        return header(session=0) + field(5, 2, body + field(6, 1, 0) + field(7, 5, 0))
+
+    def numbered(*sequences, session=9):
+        return datagram(*(message(skip=(5,)).replace(
+            field(4, 1, 0x0404040404040404), field(4, 1, 0x0404040404040404) + field(5, 1, n))
+            for n in sequences), session=session)
+
+    publish, done, later = op(5), op(4), op(3, length=800)
+    for flags in range(8):
+        yield f"turns-{flags}", bytes([flags]) + (publish + done * 8 + later) * 4
+    yield "acked", b"\0" + publish + op(2, ack(5, 5, 100)) + publish + op(2, ack(9, 9, 100))
+    yield "gap", b"\0" + publish + op(2, ack(1, 5, 100, b"\x07")) + later * 3
+    yield "refused", b"\x10" + publish + (op(2, ack(0, 0, 0)) + later) * 6
+    yield "never-sent", b"\0" + publish + op(2, ack(99, 99, 100)) + op(2, ack(5, 3, 100))
+    yield "silence", b"\x10" + publish + later * 30
+    yield "consumed", b"\0" + op(1, numbered(1, 2, 4)) + done * 2 + op(1, numbered(3)) + done * 4
+    yield "again", b"\1" + op(1, numbered(1)) + op(1, numbered(1, session=10)) + done * 2 + later
+    yield "not-at-its-begin", b"\0" + op(1, numbered(5000)) + op(1, numbered(0))
+    yield "sessions", b"\0" + b"".join(op(1, numbered(1, session=n)) for n in range(1, 9))
+    yield "probe", b"\0" + op(1, header() + field(6, 2, field(1, 1, 42) + field(2, 0, 0)))
+
+
 def main():
     for name, seeds in (("datagram", datagram_seeds()), ("headers", header_seeds()),
-                        ("headers", header6_seeds()), ("session", session_seeds())):
+                        ("headers", header6_seeds()), ("session", session_seeds()),
+                        ("client", client_seeds())):
         folder = CORPUS / name
         folder.mkdir(parents=True, exist_ok=True)
         for case, data in seeds:

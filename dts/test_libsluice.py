@@ -1,0 +1,719 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Sluice authors
+"""The client library in C, through sluice-pub and sluice-sub: against each other over a bad network,
+and each against a peer made with stock protobuf that refuses, forgets, lies and falls silent."""
+
+import json
+import os
+import random
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+from harness import BUILD, ROOT, datagram, decode, encode, id_of, message, name_key, pb2
+from harness.durable import wait_until
+from harness.fake import FakeAppliance
+from harness.journal import Journal
+from harness.relay import BadNetwork
+
+PUB = BUILD / "app" / "sluice-pub" / "sluice-pub"
+SUB = BUILD / "app" / "sluice-sub" / "sluice-sub"
+HOST = "127.0.0.1"
+
+
+def at(address):
+    return f"{address[0]}:{address[1]}"
+
+
+@pytest.fixture
+def seed():
+    value = int(os.environ.get("SLUICE_TEST_SEED") or str(time.time_ns()), 0)
+    print(f"SLUICE_TEST_SEED={value}")
+    return value
+
+
+def pub_args(to, *args, destination="table1"):
+    return [PUB, "-h", to if isinstance(to, str) else at(to), "-d", destination, "-s", "server1",
+            *map(str, args)]
+
+
+def publish(to, *args, lines=None, code=0, **options):
+    """Run sluice-pub to its end; its statistics."""
+    text = None if lines is None else "".join(f"{line}\n" for line in lines)
+    done = subprocess.run(pub_args(to, "--json", *args, **options), input=text, text=True,
+                          capture_output=True, timeout=60)
+    assert done.returncode == code, done.stderr
+    return json.loads(done.stdout)
+
+
+class Publisher:
+    """sluice-pub, while it runs."""
+
+    def __init__(self, to, *args):
+        self.process = subprocess.Popen(pub_args(to, "--json", *args), text=True,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+    def finish(self, code=0):
+        out, err = self.process.communicate(timeout=30)
+        assert self.process.returncode == code, err
+        return json.loads(out)
+
+
+class Subscriber:
+    """sluice-sub, and what it prints, as JSON, to a file unless told otherwise."""
+
+    def __init__(self, *args, host=HOST, stdout=None):
+        self.out = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            [SUB, "-h", host, "-p", "0", "-v", "--json", "--stats", *map(str, args)],
+            stdin=subprocess.DEVNULL, stdout=stdout or self.out, stderr=subprocess.PIPE, text=True)
+        line = self.process.stderr.readline()
+        found = re.search(r"listening at (.*):(\d+)$", line.strip())
+        assert found, line + self.process.stderr.read()
+        self.address = found[1].strip("[]"), int(found[2])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+        self.out.close()
+
+    def finish(self, code=0, stop=True):
+        """(messages, statistics)"""
+        if stop:
+            self.process.send_signal(signal.SIGTERM)
+        err = self.process.communicate(timeout=30)[1]
+        assert self.process.returncode == code, err
+        self.out.seek(0)
+        lines = [json.loads(line) for line in self.out]
+        return lines[:-1], lines[-1]
+
+
+class Peer:
+    """A UDP socket that speaks by stock protobuf."""
+
+    def __init__(self, to=None):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((HOST, 0))
+        self.address = self.socket.getsockname()
+        self.to = to
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def receive(self, timeout=5.0):
+        """The next datagram, or None."""
+        if not select.select([self.socket], [], [], timeout)[0]:
+            return None
+        data, self.to = self.socket.recvfrom(65536)
+        return decode(data)
+
+    def take(self, count, timeout=10.0, session=None):
+        """Messages by sequence, of the first session that comes and is not @session, until there
+        are @count. Returns (session, {sequence: message})."""
+        got, end = {}, time.monotonic() + timeout
+        mine = None
+        while len(got) < count and time.monotonic() < end:
+            came = self.receive(0.1)
+            if came is None or came.session == session or mine not in (None, came.session):
+                continue
+            mine = came.session
+            got.update((m.sequence, m) for m in came.messages)
+        assert len(got) >= count, f"{len(got)} of {count} messages came"
+        return mine, got
+
+    def send(self, packet):
+        self.socket.sendto(packet if isinstance(packet, bytes) else packet.SerializeToString(),
+                           self.to)
+
+    def ack(self, session, cumulative, highest=None, credit=None, selective=b"", epoch=1):
+        self.send(pb2.Datagram(magic=0x31434C53, epoch=epoch, session=0, ack=pb2.Ack(
+            session=session, cumulative=cumulative, selective=selective, echo_timestamp_ns=0,
+            highest=cumulative if highest is None else highest, ack_delay_ns=0,
+            credit_limit=cumulative + 1024 if credit is None else credit)))
+
+    def refuse(self, session):
+        self.ack(session, 0, credit=0)
+
+    def messages(self, session, *numbers, epoch=1, first_id=0, payload=b"x", **fields):
+        """Send these of a session, with the id of their sequence and @first_id."""
+        self.send(encode(*(message(first_id + n, sequence=n, flags=1, payload=payload, **fields)
+                           for n in numbers), session=session, epoch=epoch))
+
+    def read_ack(self, session, timeout=5.0):
+        """The next ack of that session."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            came = self.receive(0.1)
+            if came is not None and came.HasField("ack") and came.ack.session == session:
+                return came.ack
+        raise AssertionError(f"no ack of session {session}")
+
+    def wait_for_ack(self, session, cumulative, timeout=5.0):
+        """The first ack of that session that has so many."""
+        end = time.monotonic() + timeout
+        while True:
+            ack = self.read_ack(session, max(0, end - time.monotonic()))
+            if ack.cumulative >= cumulative:
+                return ack
+
+    def silent(self, seconds=0.3):
+        """Fails when an ack that acknowledges something comes."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            came = self.receive(0.05)
+            assert came is None or came.ack.cumulative == 0 and not came.ack.selective, came
+
+
+def payloads(messages):
+    return [m["payload"] for m in messages]
+
+
+# Both ends.
+
+@pytest.mark.parametrize("host", [HOST, "::1"])
+def test_lines_arrive_in_order(host):
+    lines = [f"line {n}" for n in range(2000)]
+    with Subscriber(host=host) as sub:
+        to = f"[{host}]:{sub.address[1]}" if ":" in host else at(sub.address)
+        stats = publish(to, "-l", "-t", "lunch", "-P", "3", lines=lines)
+        got, _ = sub.finish()
+    assert stats["durable"] == len(lines)
+    assert payloads(got) == lines
+    assert {m["priority"] for m in got} == {3}
+    assert {int(m["type"], 16) for m in got} == {name_key("lunch")}
+    assert len({m["id"] for m in got}) == len(lines)
+
+
+@pytest.mark.parametrize("args", [[], ["--early-ack"], ["--unordered"]],
+                         ids=["ordered", "early-ack", "unordered"])
+def test_each_once_over_a_bad_network(args, seed):
+    lines = [str(n) for n in range(1500)]
+    with Subscriber(*args) as sub, BadNetwork(sub.address, seed, loss=0.05) as network:
+        stats = publish(network.address, "-l", "-W", "40", lines=lines)
+        got, sub_stats = sub.finish()
+    print(network.counts, stats, sub_stats)
+    assert stats["durable"] == len(lines)
+    assert sorted(payloads(got), key=int) == lines
+    if args != ["--unordered"]:
+        assert payloads(got) == lines
+    assert network.counts["lost"] > 0 and stats["retransmitted"] > 0
+
+
+def test_through_a_restarting_appliance(tmp_path, seed):
+    """Nothing acknowledged is lost, and the consumer sees each once, though the appliance forgets its
+    sessions and sends what it is not sure of again."""
+    lines = [str(n) for n in range(3000)]
+    with Subscriber() as sub, \
+            FakeAppliance(tmp_path, {"table1": [sub.address]}) as fake, \
+            BadNetwork(fake.address, seed, loss=0.02) as network:
+        with subprocess.Popen(pub_args(network.address, "-l", "-r", "2000", "-W", "40", "--json"),
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as pub:
+            pub.stdin.write("".join(f"{line}\n" for line in lines))
+            pub.stdin.close()
+            for _ in range(3):
+                time.sleep(0.3)
+                fake.restart()
+            stats = json.loads(pub.stdout.read())
+            assert pub.wait(30) == 0
+        wait_until(fake.is_drained, 20)
+        got, _ = sub.finish()
+        assert Journal(tmp_path).undelivered() == []
+    assert stats["durable"] == len(lines)
+    assert sorted(map(int, payloads(got))) == list(range(len(lines)))
+
+
+# sluice-pub against a peer.
+
+def test_what_is_published_is_in_the_template_layout():
+    with Peer() as peer, Publisher(peer.address, "-m", "eggs", "-t", "breakfast", "-P", "2", "-i",
+                                   "order-1") as pub:
+        came = peer.receive()
+        assert came.session != 0 and came.epoch == 0 and len(came.messages) == 1
+        m = came.messages[0]
+        assert (m.source, m.destination, m.type) == \
+            (name_key("server1"), name_key("table1"), name_key("breakfast"))
+        assert (m.sequence, m.flags, m.priority, m.payload) == (1, 1, 2, b"eggs")
+        assert abs(m.timestamp_ns - time.time_ns()) < 60e9
+        assert m.id_text == "order-1"  # and its hash, as docs/wire-format.md has it
+        assert id_of(m) == 0x5A8A409613F90AD0AF63A0F835CA6746
+        peer.ack(came.session, 1)
+        assert pub.finish()["durable"] == 1
+
+
+def test_small_messages_travel_together():
+    with Peer() as peer, Publisher(peer.address, "-m", "x" * 20, "-c", "500") as pub:
+        sizes = []
+        session, seen = None, 0
+        while seen < 500:
+            came = peer.receive()
+            session, seen = came.session, max(seen, came.messages[-1].sequence)
+            assert came.ByteSize() <= 1400
+            sizes.append(len(came.messages))
+            peer.ack(session, seen)
+        assert pub.finish()["durable"] == 500
+    assert max(sizes) == (1400 - 19) // 97
+
+
+def test_at_most_once_is_sent_once_without_a_session():
+    with Peer() as peer:
+        stats = publish(peer.address, "-m", "x", "-c", "3", "-0")
+        got = [m for _ in range(3) for m in (peer.receive(0.2) or pb2.Datagram()).messages]
+        assert len(got) == 3 and {(m.sequence, m.flags) for m in got} == {(0, 0)}
+        assert peer.receive(0.2) is None
+    assert stats["durable"] == 0 and stats["failed"] == 0
+
+
+def test_only_what_is_missing_is_sent_again():
+    with Peer() as peer, Publisher(peer.address, "-m", "x", "-c", "40") as pub:
+        session, _ = peer.take(40)
+        # All but 5 and 30.
+        bits = sum(1 << n - 6 for n in range(6, 41) if n != 30)
+        peer.ack(session, 4, 40, selective=bits.to_bytes(5, "little"))
+        came = peer.receive()
+        assert [m.sequence for m in came.messages] == [5, 30]
+        peer.ack(session, 40)
+        assert pub.finish()["retransmitted"] == 2
+
+
+@pytest.mark.parametrize("when", ["at-once", "in-the-middle", "again-and-again"])
+def test_a_refused_session_is_followed_by_another_with_the_same_ids(when):
+    with Peer() as peer, Publisher(peer.address, "-m", "x", "-c", "60") as pub:
+        first, got = peer.take(60)
+        ids = [id_of(got[n]) for n in range(1, 61)]
+        if when == "in-the-middle":
+            peer.ack(first, 20, credit=60)
+            ids = ids[20:]
+        for _ in range(5 if when == "again-and-again" else 1):
+            peer.refuse(first)
+            second, got = peer.take(len(ids), session=first)
+            assert second != first
+            assert [id_of(got[n]) for n in range(1, len(ids) + 1)] == ids
+            first = second
+        peer.ack(first, len(ids))
+        assert pub.finish()["durable"] == 60
+
+
+def test_a_receiver_that_forgot_a_young_session_is_noticed():
+    with Peer() as peer, Publisher(peer.address, "-m", "x", "-c", "2000", "-W", "20") as pub:
+        session, got = peer.take(60)
+        ids = {n: id_of(m) for n, m in got.items()}
+        peer.ack(session, 50, credit=2000)
+        peer.take(80)
+        # It begins again with what came last, and has nothing before.
+        peer.ack(session, 0, 100, selective=bytes(12) + b"\x04", credit=1000)
+        second, got = peer.take(64, session=session)
+        assert [id_of(got[n]) for n in range(1, 11)] == [ids[n] for n in range(51, 61)]
+        while True:
+            peer.ack(second, max(got))
+            if max(got) == 1950:
+                break
+            got.update(peer.take(1, session=session)[1])
+        assert pub.finish()["durable"] == 2000
+
+
+def test_lies_make_nothing_durable(seed):
+    rng = random.Random(seed)
+    with Peer() as peer, Publisher(peer.address, "-m", "x", "-c", "10", "-W", "1.5") as pub:
+        session, _ = peer.take(10)
+        peer.ack(session, 11)  # never sent
+        peer.ack(session, 1 << 63)
+        peer.ack(session, 0, 11, selective=b"\xff\xff")
+        peer.ack(session, 5, 3)  # contradicts itself
+        peer.ack(session, 0, 5, selective=b"\x00")
+        peer.ack(session ^ 1, 10)  # another session
+        peer.send(datagram(message(1)))
+        for _ in range(300):
+            peer.send(rng.randbytes(rng.randrange(300)))
+        stats = pub.finish(code=1)
+    assert stats["durable"] == 0 and stats["failed"] == 10 and stats["bad_acks"] >= 4
+
+
+def test_credit_holds_the_publisher_back():
+    with Peer() as peer, Publisher(peer.address, "-m", "x", "-c", "300") as pub:
+        session, got = peer.take(64)
+        while peer.receive(0.1) is not None:
+            pass
+        assert max(got) == 64  # what a session may send before it is told
+        peer.ack(session, 64, credit=64)
+        # One is asked with, so that no lost ack stops the session for ever.
+        assert set(peer.take(1)[1]) == {65}
+        peer.ack(session, 65, credit=0)
+        assert set(peer.take(1)[1]) == {66}
+        peer.ack(session, 66, credit=300)
+        got = peer.take(64)[1]
+        while max(got) < 300:
+            peer.ack(session, max(got), credit=300)
+            got.update(peer.take(1)[1])
+        peer.ack(session, 300)
+        assert pub.finish()["durable"] == 300
+
+
+def test_an_ack_of_an_older_epoch_is_ignored():
+    with Peer() as peer, Publisher(peer.address, "-m", "x", "-c", "10", "-W", "1") as pub:
+        session, _ = peer.take(10)
+        peer.ack(session, 4, epoch=3)
+        peer.ack(session, 10, epoch=2)
+        assert pub.finish(code=1)["durable"] == 4
+
+
+@pytest.mark.parametrize("why", ["silent", "nobody-there"])
+def test_the_next_appliance_is_tried(why):
+    with Peer() as first, Peer() as second:
+        if why == "nobody-there":
+            first.socket.close()
+        to = f"{at(first.address)},{at(second.address)}"
+        begin = time.monotonic()
+        with Publisher(to, "-m", "x", "-c", "20") as pub:
+            session, got = second.take(20)
+            assert sorted(got) == list(range(1, 21))
+            second.ack(session, 20)
+            stats = pub.finish()
+    assert stats["durable"] == 20 and stats["failovers"] == 1
+    assert why == "silent" or time.monotonic() - begin < 1  # the system said so
+
+
+def test_a_message_that_is_not_acknowledged_has_failed():
+    with Peer() as peer:
+        done = subprocess.run(pub_args(peer.address, "-m", "x", "-i", "order-1", "-W", "0.5"),
+                              capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert "5a8a409613f90ad0af63a0f835ca6746: not within the time" in done.stderr
+
+
+# sluice-sub against a peer.
+
+def test_it_orders_and_acknowledges():
+    with Subscriber("-C", "6") as sub, Peer(sub.address) as peer:
+        peer.messages(7, 1, 2)
+        assert peer.wait_for_ack(7, 2).credit_limit == 2 + 1024
+        peer.messages(7, 6)
+        peer.messages(7, 4, 5)
+        peer.silent()  # not printed, so not acknowledged
+        peer.messages(7, 2, 3)
+        ack = peer.wait_for_ack(7, 6)
+        assert ack.highest == 6 and not ack.selective
+        got, stats = sub.finish(stop=False)
+    assert [int(m["id"], 16) for m in got] == [1, 2, 3, 4, 5, 6]
+    assert stats["duplicates"] == 1
+
+
+def test_early_acks_tell_of_gaps():
+    with Subscriber("--early-ack") as sub, Peer(sub.address) as peer:
+        peer.messages(7, 1)
+        peer.wait_for_ack(7, 1)
+        peer.messages(7, 3, 4, 6)
+        while (ack := peer.read_ack(7)).highest == 1:
+            pass
+        assert (ack.cumulative, ack.highest, ack.selective) == (1, 6, b"\x0b")
+        peer.messages(7, 2, 5)
+        assert peer.wait_for_ack(7, 6).highest == 6
+
+
+def test_what_is_not_written_is_not_acknowledged():
+    """Its reader does not read: the pipe is full, and the session stops at its credit."""
+    with Subscriber(stdout=subprocess.PIPE) as sub, Peer(sub.address) as peer:
+        peer.messages(7, 1)
+        peer.wait_for_ack(7, 1)
+        for n in range(2, 1026):
+            peer.messages(7, n, payload=b"x" * 1200)
+            if n % 32 == 0:
+                time.sleep(0.002)
+        last = 1
+        while (came := peer.receive(0.5)) is not None:
+            last = max(last, came.ack.cumulative)
+        assert 1 <= last < 1000
+        sub.process.kill()
+        printed = sub.process.stdout.read()
+    assert printed.count("\n") >= last
+
+
+def test_redeliveries_are_acknowledged_and_not_printed_again():
+    with Subscriber() as sub, Peer(sub.address) as peer:
+        peer.messages(7, *range(1, 11))
+        peer.wait_for_ack(7, 10)
+        peer.messages(8, *range(1, 21))  # the same ids, and ten more
+        peer.wait_for_ack(8, 20)
+        # The same id of another source, or to another destination, is another message.
+        peer.messages(9, 1, source="server2")
+        peer.messages(10, 1, destination="table2")
+        peer.wait_for_ack(10, 1)
+        got, stats = sub.finish()
+    assert len(got) == 22 and stats["redeliveries"] == 10
+
+
+def test_sessions_are_known_by_address_and_number():
+    with Subscriber() as sub, Peer(sub.address) as one, Peer(sub.address) as other:
+        one.messages(7, 1, first_id=100)
+        other.messages(7, 1, first_id=200)
+        one.messages(8, 1, first_id=300)
+        one.wait_for_ack(7, 1)
+        other.wait_for_ack(7, 1)
+        one.messages(7, 2, first_id=100)
+        one.wait_for_ack(7, 2)
+        got, stats = sub.finish()
+    assert len(got) == 4 and stats["sessions_opened"] == 3
+
+
+def test_a_session_that_does_not_begin_at_its_begin_is_refused():
+    with Subscriber() as sub, Peer(sub.address) as peer:
+        peer.messages(7, 5000)
+        ack = peer.read_ack(7)
+        assert (ack.cumulative, ack.credit_limit) == (0, 0)
+        got, stats = sub.finish()
+    assert got == [] and stats["refused"] == 1
+
+
+def test_what_is_beyond_the_credit_is_not_taken():
+    with Subscriber("--window", "16") as sub, Peer(sub.address) as peer:
+        peer.messages(7, 17)
+        peer.messages(7, *range(1, 17))
+        assert peer.wait_for_ack(7, 16).credit_limit == 32
+        peer.messages(7, 17)
+        peer.wait_for_ack(7, 17)
+        got, stats = sub.finish()
+    assert len(got) == 17 and stats["beyond"] == 1
+
+
+def test_messages_without_a_session_are_printed_at_once():
+    with Subscriber("-C", "2") as sub, Peer(sub.address) as peer:
+        peer.send(encode(message(1, payload=b"a"), message(2, payload=b"\xff")))
+        got, stats = sub.finish(stop=False)
+        assert peer.receive(0.2) is None
+    assert got[0]["payload"] == "a" and got[1]["payload_hex"] == "ff"
+    assert stats["at_most_once"] == 2
+
+
+def test_other_layouts_are_understood():
+    with Subscriber("-C", "1", "-N", "table1") as sub, Peer(sub.address) as peer:
+        m = message(1, sequence=1, flags=1, payload=b"eggs")
+        m.id_text = "größe"
+        m.ClearField("priority")
+        peer.send(pb2.Datagram(messages=[m]).SerializeToString() +
+                  pb2.Datagram(magic=0x31434C53, session=9).SerializeToString())
+        got, _ = sub.finish(stop=False)
+        peer.wait_for_ack(9, 1)
+    assert (got[0]["payload"], got[0]["id_text"]) == ("eggs", "größe")
+    assert got[0]["destination"] == "table1"
+
+
+def test_a_probe_is_answered():
+    with Subscriber() as sub, Peer(sub.address) as peer:
+        peer.send(pb2.Datagram(magic=0x31434C53, probe=pb2.Probe(nonce=42, reply=False)))
+        came = peer.receive()
+        assert came.probe.nonce == 42 and came.probe.reply and came.probe.in_flight == 0
+        peer.send(pb2.Datagram(magic=0x31434C53, probe=pb2.Probe(nonce=42, reply=True)))
+        assert peer.receive(0.2) is None
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_old_epochs_are_ignored_of_those_who_are_believed(is_listed):
+    args = ["--accept-from", HOST] if is_listed else []
+    with Subscriber(*args) as sub, Peer(sub.address) as peer:
+        peer.messages(7, 1, epoch=5)
+        peer.wait_for_ack(7, 1)
+        peer.messages(8, 1, epoch=4, first_id=50)
+        if is_listed:
+            peer.silent()
+        else:
+            peer.wait_for_ack(8, 1)
+        got, stats = sub.finish()
+    assert len(got) == (1 if is_listed else 2) and stats["old_epochs"] == 1
+
+
+def test_strangers_are_not_listened_to():
+    with Subscriber("--accept-from", "192.0.2.1") as sub, Peer(sub.address) as peer:
+        peer.messages(7, 1)
+        assert peer.receive(0.3) is None
+        got, stats = sub.finish()
+    assert got == [] and stats["not_accepted"] == 1
+
+
+def test_garbage_costs_only_itself(seed):
+    rng = random.Random(seed)
+    good = encode(*(message(n, sequence=n, flags=1, payload=b"x") for n in range(1, 4)), session=6)
+    with Subscriber() as sub, Peer(sub.address) as peer:
+        peer.messages(7, 1)
+        peer.wait_for_ack(7, 1)
+        for n in range(3000):
+            data = bytearray(good if n % 2 else rng.randbytes(rng.randrange(1400)))
+            for _ in range(rng.randrange(4)):
+                if data:
+                    data[rng.randrange(len(data))] = rng.randrange(256)
+            peer.send(bytes(data[:rng.randrange(len(data) + 1)]) if n % 3 else bytes(data))
+            if n % 100 == 0:
+                time.sleep(0.002)
+        peer.messages(7, 2, first_id=1 << 100)
+        peer.wait_for_ack(7, 2)
+        _, stats = sub.finish()
+    assert stats["bad_datagrams"] > 500
+
+
+# The programs, as programs.
+
+@pytest.mark.parametrize("program, option", [
+    (p, o) for p in (PUB, SUB) for o in re.findall(r"--[a-z-]+", subprocess.run(
+        [p, "--help"], capture_output=True, text=True, check=True).stdout.partition("\n\n")[2])])
+def test_the_manual_has_every_option(program, option):
+    page = ROOT / "app" / program.name / f"{program.name}.1"
+    assert option in page.read_text().replace("\\-", "-")
+
+
+@pytest.mark.parametrize("program, args, says", [
+    (PUB, ["-m", "x"], "destination"),
+    (PUB, ["-d", "x"], "no message"),
+    (PUB, ["-d", "x", "-m", "y", "-n"], "only once"),
+    (PUB, ["-d", "x", "-n", "-P", "9"], "--priority 9"),
+    (PUB, ["-d", "x", "-n", "-c", "-1"], "--count -1"),
+    (PUB, ["-d", "x", "-n", "extra"], "extra"),
+    (SUB, ["-F", "%z"], '"z"'),
+    (SUB, ["-p", "70000"], "--port 70000"),
+    (SUB, ["--no-such-option"], "--help"),
+])
+def test_a_wrong_command_line_ends_with_2_and_a_sentence(program, args, says):
+    done = subprocess.run([program, *args], capture_output=True, text=True, timeout=10)
+    assert done.returncode == 2 and done.stdout == ""
+    assert says in done.stderr.splitlines()[-1] or says in done.stderr
+
+
+@pytest.mark.parametrize("program, args, says", [
+    (PUB, ["-h", "no.such.host.invalid", "-d", "x", "-n"], "no.such.host.invalid"),
+    (PUB, ["-d", "x", "-f", "/no/such/file"], "/no/such/file"),
+    (PUB, ["-d", "x", "-m", "x" * 1400], "--datagram"),
+    (SUB, ["-h", "192.0.2.1"], "192.0.2.1:7600"),
+])
+def test_what_cannot_begin_ends_with_3_and_a_sentence(program, args, says):
+    done = subprocess.run([program, *args], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 3 and says in done.stderr
+
+
+def test_a_message_is_printed_as_asked():
+    with Peer() as peer:
+        sub = subprocess.Popen(
+            [SUB, "-h", HOST, "-p", "0", "-v", "-C", "1", "-N", "table1", "-F",
+             r"%d|%s|%t|%c|%i|%I|%l|%x|%p|%q|%S|%e|%N|%T|%a|%%\t\\\n"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        peer.to = HOST, int(sub.stderr.readline().rsplit(":", 1)[1])
+        peer.messages(7, 1, payload=b"eggs", timestamp_ns=1700000000000000042, priority=2,
+                      epoch=3)
+        out = sub.communicate(timeout=10)[0]
+    assert out == "|".join([
+        "table1", f"{name_key('server1'):016x}", f"{name_key('lunch'):016x}", "2", f"{1:032x}", "",
+        "4", "65676773", "eggs", "1", f"{7:016x}", "3", "1700000000000000042",
+        "2023-11-14T22:13:20.000000042Z", at(peer.address), "%\t\\\n"])
+
+
+def test_too_few_messages_end_with_1():
+    done = subprocess.run([SUB, "-h", HOST, "-p", "0", "-C", "1", "-W", "0.2"], timeout=10)
+    assert done.returncode == 1
+
+
+# The library, as it is installed.
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """What `meson install` puts there, and compilers that find it by pkg-config."""
+    root = tmp_path_factory.mktemp("installed")
+    subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", root],
+                   check=True, capture_output=True)
+    found = next(root.rglob("libsluice.pc"))
+    prefix = found.read_text().splitlines()[0].partition("=")[2]
+
+    class Installed:
+        library = found.parent.parent
+        environment = {**os.environ, "PKG_CONFIG_PATH": str(found.parent),
+                       "PKG_CONFIG_SYSROOT_DIR": str(root)}
+
+        def compile(self, source, program, compiler="cc", *more):
+            flags = subprocess.run(["pkg-config", "--cflags", "--libs", *more, "libsluice"],
+                                   env=self.environment, check=True, capture_output=True,
+                                   text=True).stdout.split()
+            subprocess.run([compiler, "-Wall", "-Wextra", "-Werror", source, "-o", program, *flags,
+                            *(["-static-libgcc"] if more else [])], check=True)
+
+        def run(self, program, *args, **options):
+            return subprocess.run([program, *args], text=True, timeout=30, **options,
+                                  env={**os.environ, "LD_LIBRARY_PATH": str(self.library)})
+    assert prefix
+    return Installed()
+
+
+def programs_of_the_page():
+    """The C programs of docs/libsluice.md, by the name in their first line."""
+    page = (ROOT / "docs" / "libsluice.md").read_text()
+    blocks = re.findall(r"```c\n(/\* (\w+)\.c .*?)```", page, re.S)
+    return {name: text for text, name in blocks}
+
+
+def test_the_first_programs_of_the_page_work(installed, tmp_path):
+    programs = programs_of_the_page()
+    for name, text in programs.items():
+        (tmp_path / f"{name}.c").write_text(text)
+        installed.compile(tmp_path / f"{name}.c", tmp_path / name)
+    with Subscriber() as sub:
+        done = installed.run(tmp_path / "publish", at(sub.address), capture_output=True)
+        assert done.returncode == 0, done.stderr
+        got, _ = sub.finish()
+    assert payloads(got) == ["eggs"]
+    with Peer() as free:
+        address = free.address
+    with subprocess.Popen([tmp_path / "consume", at(address)], stdout=subprocess.PIPE, text=True,
+                          env={**os.environ, "LD_LIBRARY_PATH": str(installed.library)}) as process:
+        publish(address, "-m", "eggs")
+        assert process.stdout.readline() == "eggs\n"
+        process.kill()
+    # An event loop of one's own: standard input's lines are published.
+    with Subscriber() as sub:
+        done = installed.run(tmp_path / "loop", at(sub.address), input="a\nb\n",
+                             capture_output=True)
+        assert done.returncode == 0, done.stderr
+        got, _ = sub.finish()
+    assert payloads(got) == ["a\n", "b\n"]
+
+
+def test_the_library_needs_no_dpdk(installed):
+    library = next(installed.library.glob("libsluice.so.0"))
+    needed = subprocess.run(["ldd", library], check=True, capture_output=True, text=True).stdout
+    assert "librte" not in needed
+    symbols = subprocess.run(["nm", "-D", "--defined-only", library], check=True,
+                             capture_output=True, text=True).stdout.split("\n")
+    names = {s.split()[-1].partition("@")[0] for s in symbols if " T " in s}
+    declared = set(re.findall(r"\b(sluice_\w+)\(\s*(?:const|struct|void|\w+ \*?\w+[,)])",
+                              (ROOT / "libsluice" / "sluice.h").read_text()))
+    assert names and all(n.startswith("sluice_") for n in names)
+    assert names >= {n for n in declared if not n.endswith("_fn")} - {"sluice_version"}
+
+
+def test_the_header_is_cpp_and_the_archive_complete(installed, tmp_path):
+    source = tmp_path / "a.cc"
+    source.write_text('#include <sluice.h>\n#include <cstdio>\n'
+                      'int main() { sluice_publisher_options o = {};\n'
+                      'sluice_error e; return sluice_publisher_open(&o, &e) || '
+                      'e.code != SLUICE_INVALID; }\n')
+    assert shutil.which("g++"), "tools/test.sh installs g++"
+    installed.compile(source, tmp_path / "a", "g++")
+    assert installed.run(tmp_path / "a").returncode == 0
+    archive = next(installed.library.glob("libsluice.a"))
+    subprocess.run(["g++", source, "-o", tmp_path / "b", f"-I{ROOT}/libsluice", archive,
+                    "-lprotobuf-c", "-pthread"], check=True)
+    assert subprocess.run([tmp_path / "b"]).returncode == 0
