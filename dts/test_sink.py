@@ -2,20 +2,22 @@
 # Copyright (c) 2026 The Sluice authors
 """Sinks: what the journal has is in the database, each message once, whatever happens meanwhile."""
 
+import collections
 import contextlib
+import math
 import os
 import random
-import signal
+import re
 import sqlite3
 import subprocess
 import time
 
 import pytest
 
-from harness.journal_maker import DEAD, DELIVERED, Journal, fill
+from harness.journal_maker import DEAD, DELIVERED, NAMES, Journal, fill
 from harness.postgres import PASSWORD, Cut, Postgres
 from harness.sink import TOOL, Postgresql, Sink, Sqlite, check, drain
-from harness.wire import message, name_key
+from harness.wire import ROOT, message, name_key
 
 KINDS = ("sqlite", "postgresql", "postgresql-3")
 SEED = int(os.environ.get("SLUICE_TEST_SEED", random.randrange(2**31)))
@@ -503,3 +505,78 @@ def test_late_outcomes_of_deleted_messages_still_find_their_rows(journal, postgr
     report, _ = drain(journal, postgresql)
     assert report["updates"] == 100
     check(postgresql, journal, names={})
+
+
+# docs/sinks.md
+
+
+def documented(kind):
+    """{heading: query} of the document."""
+    section = (ROOT / "docs" / "sinks.md").read_text().split("\n## Queries\n")[1]
+    section = section.split("\n## ")[0]
+    found = {}
+    for part in section.split("\n### ")[1:]:
+        title = part.split("\n")[0]
+        found[title] = re.search(rf"```sql\n-- {kind}\n(.*?);\n```", part, re.S).group(1)
+    return found
+
+
+def answers(journal, number):
+    """What the queries should say, from the ledger."""
+    entries = list(journal.ledger.values())
+
+    def name(key):
+        return {name_key(n): n for n in NAMES}.get(key, f"{key:016x}")
+
+    def grouped(key, keep=lambda e: True):
+        groups = collections.defaultdict(list)
+        for entry in filter(keep, entries):
+            groups[key(entry)].append(entry)
+        return sorted(groups.items())
+
+    def size(group):
+        return sum(len(e.message.payload) for e in group)
+
+    def latencies(group):
+        found = sorted((e.delivered_ns // number - e.message.timestamp_ns // number) * number / 1e6
+                       for e in group)
+        return [round(found[max(0, math.ceil(part * len(found)) - 1)], 3)
+                for part in (0.5, 0.99, 1)]
+    return {
+        "Messages by priority": [
+            [level, len(g), sum(e.status == "DELIVERED" for e in g)]
+            for level, g in grouped(lambda e: e.level)],
+        "By destination and type": sorted(
+            ([*key, len(g), size(g)] for key, g in
+             grouped(lambda e: (name(e.message.destination), name(e.message.type)))),
+            key=lambda row: (-row[2], row[:2])),
+        "Hourly volume": [
+            [hour, len(g)] for hour, g in
+            grouped(lambda e: time.strftime("%Y-%m-%d %H", time.gmtime(e.received_ns // 10**9)))],
+        "Latency from end to end": [
+            [where, *latencies(g)] for where, g in
+            grouped(lambda e: name(e.message.destination), lambda e: e.status == "DELIVERED")],
+        "Top sources": sorted(([who, len(g), size(g)] for who, g in
+                               grouped(lambda e: name(e.message.source))),
+                              key=lambda row: (-row[1], row[0]))[:10],
+        "What is not delivered": [
+            [*key, len(g), None] for key, g in
+            grouped(lambda e: (name(e.message.destination), e.status),
+                    lambda e: e.status != "DELIVERED")],
+    }
+
+
+@both_kinds
+def test_the_queries_of_the_document_say_what_the_ledger_says(journal, database, rand):
+    journal.clock_ns -= 50 * 60 * 10**9
+    fill(journal, 1500, rand.random(), step_ns=10**9)
+    drain(journal, database)
+    queries = documented(database.kind)
+    wanted = answers(journal, 1 if database.kind == "sqlite" else 1000)
+    assert queries.keys() == wanted.keys()
+    for title, query in queries.items():
+        rows = [[cell if column != 3 or title != "What is not delivered" else None
+                 for column, cell in enumerate(row)] for row in database.query(query)]
+        for row, right in zip(rows, wanted[title], strict=True):
+            assert [type(b)(a) if b is not None else None for a, b in zip(row, right)] == \
+                [pytest.approx(b, abs=0.0011) if isinstance(b, float) else b for b in right], title

@@ -14,6 +14,7 @@ import config
 from beside import Beside, Busy, Clients
 from rig import GEN_CORE, GEN_MAC, BenchError, Rig, has_huge_pages, median
 from scraper import Scraper
+from sinks import PAYLOAD, Sinks
 
 BASE = {"destinations": 1000, "window": 1 << 20, "size": 128}
 WINDOWS = (1 << 16, 1 << 20, 1 << 23)
@@ -25,6 +26,8 @@ RATIO_MIN = 0.5
 CYCLES_MAX = 650
 GROWTH_MAX = 1.6
 SCRAPES_PER_S = 10
+SINK_RATIO_MIN = 0.6
+SQLITE_MIN = 200_000
 BESIDE_RATE_MIN = 0.98
 BESIDE_P99_MAX = 1.04  # A step of the histogram is 3 %.
 
@@ -194,6 +197,38 @@ class Bench:
             self.results["dedup"] = json.load(f)
 
 
+def sinks(bench, build, messages):
+    """Databases, fed from a backlog."""
+    say(f"\nsinks: a backlog of {messages:,} messages with {PAYLOAD}-byte payloads, "
+        f"{bench.rounds} rounds in turn")
+    rates = {"copy": [], "postgresql": [], "late": [], "writers": [], "sqlite": []}
+    with Sinks(build, messages) as bed:
+        bed.save_rows(bed.postgresql()[2])
+        for _ in range(bench.rounds):
+            rates["copy"].append(bed.copy())
+            for name, args in (("postgresql", ("soon",)), ("late", ("late",)),
+                               ("writers", ("soon", 2))):
+                rate, updated, schema = bed.postgresql(*args)
+                rates[name].append(rate)
+                bench.results.setdefault("sink_updated", {})[name] = updated
+                bed.drop(schema)
+            rates["sqlite"].append(bed.sqlite())
+    rows = (("copy", "bare binary COPY, the same table and indexes"),
+            ("postgresql", "PostgreSQL sink"), ("late", "PostgreSQL sink, outcomes 1 s late"),
+            ("writers", "PostgreSQL sink, two writers"), ("sqlite", "SQLite sink"))
+    for name, title in rows:
+        ratios = median(a / b for a, b in zip(rates[name], rates["copy"]))
+        say(f"  {title:<46} {median(rates[name]) / 1e3:>7.0f} k rows/s   {ratios:.2f} of COPY")
+    ratio = median(a / b for a, b in zip(rates["postgresql"], rates["copy"]))
+    say(f"  PostgreSQL {ratio:.2f} of COPY (at least {SINK_RATIO_MIN})"
+        + bench.check("PostgreSQL sink to COPY", ratio, f">= {SINK_RATIO_MIN}",
+                      ratio >= SINK_RATIO_MIN))
+    sqlite = median(rates["sqlite"])
+    say(f"  SQLite {sqlite / 1e3:.0f} k rows/s (at least {SQLITE_MIN / 1e3:.0f} k)"
+        + bench.check("SQLite rows/s", sqlite, f">= {SQLITE_MIN}", sqlite >= SQLITE_MIN))
+    bench.results["sinks"] = {"rows_per_s": rates, "ratio": ratio}
+
+
 def cpu_name():
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         return next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")),
@@ -208,10 +243,12 @@ def parse_args():
     parser.add_argument("--build", default="build", help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=5, help="of each measurement (default 5)")
     parser.add_argument("--seconds", type=float, default=2, help="of a run (default 2)")
+    parser.add_argument("--sink-messages", type=int, default=1_000_000,
+                        help="of the sinks' backlog (default 1000000)")
     parser.add_argument("--json", default="bench.json", help="where the results go as JSON")
     parser.add_argument("--only", action="append", default=[],
                         choices=["testpmd", "windows", "destinations", "sizes", "batches", "dedup",
-                                 "beside"],
+                                 "beside", "sink"],
                         help="only this part; may be given more than once")
     return parser.parse_args()
 
@@ -227,6 +264,7 @@ def run(args, bench):
         "batches": bench.batches,
         "beside": bench.beside,
         "dedup": lambda: bench.dedup(f"{args.build}/tests/bench_dedup"),
+        "sink": lambda: sinks(bench, args.build, args.sink_messages),
     }
     for name, part in parts.items():
         if not args.only or name in args.only:
