@@ -17,7 +17,7 @@ import time
 
 import pytest
 
-from harness import BUILD, ROOT, datagram, decode, encode, id_of, message, name_key, pb2
+from harness import BUILD, ROOT, Namespace, datagram, decode, encode, id_of, message, name_key, pb2
 from harness.durable import wait_until
 from harness.fake import FakeAppliance
 from harness.journal import Journal
@@ -393,6 +393,20 @@ def test_the_next_appliance_is_tried(why):
     assert why == "silent" or time.monotonic() - begin < 1  # the system said so
 
 
+def test_a_way_that_is_not_there_yet_is_taken_when_it_is():
+    space = Namespace("late")
+    try:
+        args = pub_args("192.0.2.1:7600", "-m", "x", "-W", "20")
+        with subprocess.Popen(space.exec_args(*args), stderr=subprocess.PIPE, text=True) as pub:
+            assert "cannot be reached" in pub.stderr.readline()
+            space.ip("address", "add", "192.0.2.1/32", "dev", "lo")
+            sub = subprocess.run(space.exec_args(SUB, "-h", "192.0.2.1", "-C", "1", "-W", "20"),
+                                 timeout=30, check=False)
+            assert sub.returncode == 0 and pub.wait(10) == 0
+    finally:
+        space.close()
+
+
 def test_a_message_that_is_not_acknowledged_has_failed():
     with Peer() as peer:
         done = subprocess.run(pub_args(peer.address, "-m", "x", "-i", "order-1", "-W", "0.5"),
@@ -563,6 +577,8 @@ def test_garbage_costs_only_itself(seed):
             peer.send(bytes(data[:rng.randrange(len(data) + 1)]) if n % 3 else bytes(data))
             if n % 100 == 0:
                 time.sleep(0.002)
+        while peer.receive(0.2) is not None:  # or the socket has no room for the next
+            pass
         peer.messages(7, 2, first_id=1 << 100)
         peer.wait_for_ack(7, 2)
         _, stats = sub.finish()

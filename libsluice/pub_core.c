@@ -423,6 +423,7 @@ sl_pub_tick(struct sl_pub_core *core, uint64_t now)
 				"does not answer; it is asked again and again");
 		core->is_silence_told = true;
 		core->quiet_since = 0;
+		core->params.hooks.connect(core->params.hooks.arg, 0);
 	}
 }
 

@@ -244,9 +244,12 @@ sl_udp_open(int family, const struct sl_udp_peer *local, uint32_t buffer_bytes,
 int
 sl_udp_connect(int sock, int family, const struct sl_udp_peer *peer)
 {
+	struct sockaddr nobody = {.sa_family = AF_UNSPEC};
 	struct sockaddr_in6 to;
 	socklen_t len = to_sockaddr(family, peer, &to);
 
+	/* The address to send from is chosen anew: the last one may be of another way, or gone. */
+	connect(sock, &nobody, sizeof(nobody));
 	return connect(sock, (struct sockaddr *)&to, len) == 0 ? 0 : -errno;
 }
 
