@@ -191,18 +191,17 @@ def test_acks_of_what_was_never_sent_are_not_believed(durable):
 
 
 def test_no_more_is_sent_than_the_credit(durable):
-    with durable.appliance(), HandPublisher(durable) as source, HandBackend(durable) as kitchen:
-        source.send(1)
-        kitchen.take(1)
-        kitchen.ack(1, limit=5)
-        source.send(*range(2, 21))
-        kitchen.take(5)
+    config = durable.config(table(1, in_flight=16))
+    with durable.appliance(config), HandPublisher(durable) as source, \
+            HandBackend(durable) as kitchen:
+        source.send(*range(1, 41))
+        kitchen.take(16)
         kitchen.poll(0.3)
-        assert max(sequence for _, sequence, _ in kitchen.got) == 5
-        kitchen.ack(5, limit=12)
-        kitchen.take(12)
+        assert max(sequence for _, sequence, _ in kitchen.got) == 16
+        kitchen.ack(16, limit=20)
+        kitchen.take(20)
         kitchen.poll(0.3)
-        assert max(sequence for _, sequence, _ in kitchen.got) == 12
+        assert max(sequence for _, sequence, _ in kitchen.got) == 20
 
 
 def test_a_refused_session_is_begun_anew_with_what_is_left(durable):

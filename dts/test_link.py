@@ -9,9 +9,9 @@ from scapy.layers.inet import UDP
 from scapy.layers.inet6 import ICMPv6ND_NA, IPv6
 from scapy.layers.l2 import ARP, Ether
 
-from harness import (Appliance, Namespace, RawPort, appliance_mac, backend, decode,
-                     destination, encode, frame, id_of, make_config, message, peer_mac, port,
-                     port6)
+from harness import (Appliance, MemifLab, Namespace, RawPort, appliance_mac, backend, decode,
+                     destination, encode, frame, id_of, make_config, message, peer_mac, port, port6,
+                     sink_backend)
 
 PAIR = destination("table1", backend("near", "10.77.0.11"), backend("far", "fd00:78::11"),
                    policy="round-robin")
@@ -81,3 +81,13 @@ def test_a_port_whose_link_comes_back_announces_itself(taps):
     near.take(1, lambda p: ARP in p and p[ARP].psrc == p[ARP].pdst == "10.77.0.1")
     far.take(1, lambda p: ICMPv6ND_NA in p and p[ICMPv6ND_NA].tgt == "fd00:78::1" and
              p[IPv6].dst == "ff02::1")
+
+
+def test_a_link_that_is_down_from_the_start_is_told_once():
+    """A memif has a link when somebody is at its other end."""
+    cables = MemifLab()
+    with cables, cables.appliance(cables.config(destination("table1", sink_backend(0)))) as sluice:
+        sluice.wait_said("port net0: its link is down", timeout=15)
+        with cables.generating("--rate", 100):
+            sluice.wait_said("port net0: its link is up")
+            assert sluice.stderr.count("net0: its link is down") == 1

@@ -134,6 +134,23 @@ def test_every_metric_is_documented_and_every_documented_one_is_there(running):
     assert len(rows) == len(live), "a metric has two rows"
 
 
+def test_who_asks_is_counted(lab):
+    with lab.appliance(args=listen_args()) as sluice, sluice.control() as control:
+        control.show("version")
+        control.show("version")
+        http = HttpClient(lab.inside)
+        before = http.metrics()
+        assert before.value("sluice_control_clients") == 1
+        assert before.value("sluice_control_requests_total") == 2
+        for _ in range(3):
+            http.api("ports")
+        sluice.wait_for(lambda _: http.metrics().value("sluice_http_requests_total") >=
+                        before.value("sluice_http_requests_total") + 3)
+        after = http.metrics()
+        assert after.value("sluice_http_clients") >= 1
+        assert after.value("sluice_control_turned_away_total") == 0
+
+
 def test_clear_leaves_the_metrics_alone(lab):
     with lab.receiver(1), lab.appliance(args=listen_args()) as sluice:
         http = HttpClient(lab.inside)

@@ -180,13 +180,14 @@ def test_learns_from_a_neighbours_own_question(wire_lab):
         assert mac_used(wire_lab, 1) == KITCHEN_MAC
 
 
-def test_asks_a_gateway_for_a_backend_elsewhere(wire_lab):
+@pytest.mark.parametrize("gateway", ["fd00:77::fe", "fe80::1"])
+def test_asks_a_gateway_for_a_backend_elsewhere(wire_lab, gateway):
     config = nd_config(destinations=[destination("table1", backend("far", "2001:db8::5"))],
-                       ports=[port6(gateway6="fd00:77::fe")])
+                       ports=[port6(gateway6=gateway)])
     with wire_lab.appliance(config):
         [asked] = wire_lab.raw.take(1, is_question)
-        assert asked[ICMPv6ND_NS].tgt == "fd00:77::fe"
-        wire_lab.raw.send(answer(target="fd00:77::fe"))
+        assert asked[ICMPv6ND_NS].tgt == gateway
+        wire_lab.raw.send(answer(target=gateway))
         [packet] = deliver(wire_lab, 1)
         assert (packet[Ether].dst, packet[IPv6].dst) == (KITCHEN_MAC, "2001:db8::5")
 

@@ -12,6 +12,7 @@
 #include <event2/event.h>
 
 #include "checks.h"
+#include "durable.h"
 #include "http.h"
 #include "loop.h"
 #include "sl_api_server.h"
@@ -46,6 +47,7 @@ struct loop {
 	const struct options *options;
 	struct sl_config *config; /* Until the control has it. */
 	struct sl_datapath *datapath;
+	struct durable *durable;
 	struct sl_notify *notify;
 	struct sl_neighbours *neighbours;
 	struct checks_context checks_context;
@@ -60,6 +62,7 @@ struct loop {
 	struct event_base *base;
 	struct event *events[16];
 	unsigned int nb_events;
+	bool is_down_told[SL_CONFIG_PORTS_MAX];
 	bool was_signalled;
 	bool stats_failed;
 };
@@ -93,11 +96,11 @@ tell_drops(void *arg, const char *port, const char *line)
 }
 
 static void
-on_link(void *arg, uint32_t port_index, bool is_up)
+tell_link(struct loop *loop, uint32_t port_index, bool is_up)
 {
-	struct loop *loop = arg;
 	const char *name = sl_control_config(loop->control)->ports[port_index].name;
 
+	loop->is_down_told[port_index] = !is_up;
 	if (is_up)
 		sl_notify(loop->notify, SL_LEVEL_NOTIFY, "port_up",
 			json_pack("{s:s}", "port", name), "port %s: its link is up", name);
@@ -105,6 +108,26 @@ on_link(void *arg, uint32_t port_index, bool is_up)
 		sl_notify(loop->notify, SL_LEVEL_WARN, "port_down",
 			json_pack("{s:s}", "port", name),
 			"port %s: its link is down: the backends behind it are not chosen", name);
+}
+
+/* Links that are down from the start on; a NIC's has had its time to come up. */
+static void
+tell_dead_links(struct loop *loop)
+{
+	uint32_t nb_ports = sl_control_config(loop->control)->nb_ports;
+
+	for (uint32_t i = 0; i < nb_ports && sl_control_is_running(loop->control); i++) {
+		if (!loop->is_down_told[i] && !sl_datapath_is_port_up(loop->datapath, i))
+			tell_link(loop, i, false);
+	}
+}
+
+static void
+on_link(void *arg, uint32_t port_index, bool is_up)
+{
+	struct loop *loop = arg;
+
+	tell_link(loop, port_index, is_up);
 	sl_neighbours_link(loop->neighbours, port_index, is_up, now_ms());
 }
 
@@ -165,6 +188,7 @@ on_watch(evutil_socket_t fd, short what, void *arg)
 
 	RTE_SET_USED(fd);
 	RTE_SET_USED(what);
+	tell_dead_links(loop);
 	sl_drop_watch_poll(
 		&loop->watch, sl_control_config(loop->control), loop->datapath, tell_drops, loop);
 }
@@ -346,6 +370,29 @@ listen_for_clients(struct loop *loop, char *error, size_t error_len)
 	return rc != 0 ? rc : listen_for_http(loop, error, error_len);
 }
 
+static void
+tell_clients(void *arg, struct sl_control_clients *clients)
+{
+	const struct loop *loop = arg;
+	struct sl_http_stats http;
+	struct sl_api_stats api;
+
+	if (loop->api != NULL) {
+		sl_api_server_get_stats(loop->api, &api);
+		clients->api = api.clients;
+		clients->api_requests = api.requests;
+		clients->api_turned_away = api.turned_away;
+	}
+	if (loop->http != NULL) {
+		sl_http_get_stats(loop->http, &http);
+		clients->http = http.clients;
+		clients->http_requests = http.requests;
+		clients->http_timeouts = http.timeouts;
+		clients->http_evicted = http.evicted;
+		clients->http_bytes = http.bytes;
+	}
+}
+
 static int
 create_control(struct loop *loop, char *error, size_t error_len)
 {
@@ -356,9 +403,11 @@ create_control(struct loop *loop, char *error, size_t error_len)
 		.neighbours = loop->neighbours,
 		.checks = loop->checks,
 		.notify = loop->notify,
+		.durable = durable_of(loop->durable),
 		.version = SLUICE_VERSION,
 		.quit = on_quit,
 		.applied = on_applied,
+		.clients = tell_clients,
 		.arg = loop,
 	};
 	int rc = sl_control_create(&params, &loop->control, error, error_len);
@@ -411,6 +460,11 @@ create(struct loop *loop, char *error, size_t error_len)
 	if (rc == 0)
 		rc = sl_datapath_create(loop->config, &loop->datapath, error, error_len);
 	if (rc == 0)
+		rc = durable_open(loop->config, loop->datapath, loop->notify, &loop->durable, error,
+			error_len);
+	if (rc == 0)
+		rc = durable_start(loop->durable, error, error_len);
+	if (rc == 0)
 		rc = create_neighbours(loop, error, error_len);
 	if (rc == 0)
 		rc = create_checks(loop, error, error_len);
@@ -438,8 +492,12 @@ destroy(struct loop *loop)
 	sl_checks_destroy(loop->checks);
 	sl_neighbours_destroy(loop->neighbours);
 	if (loop->datapath != NULL)
+		sl_datapath_stop(loop->datapath);
+	durable_stop(loop->durable);
+	if (loop->datapath != NULL)
 		sl_datapath_destroy(loop->datapath);
 	sl_control_destroy(loop->control);
+	durable_close(loop->durable);
 	sl_config_free(loop->config);
 	if (loop->notify != NULL)
 		sl_notify_destroy(loop->notify, NOTIFY_END_MS);

@@ -180,7 +180,7 @@ class FakeAppliance:
         assert message.flags == 1 and message.sequence > 0 and session > 0
         publisher = self._publishers.get(session)
         if publisher is None:
-            if message.sequence > self.window:
+            if message.sequence > 1024:
                 self.refused += 1
                 self._send_ack(session, REFUSAL, 0, address)
                 return None
@@ -290,7 +290,7 @@ class FakeAppliance:
                 self._send(backend, sequence, entry, now)
         ready = [b for b in backends if not b.unacked or now - b.heard_at < self.requeue_s / 2]
         while queue:
-            room = [b for b in ready if b.next <= b.limit and len(b.unacked) < 256]
+            room = [b for b in ready if b.next <= max(b.limit, b.cumulative + 1) and len(b.unacked) < 256]
             if not room:
                 return
             backend = min(room, key=lambda b: len(b.unacked))

@@ -144,9 +144,8 @@ class Publisher(Peer):
         left = list(getattr(self, "unacked", {}).values())
         self.again.extendleft(entry[0] for entry in reversed(left))
         self.session = random.getrandbits(64) or 1
-        self.next, self.limit, self.cumulative, self.highest = 1, 64, 0, 0
+        self.next, self.limit, self.cumulative, self.highest = 1, 1024, 0, 0
         self.unacked = {}  # sequence -> [entry, when first sent, when sent, attempts]
-        self.last = None  # (sequence, entry) of one that was acknowledged
         self.backoff = 1
         self.progress_at = time.monotonic()
         self.stats["sessions"] += 1
@@ -172,7 +171,9 @@ class Publisher(Peer):
         return entries
 
     def send_new(self, allowed, now):
-        room = min(self.limit - self.next + 1, WINDOW - len(self.unacked))
+        # One may always be on its way: the ack that gives credit may have been lost.
+        limit = max(self.limit, self.cumulative + 1)
+        room = min(limit - self.next + 1, WINDOW - len(self.unacked))
         entries = [self.again.popleft() for _ in range(max(0, min(room, len(self.again))))]
         if not self.is_told_to_end:
             entries += self.new_entries(int(max(0, min(room - len(entries), allowed,
@@ -210,15 +211,7 @@ class Publisher(Peer):
 
     def resend(self, now):
         rto = min(max(RTO_MIN, 3 * self.srtt) * self.backoff, RTO_MAX)
-        if now - self.progress_at < rto:
-            return
-        if not self.unacked:
-            # Without credit, and the ack that gave some may have been lost.
-            if self.next > self.limit and self.last is not None:
-                self.stats["pokes"] += 1
-                self.out(HEADER.pack(0x0D, MAGIC, 0x15, 0, 0x19, self.session) +
-                         self.message(self.last[1], self.last[0]))
-                self.progress_at = now
+        if not self.unacked or now - self.progress_at < rto:
             return
         late = [s for s, e in self.unacked.items() if now - e[2] >= rto][:256]
         for sequence in late:
@@ -245,8 +238,6 @@ class Publisher(Peer):
             return
         done = [self.unacked.pop(s) for s in range(self.cumulative + 1, cumulative + 1)
                 if s in self.unacked]
-        if done:
-            self.last = cumulative, done[-1][0]
         while bits:
             bit = bits & -bits
             entry = self.unacked.pop(cumulative + 1 + bit.bit_length(), None)

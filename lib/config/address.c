@@ -15,6 +15,7 @@
 /* Who an address is for. */
 enum use {
 	USE_STATION,  /* A station that the packet path talks to. */
+	USE_NEXT_HOP, /* One on a port's own link: link-local does, the port is the zone. */
 	USE_HOST,     /* One that kernel sockets talk to. */
 	USE_LISTENER, /* One of this machine's own. */
 };
@@ -79,7 +80,7 @@ is_station_v4(uint32_t host, enum use use)
 {
 	if (use == USE_LISTENER && host == 0)
 		return true;
-	if (use != USE_STATION && host >> 24 == 127)
+	if ((use == USE_HOST || use == USE_LISTENER) && host >> 24 == 127)
 		return true;
 	/* 0/8 is "this network", 127/8 loopback, 224/4 multicast, 240/4 reserved and broadcast. */
 	return host >> 24 != 0 && host >> 24 != 127 && host >> 28 < 14;
@@ -93,22 +94,28 @@ is_station_v6(const struct sl_ip *address, enum use use)
 	if (sl_ip_is_unset(address))
 		return use == USE_LISTENER;
 	if (sl_ip_equal(address, &loopback))
-		return use != USE_STATION;
+		return use == USE_HOST || use == USE_LISTENER;
 	return address->bytes[0] != 0xff;
+}
+
+static bool
+is_link_local(const struct sl_ip *address)
+{
+	return address->bytes[0] == 0xfe && (address->bytes[1] & 0xc0) == 0x80;
 }
 
 static int
 take_address(struct sl_config_reader *reader, const struct sl_config_at *at, const char *key,
 	const char *raw, enum use use, struct sl_ip *address)
 {
-	bool is_v4;
+	bool is_v4, is_near = use == USE_STATION || use == USE_NEXT_HOP;
 
 	if (!sl_ip_parse(raw, address))
 		return sl_config_fail(reader, at, key,
 			"'%.80s' is not an IP address; give one like 10.77.0.11 or fd00:77::11",
 			raw);
 	is_v4 = sl_ip_is_v4(address);
-	if (!is_v4 && address->bytes[0] == 0xfe && (address->bytes[1] & 0xc0) == 0x80)
+	if (use != USE_NEXT_HOP && is_link_local(address))
 		return sl_config_fail(reader, at, key,
 			"%.80s is link-local, it would need a zone; give a global or a unique "
 			"local address, like fd00:77::11",
@@ -117,7 +124,7 @@ take_address(struct sl_config_reader *reader, const struct sl_config_at *at, con
 		  : !is_station_v6(address, use))
 		return sl_config_fail(reader, at, key,
 			"%.80s is not the address of one station%s; give a unicast address", raw,
-			use == USE_STATION ? " on a network" : "");
+			is_near ? " on a network" : "");
 	return 0;
 }
 
@@ -126,6 +133,13 @@ sl_config_take_address(struct sl_config_reader *reader, const struct sl_config_a
 	const char *key, const char *raw, struct sl_ip *address)
 {
 	return take_address(reader, at, key, raw, USE_STATION, address);
+}
+
+int
+sl_config_take_next_hop(struct sl_config_reader *reader, const struct sl_config_at *at,
+	const char *key, const char *raw, struct sl_ip *address)
+{
+	return take_address(reader, at, key, raw, USE_NEXT_HOP, address);
 }
 
 int
@@ -148,7 +162,8 @@ take_own(struct sl_config_reader *reader, const struct sl_config_at *at, enum sl
 	const char *key, const char *raw, struct sl_ip *address)
 {
 	enum sl_family other = family == SL_IPV4 ? SL_IPV6 : SL_IPV4;
-	int ret = take_address(reader, at, key, raw, USE_STATION, address);
+	enum use use = key == families[family].gateway ? USE_NEXT_HOP : USE_STATION;
+	int ret = take_address(reader, at, key, raw, use, address);
 
 	if (ret < 0 || family_of(address) == family)
 		return ret;
@@ -212,6 +227,8 @@ take_gateway(struct sl_config_reader *reader, const struct sl_config_at *at, enu
 	if (sl_ip_equal(&subnet->gateway, &subnet->address))
 		return sl_config_fail(
 			reader, at, key, "%s is the port's own address; give the router's", raw);
+	if (is_link_local(&subnet->gateway))
+		return 0;
 	if (!sl_config_is_on_subnet(port, &subnet->gateway) ||
 		sl_config_is_subnet_edge(port, &subnet->gateway))
 		return sl_config_fail(reader, at, key,

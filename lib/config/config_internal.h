@@ -531,6 +531,10 @@ int sl_config_take_name(struct sl_config_reader *reader, const struct sl_config_
 int sl_config_take_address(struct sl_config_reader *reader, const struct sl_config_at *at,
 	const char *key, const char *raw, struct sl_ip *address);
 
+/** The same for a neighbour of a port: one that is link-local is fine. */
+int sl_config_take_next_hop(struct sl_config_reader *reader, const struct sl_config_at *at,
+	const char *key, const char *raw, struct sl_ip *address);
+
 /** The same for an address that kernel sockets use: loopback is fine. */
 int sl_config_take_host(struct sl_config_reader *reader, const struct sl_config_at *at,
 	const char *key, const char *raw, struct sl_ip *address);

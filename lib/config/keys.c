@@ -70,8 +70,9 @@ const struct sl_config_key sl_config_keys[] = {
 	{"ports.address6", PREFIXED, "none", "IPv6, prefix 0 to 128", RESTART,
 		"The port's own IPv6 address likewise: `\"fd00:77::1/64\"`. Global or unique "
 		"local; needs an `mtu` of 1280."},
-	{"ports.gateway6", ADDRESS, "none", "on the port's subnet", RESTART,
-		"The router to IPv6 backends that are on no port's subnet."},
+	{"ports.gateway6", ADDRESS, "none", "on the port's subnet, or link-local", RESTART,
+		"The router to IPv6 backends that are on no port's subnet. One that is link-local "
+		"(`fe80::1`) is that of this port's link."},
 	{"ports.vlan", NULL, NULL, NULL, RESTART, "802.1Q VLAN that the port is in; 0: untagged."},
 	{"ports.mtu", NULL, NULL, NULL, RESTART, "Longest IP packet, in bytes."},
 	{"ports.rx_descriptors", NULL, NULL, NULL, RESTART,
@@ -168,7 +169,7 @@ const struct sl_config_key sl_config_keys[] = {
 	{"rules.priority", NULL, "any", NULL, LIVE, "The class that it asks for."},
 	{"rules.class", CLASS, NULL, "a configured one", LIVE, "The class that it gets."},
 
-	{"neighbours.address", ADDRESS, NULL, "on a port's subnet", LIVE,
+	{"neighbours.address", ADDRESS, NULL, "on a port's subnet, or a gateway's", LIVE,
 		"A neighbour that is not asked for; each at most once."},
 	{"neighbours.mac", "MAC address", NULL, "unicast", LIVE,
 		"Its link-layer address, `\"02:00:00:00:00:0b\"`."},

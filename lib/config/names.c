@@ -247,6 +247,15 @@ compare_key(const void *key, const void *entry)
 	return (*left > right->key) - (*left < right->key);
 }
 
+uint32_t
+sl_config_names(const struct sl_config *config, const struct sl_config_name **names)
+{
+	const struct sl_config_storage *storage = config->storage;
+
+	*names = storage->names;
+	return (uint32_t)storage->nb_names;
+}
+
 const char *
 sl_config_name_of(const struct sl_config *config, uint64_t key)
 {

@@ -515,7 +515,8 @@ check_neighbour_is_near(struct sl_config_reader *reader, const struct sl_config_
 		if (sl_ip_equal(address, &config->ports[i].subnets[family].address))
 			return sl_config_fail(reader, at, "address",
 				"is ports[%" PRIu32 "]'s own address; give the neighbour's", i);
-		is_near = is_near || sl_config_is_on_subnet(&config->ports[i], address);
+		is_near = is_near || sl_config_is_on_subnet(&config->ports[i], address) ||
+			sl_ip_equal(address, &config->ports[i].subnets[family].gateway);
 	}
 	if (is_near)
 		return 0;
@@ -538,7 +539,7 @@ resolve_neighbours(struct sl_config_reader *reader)
 	config->nb_neighbours = raw->neighbours_count;
 	for (at.i = 0; at.i < raw->neighbours_count; at.i++) {
 		to = &config->neighbours[at.i];
-		ret = sl_config_take_address(
+		ret = sl_config_take_next_hop(
 			reader, &at, "address", raw->neighbours[at.i].address, &to->address);
 		if (ret == 0)
 			ret = check_neighbour_is_near(reader, &at);

@@ -221,7 +221,8 @@ enum sl_config_level {
 	X(health)                                                                                  \
 	X(event)                                                                                   \
 	X(control)                                                                                 \
-	X(http)
+	X(http)                                                                                    \
+	X(journal)
 
 enum sl_config_log_target { SL_LOG_STDERR, SL_LOG_FILE, SL_LOG_JOURNALD };
 
@@ -473,5 +474,8 @@ void sl_config_free(struct sl_config *config);
  * @return a name or NULL when no configured name has this key
  */
 const char *sl_config_name_of(const struct sl_config *config, uint64_t key);
+
+/** All of them. @return their number */
+uint32_t sl_config_names(const struct sl_config *config, const struct sl_config_name **names);
 
 #endif /* SL_CONFIG_H */

@@ -116,6 +116,7 @@ handle(struct api_client *client, const uint8_t *data, size_t len)
 	pending->client = client;
 	TAILQ_INSERT_TAIL(&client->pending, pending, next);
 	client->nb_pending++;
+	client->server->nb_requests++;
 	rc = request_handle(
 		client->server->control, &client->peer, data, len, on_response, pending, &later);
 	if (rc != 0) {

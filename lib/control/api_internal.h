@@ -63,6 +63,8 @@ struct sl_api_server {
 	struct event *accept;
 	struct event *sweep;
 	uint32_t nb_clients;
+	uint64_t nb_requests;
+	uint64_t nb_turned_away;
 	struct api_client_list clients;
 	size_t unread;
 	uint64_t complained_ms;

@@ -84,11 +84,12 @@ may_connect(const struct sl_api_server *server, int fd, const struct ucred *peer
 
 /* Say why, and close. Nothing is kept for a client that is not taken. */
 static void
-turn_away(int fd, int status, const char *error)
+turn_away(struct sl_api_server *server, int fd, int status, const char *error)
 {
 	size_t len = 0;
 	uint8_t *frame = response_make(0, status, error, NULL, &len);
 
+	server->nb_turned_away++;
 	if (frame != NULL)
 		(void)!send(fd, frame, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	free(frame);
@@ -110,7 +111,7 @@ take_connection(struct sl_api_server *server, int fd)
 	peer = (struct request_peer){.uid = cred.uid, .pid = cred.pid};
 	if (!may_connect(server, fd, &cred)) {
 		api_complain(server, &peer, "is neither root nor in the socket's group: refused");
-		turn_away(fd, EPERM,
+		turn_away(server, fd, EPERM,
 			"you may not: the control API is for root and the group of its socket "
 			"(control.group)");
 	} else if (server->nb_clients >= sl_control_config(server->control)->control.clients_max) {
@@ -118,9 +119,9 @@ take_connection(struct sl_api_server *server, int fd)
 			"%u clients are connected, more are not taken (control.clients_max)",
 			server->nb_clients);
 		api_complain(server, &peer, error);
-		turn_away(fd, EUSERS, error);
+		turn_away(server, fd, EUSERS, error);
 	} else if (api_client_create(server, fd, &peer) != 0) {
-		turn_away(fd, ENOMEM, "no memory for another client");
+		turn_away(server, fd, ENOMEM, "no memory for another client");
 	}
 }
 
@@ -314,6 +315,14 @@ sl_api_server_create(struct sl_control *control, struct event_base *base,
 	}
 	*server = s;
 	return 0;
+}
+
+void
+sl_api_server_get_stats(const struct sl_api_server *server, struct sl_api_stats *stats)
+{
+	stats->clients = server->nb_clients;
+	stats->requests = server->nb_requests;
+	stats->turned_away = server->nb_turned_away;
 }
 
 void

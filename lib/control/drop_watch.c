@@ -28,6 +28,7 @@ static const char *const frame_hints[SL_FRAME_DROPS] = {
 	[SL_FRAME_DROP_punt_ring_full] = "a flood of ARP, neighbour discovery or ICMP",
 	[SL_FRAME_DROP_probe_ring_full] = "a flood of probes",
 	[SL_FRAME_DROP_ack_ring_full] = "a flood of acks",
+	[SL_FRAME_DROP_ack_port_full] = "a port does not take acks to publishers: is its link up?",
 };
 
 static const char *const message_hints[SL_MESSAGE_DROPS] = {
@@ -49,6 +50,10 @@ static const char *const message_hints[SL_MESSAGE_DROPS] = {
 	[SL_MESSAGE_DROP_attempts] = "no backend acknowledged them in `max_attempts`",
 	[SL_MESSAGE_DROP_unreadable] =
 		"the journal could not be read back: see the log, and sluice-journal verify",
+	[SL_MESSAGE_DROP_over_credit] = "a publisher sends on beyond what its acks allow",
+	[SL_MESSAGE_DROP_over_rate] = "a publisher sends more than publishers.rate_msgs_per_s",
+	[SL_MESSAGE_DROP_too_many_sessions] =
+		"raise publishers.sessions_max or publishers.sessions_per_address_max",
 };
 
 static void

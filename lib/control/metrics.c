@@ -86,6 +86,29 @@ of_control(struct metrics_text *text, const struct sl_control *control)
 }
 
 static void
+of_clients(struct metrics_text *text, const struct sl_control *control)
+{
+	struct sl_control_clients clients = {0};
+
+	if (control->params.clients != NULL)
+		control->params.clients(control->params.arg, &clients);
+	gauge(text, "sluice_control_clients", clients.api,
+		"Clients connected to the control socket.");
+	counter(text, "sluice_control_requests", clients.api_requests,
+		"Requests of the control API.");
+	counter(text, "sluice_control_turned_away", clients.api_turned_away,
+		"Clients of the control socket that were not let in.");
+	gauge(text, "sluice_http_clients", clients.http, "Clients connected to the HTTP listener.");
+	counter(text, "sluice_http_requests", clients.http_requests, "Requests over HTTP.");
+	counter(text, "sluice_http_timeouts", clients.http_timeouts,
+		"Clients of the HTTP listener closed because their time was over.");
+	counter(text, "sluice_http_evicted", clients.http_evicted,
+		"Clients of the HTTP listener closed because others wanted their place.");
+	gauge(text, "sluice_http_answer_bytes", clients.http_bytes,
+		"Bytes of answers over HTTP that wait to be read.");
+}
+
+static void
 of_drops(struct metrics_text *text, const struct sl_datapath_stats *stats)
 {
 	metrics_family(text, "sluice_frames_dropped", METRICS_COUNTER,
@@ -190,6 +213,7 @@ sl_control_metrics(struct sl_control *control, bool is_openmetrics, char **text,
 	metrics_begin(&out, is_openmetrics);
 	of_build(&out, &source);
 	of_control(&out, control);
+	of_clients(&out, control);
 	metrics_path(&out, &source, stats);
 	metrics_machine(&out, &source, stats);
 	free(stats);

@@ -33,6 +33,14 @@ int sl_api_server_create(struct sl_control *control, struct event_base *base,
 	const struct sl_config_control *config, struct sl_api_server **server, char *error,
 	size_t error_len);
 
+struct sl_api_stats {
+	uint32_t clients;
+	uint64_t requests;
+	uint64_t turned_away; /**< Clients: one too many, or not allowed to. */
+};
+
+void sl_api_server_get_stats(const struct sl_api_server *server, struct sl_api_stats *stats);
+
 /** Send what can be sent without waiting, close all connections and remove the socket. */
 void sl_api_server_destroy(struct sl_api_server *server);
 

@@ -31,6 +31,18 @@ struct sl_durable;
 struct sl_neighbours;
 struct sl_notify;
 
+/** Who asks, for the metrics. Counters are those since the start. */
+struct sl_control_clients {
+	uint32_t api; /**< Connected to the control socket. */
+	uint64_t api_requests;
+	uint64_t api_turned_away; /**< Not let in: one too many, or not allowed to. */
+	uint32_t http;
+	uint64_t http_requests;
+	uint64_t http_timeouts; /**< Closed because their time was over, */
+	uint64_t http_evicted;	/**< or because others wanted their place. */
+	uint64_t http_bytes;	/**< Of answers under way. */
+};
+
 /** What the control side works on. All is kept by the caller as long as the control itself. */
 struct sl_control_params {
 	struct event_base *base;
@@ -45,7 +57,9 @@ struct sl_control_params {
 	void (*quit)(void *arg);
 	/** Another configuration runs: sl_control_config(). NULL: nobody wants to know. */
 	void (*applied)(void *arg);
-	void *arg; /**< Of both. */
+	/** Tell who asks; @p clients is zeroed. NULL: nobody does. */
+	void (*clients)(void *arg, struct sl_control_clients *clients);
+	void *arg; /**< Of all three. */
 };
 
 /** @return 0 or -errno, with one line in @p error */

@@ -42,7 +42,8 @@ take(struct dp_lcore *lcore, struct rte_mbuf *m)
 	lcore->rx.acks++;
 	if (lcore->acks_to_worker[w] != NULL)
 		return hand_over(lcore->acks_to_worker[w], m, &ack);
-	dp_session_ack(lcore, &ack);
+	if (unlikely(!dp_session_ack(lcore, &ack)))
+		return NO_SESSION;
 	rte_pktmbuf_free(m);
 	return NB_EDGES;
 }

@@ -5,6 +5,8 @@
 
 /* Source: takes the acks that other lcores have received for this worker's sessions. */
 
+enum { NO_SESSION = 0, NB_EDGES };
+
 #define BURST 32
 
 static uint16_t
@@ -20,12 +22,14 @@ ack_rx_process(struct rte_graph *graph, struct rte_node *node, void **objs, uint
 		n = (uint16_t)rte_ring_sc_dequeue_burst(
 			keeper->inputs[i], (void **)mbufs, BURST, NULL);
 		for (uint16_t j = 0; j < n; j++) {
-			if (sl_wire_parse_ack_fast(rte_pktmbuf_mtod(mbufs[j], const uint8_t *),
-				    mbufs[j]->data_len, &ack))
-				dp_session_ack(lcore, &ack);
+			const uint8_t *data = rte_pktmbuf_mtod(mbufs[j], const uint8_t *);
+
+			if (likely(sl_wire_parse_ack_fast(data, mbufs[j]->data_len, &ack) &&
+				    dp_session_ack(lcore, &ack)))
+				rte_pktmbuf_free(mbufs[j]);
+			else
+				rte_node_enqueue_x1(graph, node, NO_SESSION, mbufs[j]);
 		}
-		if (n > 0)
-			rte_pktmbuf_free_bulk(mbufs, n);
 		done += n;
 	}
 	lcore->moved += done;
@@ -37,6 +41,8 @@ static struct rte_node_register ack_rx_node = {
 	.flags = RTE_NODE_SOURCE_F,
 	.init = dp_node_init,
 	.process = ack_rx_process,
+	.nb_edges = NB_EDGES,
+	.next_nodes = {[NO_SESSION] = DP_DROP(no_session)},
 };
 
 RTE_NODE_REGISTER(ack_rx_node);

@@ -79,6 +79,8 @@ sl_datapath_create(const struct sl_config *config, struct sl_datapath **datapath
 	dp_follow_clock(dp);
 	rc = dp_lcores_create(dp, error, error_len);
 	if (rc == 0)
+		rc = dp_publishers_create(dp, config, error, error_len);
+	if (rc == 0)
 		rc = dp_ports_create(dp, error, error_len);
 	if (rc == 0)
 		rc = dp_tables_create(dp, config, error, error_len);
@@ -207,6 +209,7 @@ sl_datapath_destroy(struct sl_datapath *dp)
 	dp_keepers_destroy(dp);
 	dp_workers_destroy(dp);
 	dp_trace_destroy(dp);
+	dp_publishers_destroy(dp);
 	dp_lcores_destroy(dp);
 	dp_tables_destroy(dp);
 	dp_config_free(dp->config);

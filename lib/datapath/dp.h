@@ -46,6 +46,8 @@
 #define DP_PROBE_RING	 1024
 #define DP_CONTROL_RING	 256
 #define DP_CONTROL_HELD	 32
+#define DP_ACKS_EMPTY	 1024 /* Buffers for acks to publishers; and finished ones. */
+#define DP_ACKS_HELD	 64
 #define DP_MBUF_CACHE	 512
 #define DP_ARENA_BYTES	 (512 * 1024)
 #define DP_CLASS_UNKNOWN UINT8_MAX
@@ -184,7 +186,6 @@ struct dp_worker_counters {
 	uint64_t dropped[SL_MESSAGE_DROPS];
 	uint64_t class_delivered[SL_CONFIG_CLASSES_MAX];
 	uint64_t class_dropped[SL_CONFIG_CLASSES_MAX];
-	uint64_t unknown_acks;
 	uint64_t recovered; /* Found in the journal when the path was made. */
 	uint64_t queued; /* Filled in when read: waiting messages and frames pending for a port. */
 	uint64_t kept;	 /* Of those, durable ones. */
@@ -245,6 +246,7 @@ struct dp_lcore {
 	const struct sl_route_table *routes; /* Of this turn. */
 	uint8_t *arena;
 	uint8_t *rewrite_buf;
+	struct dp_publisher_table *publishers; /* NULL: there is no journal. */
 	struct dp_rx_counters rx __rte_cache_aligned;
 
 	/* Role worker. */
@@ -308,6 +310,7 @@ struct sl_datapath {
 	struct rte_ring *control_ring;
 	const struct sl_datapath_journal *journal; /* NULL: there is none. */
 	_Atomic int64_t unix_offset_ns; /* Unix time less the path's, kept by the control thread. */
+	struct dp_publishers *publishers; /* NULL: there is no journal. */
 	struct rte_graph_cluster_stats *cluster;
 	uint64_t frames_dropped[SL_FRAME_DROPS]; /* By the control thread. */
 	struct dp_trace *trace;
@@ -390,6 +393,9 @@ void dp_tx_drop_all(struct dp_lcore *lcore, struct dp_txq *txq, enum sl_message_
 /* Try to send what is pending for a port. */
 void dp_tx_flush(struct dp_lcore *lcore, struct dp_txq *txq);
 
+/* An rx lcore, between two turns: let go of publishers that are silent. */
+void dp_publishers_poll(struct dp_lcore *lcore);
+
 /* One lcore's loop; runs until must_stop. */
 int dp_main_loop(void *lcore);
 
@@ -426,6 +432,9 @@ int dp_pool_create(struct sl_datapath *dp, char *error, size_t error_len);
 int dp_lcores_create(struct sl_datapath *dp, char *error, size_t error_len);
 int dp_tables_create(
 	struct sl_datapath *dp, const struct sl_config *config, char *error, size_t error_len);
+int dp_publishers_create(
+	struct sl_datapath *dp, const struct sl_config *config, char *error, size_t error_len);
+void dp_publishers_destroy(struct sl_datapath *dp);
 int dp_control_create(
 	struct sl_datapath *dp, const struct sl_config *config, char *error, size_t error_len);
 int dp_graphs_create(struct sl_datapath *dp, char *error, size_t error_len);

@@ -38,8 +38,17 @@ sl_message_drop_name(enum sl_message_drop reason)
 static inline bool
 is_rx_drop(enum sl_message_drop reason)
 {
-	return reason == SL_MESSAGE_DROP_no_destination || reason == SL_MESSAGE_DROP_no_mbuf ||
-		reason == SL_MESSAGE_DROP_shard_ring_full;
+	static const bool of_rx[SL_MESSAGE_DROPS] = {
+		[SL_MESSAGE_DROP_no_destination] = true,
+		[SL_MESSAGE_DROP_no_mbuf] = true,
+		[SL_MESSAGE_DROP_shard_ring_full] = true,
+		[SL_MESSAGE_DROP_over_credit] = true,
+		[SL_MESSAGE_DROP_over_rate] = true,
+		[SL_MESSAGE_DROP_too_many_sessions] = true,
+		[SL_MESSAGE_DROP_unknown_session] = true,
+	};
+
+	return of_rx[reason];
 }
 
 static inline uint16_t

@@ -230,8 +230,8 @@ uint32_t dp_session_room(const struct dp_session *session, uint64_t now_ns);
 /* Give a message its sequence; the session shares its buffer until it is acknowledged. */
 uint64_t dp_session_send(struct dp_lcore *lcore, struct dp_session *session, struct rte_mbuf *m);
 
-/* Take an ack that names the session. */
-void dp_session_ack(struct dp_lcore *lcore, const struct sl_wire_ack *ack);
+/* Take an ack. @return false: there is no such session */
+bool dp_session_ack(struct dp_lcore *lcore, const struct sl_wire_ack *ack);
 
 /*
  * What is to be sent again now: up to `max` frames that begin with their datagram, as `deliver`

@@ -195,7 +195,8 @@ int
 dp_graphs_create(struct sl_datapath *dp, char *error, size_t error_len)
 {
 	static const char *const rx_sources[] = {"port_rx"};
-	static const char *const worker_sources[] = {"ring_rx", "dispatch", "control_tx", "ack_rx"};
+	static const char *const worker_sources[] = {
+		"ring_rx", "dispatch", "control_tx", "ack_rx", "ack_tx"};
 	unsigned int nb_sources = RTE_DIM(worker_sources);
 	const char *patterns[RTE_DIM(rx_sources) + RTE_DIM(worker_sources)];
 	struct rte_graph_param param = {
@@ -210,7 +211,7 @@ dp_graphs_create(struct sl_datapath *dp, char *error, size_t error_len)
 		return rc;
 	/* Without a journal there are no sessions. */
 	if (dp->config->journal.directory == NULL)
-		nb_sources--;
+		nb_sources -= 2;
 	for (uint32_t i = 0; i < dp->nb_lcores; i++) {
 		struct dp_lcore *lcore = dp->lcores[i];
 

@@ -60,6 +60,8 @@ dp_main_loop(void *arg)
 		rte_graph_walk(lcore->graph);
 		if (lcore->keeper != NULL)
 			dp_keeper_end_turn(lcore);
+		if (lcore->publishers != NULL)
+			dp_publishers_poll(lcore);
 		dp_answer(lcore);
 		dp_trace_poll(lcore);
 		rte_rcu_qsbr_quiescent(dp->rcu, lcore->index);

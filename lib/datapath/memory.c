@@ -70,6 +70,8 @@ nb_reserved_mbufs(const struct sl_datapath *dp)
 	bool has_journal = config->journal.directory != NULL;
 	uint32_t n = IN_FLIGHT_MBUFS + DP_PUNT_RING + DP_PROBE_RING + DP_CONTROL_RING;
 
+	if (dp->publishers != NULL)
+		n += 2 * DP_ACKS_EMPTY + DP_ACKS_HELD;
 	for (uint32_t i = 0; i < config->nb_ports; i++) {
 		n += (uint32_t)dp->ports[i].nb_rxqs * config->ports[i].rx_descriptors;
 		n += (uint32_t)dp->ports[i].nb_txqs *

@@ -278,7 +278,7 @@ take_back(struct dp_lcore *lcore, struct dp_session *session)
 	requeue_taken(lcore, session);
 }
 
-void
+bool
 dp_session_ack(struct dp_lcore *lcore, const struct sl_wire_ack *ack)
 {
 	struct dp_keeper *keeper = lcore->keeper;
@@ -287,13 +287,11 @@ dp_session_ack(struct dp_lcore *lcore, const struct sl_wire_ack *ack)
 	struct ack_arg arg = {.lcore = lcore, .session = session};
 	enum sl_session_ack rc;
 
-	if (session == NULL || session->number != ack->session) {
-		lcore->worker.unknown_acks++;
-		return;
-	}
+	if (session == NULL || session->number != ack->session)
+		return false;
 	/* Not acknowledged is what cannot be noted down: the backend says it again. */
 	if (unlikely(!dp_keeper_has_room(lcore, session->in_flight)))
-		return;
+		return true;
 	rc = sl_session_tx_ack(session->tx, ack, keeper->now_ns, on_acked, &arg);
 	dp_keeper_flush_outcomes(lcore);
 	if (arg.n > 0) {
@@ -311,6 +309,7 @@ dp_session_ack(struct dp_lcore *lcore, const struct sl_wire_ack *ack)
 	sl_sched_wake(lcore->sched, session->shard);
 	if (session->is_active && sl_session_tx_deadline(session->tx) <= keeper->now_ns)
 		add_due(keeper, session);
+	return true;
 }
 
 /* May another backend of the shard take what this one does not? */

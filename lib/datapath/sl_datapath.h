@@ -13,7 +13,7 @@
  * between. No function but sl_datapath_create() and sl_datapath_stop() takes longer than reading
  * the counters of all lcores.
  *
- * Threads: all functions are for the control thread alone.
+ * Threads: all functions are for the control thread alone, but for those of publishers.
  */
 
 #include <stdbool.h>
@@ -28,6 +28,7 @@
 #include "sl_drop.h"
 #include "sl_hist.h"
 #include "sl_record_ring.h"
+#include "sl_wire.h"
 
 struct sl_datapath;
 
@@ -239,6 +240,86 @@ void sl_fetch_fill(struct dp_fetch *fetch, uint32_t index, const struct sl_recor
 /** All of them are filled. */
 void
 sl_datapath_return_fetch(struct sl_datapath *datapath, uint32_t worker, struct dp_fetch *fetch);
+/** @} */
+
+/**
+ * @name Publishers: whose messages come in sessions, and who is told what is durable.
+ *
+ * A publisher is a slot of a table, named by its number; a message that came in its session carries
+ * it. An rx lcore gives a session a slot when it first sees it, and takes it away when the session
+ * has been silent for publishers.idle_ms. A session that comes by several rx lcores has a slot on
+ * each. Slots are used again: who names one says which session is meant, too.
+ *
+ * There are none without a journal. Threads: the journal's, where nothing else is said; it waits
+ * for nobody, and no lcore waits for it.
+ * @{
+ */
+
+/** A slot in use. */
+struct sl_datapath_publisher {
+	uint64_t session;
+	uint64_t source;      /**< Key of the source of its first message. */
+	struct sl_ip address; /**< It was heard from last. */
+	uint16_t udp_port;
+	uint32_t port_index;
+	uint64_t credit_limit;
+	uint64_t messages;   /**< Taken in. */
+	uint64_t over_limit; /**< Not taken in, because they were over its credit or rate. */
+	uint64_t idle_ms;    /**< Since it was heard. */
+};
+
+/** Slots there are; 0: there is no journal. Any thread. */
+uint32_t sl_datapath_nb_publishers(const struct sl_datapath *datapath);
+
+/** Any thread. @return false: the slot is not in use */
+bool sl_datapath_get_publisher(const struct sl_datapath *datapath, uint32_t number,
+	struct sl_datapath_publisher *publisher);
+
+struct sl_datapath_publishers {
+	uint32_t sessions; /**< Slots in use. */
+	uint32_t sessions_max;
+	uint64_t expired;
+	uint64_t over_limit; /**< Also of those that are gone. */
+	uint64_t no_buffer;  /**< Acks that were put off because there was no buffer. */
+};
+
+/** All of them together; any thread. */
+void sl_datapath_get_publishers(
+	const struct sl_datapath *datapath, struct sl_datapath_publishers *publishers);
+
+/**
+ * Acknowledge: first its session may send up to the ack's credit_limit, then it is told. The credit
+ * of a session never shrinks, but for what it may send before its first ack.
+ * @return false: there is no buffer now, it has not been told. (True also when the slot is another
+ *         session's by now: then there is nobody to tell.)
+ */
+bool sl_datapath_ack_publisher(
+	struct sl_datapath *datapath, uint32_t number, const struct sl_wire_ack *ack);
+
+/** Somebody an rx lcore does not know, or whose credit there it does not know. */
+struct sl_datapath_stranger {
+	uint64_t session;
+	uint64_t source;
+	uint64_t credit_limit; /**< To be filled in for sl_datapath_admit_stranger(). */
+	struct sl_ip address;
+	uint32_t table; /**< Which lcore asks. */
+	uint16_t udp_port;
+	uint16_t port_index;
+	struct rte_ether_addr mac;
+	bool has_slot; /**< It is known there, and sends beyond its credit. */
+	uint8_t reserved;
+};
+
+/** Take the next question; there are at most 20,000 a second from an lcore. @return false: none */
+bool sl_datapath_next_stranger(struct sl_datapath *datapath, struct sl_datapath_stranger *stranger);
+
+/** The session is not known: tell so. @return false: there is no buffer now */
+bool sl_datapath_refuse_stranger(
+	struct sl_datapath *datapath, const struct sl_datapath_stranger *stranger);
+
+/** The session is known: from now on that lcore takes its messages up to the credit limit. */
+void sl_datapath_admit_stranger(
+	struct sl_datapath *datapath, const struct sl_datapath_stranger *stranger);
 /** @} */
 
 /** @name Statistics. @{ */

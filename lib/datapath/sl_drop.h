@@ -46,7 +46,8 @@
 	X(probe_ring_full)                                                                         \
 	X(control_ring_full)                                                                       \
 	X(control_port_full)                                                                       \
-	X(ack_ring_full)
+	X(ack_ring_full)                                                                           \
+	X(ack_port_full)
 
 #define SL_MESSAGE_DROP_LIST(X)                                                                    \
 	X(no_destination)                                                                          \
@@ -61,7 +62,11 @@
 	X(journal_full)                                                                            \
 	X(parked_full)                                                                             \
 	X(attempts)                                                                                \
-	X(unreadable)
+	X(unreadable)                                                                              \
+	X(over_credit)                                                                             \
+	X(over_rate)                                                                               \
+	X(too_many_sessions)                                                                       \
+	X(unknown_session)
 
 enum sl_frame_drop {
 #define X(name) SL_FRAME_DROP_##name,

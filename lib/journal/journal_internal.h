@@ -61,6 +61,8 @@ journal_is_before(const struct sl_segment_header *a, const struct sl_segment_hea
  */
 int journal_lock(const char *directory, char *error, size_t error_len);
 
+/* Of this run. */
+uint32_t journal_incarnation(const struct sl_journal *journal);
 /* How far a stream is durable; any thread. */
 uint64_t journal_durable(struct sl_journal *journal, uint32_t stream);
 /*

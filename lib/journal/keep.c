@@ -15,6 +15,9 @@
 
 #define SWEEP_NS (SECOND_NS / 10)
 
+/* The last segment that got too old waits so long for being used again. */
+#define SPARE_NS (60 * SECOND_NS)
+
 static uint64_t
 file_size(uint64_t base, uint64_t end)
 {
@@ -114,17 +117,25 @@ delete_oldest(struct sl_journal *j)
 	return true;
 }
 
+/* It ended when the next one was begun. */
+static bool
+is_too_old(const struct sl_journal *j, const struct segment *segment, uint64_t now_ns)
+{
+	const struct segment *next = segment != NULL ? TAILQ_NEXT(segment, next) : NULL;
+	uint64_t age_ns = j->params.retention_ms * (SECOND_NS / 1000);
+
+	return next != NULL && next->header.created_ns + age_ns <= now_ns;
+}
+
 static void
 delete_old(struct sl_journal *j, struct stream *s, uint64_t now_ns)
 {
-	uint64_t age_ns = j->params.retention_ms * (SECOND_NS / 1000);
-	struct segment *head, *next;
+	struct segment *head;
 
-	while ((head = TAILQ_FIRST(&s->segments)) != NULL) {
-		next = TAILQ_NEXT(head, next);
-		/* It ended when the next one was begun. */
-		if (next == NULL || next->header.created_ns + age_ns > now_ns ||
-			holder_of(j, s) != NULL)
+	while ((head = TAILQ_FIRST(&s->segments)) != NULL && is_too_old(j, head, now_ns) &&
+		holder_of(j, s) == NULL) {
+		if (j->disk.reuse != NULL && !is_too_old(j, TAILQ_NEXT(head, next), now_ns) &&
+			!is_too_old(j, head, now_ns - SPARE_NS))
 			return;
 		forget(j, s, head);
 	}
@@ -204,12 +215,52 @@ cannot_create(struct sl_journal *j, int rc, const char *file, const char *what, 
 		delete_oldest(j);
 }
 
-static struct segment *
-new_prepared(struct sl_journal *j, struct stream *s, uint64_t base, uint64_t now_ns)
+static uint64_t
+bytes_of(const struct stream *s)
 {
-	uint64_t mask = j->params.segment_bytes - 1, end = (base & ~mask) + mask + 1;
+	const struct segment *segment;
+	uint64_t bytes = 0;
+
+	TAILQ_FOREACH (segment, &s->segments, next)
+		bytes += segment->bytes;
+	return bytes;
+}
+
+/*
+ * The stream's oldest is used again when it is too old or a new file would be one too many: nothing
+ * has to be filled with zeros then, and nothing to be freed. What stands in it says another
+ * position than where it stands; only in one stream no position comes twice. A stream that has less
+ * than its share takes none of its own while another has older ones.
+ */
+static struct segment *
+take_oldest(struct sl_journal *j, struct stream *s, uint64_t size, uint64_t now_ns)
+{
+	struct segment *head = TAILQ_FIRST(&s->segments);
+	uint64_t kept = j->bytes - j->trash_bytes;
+
+	if (j->disk.reuse == NULL || head == NULL || head->bytes != size || head->is_abandoned ||
+		holder_of(j, s) != NULL)
+		return NULL;
+	if (!is_too_old(j, head, now_ns) &&
+		(kept + size <= RTE_MIN(j->params.retention_bytes, j->params.max_bytes) ||
+			(bytes_of(s) < j->params.retention_bytes / j->nb_streams &&
+				oldest(j, true) != s)))
+		return NULL;
+	TAILQ_REMOVE(&s->segments, head, next);
+	j->nb_segments--;
+	atomic_fetch_add_explicit(&j->layout, 1, memory_order_release);
+	memcpy(head->old_name, head->name, sizeof(head->old_name));
+	memset(&head->header, 0, sizeof(head->header));
+	head->is_made = false;
+	head->take = 0;
+	return head;
+}
+
+static struct segment *
+new_segment(struct sl_journal *j, uint64_t size, uint64_t now_ns)
+{
 	struct segment *segment;
-	int rc = make_room(j, file_size(base, end));
+	int rc = make_room(j, size);
 
 	if (rc == -ENOSPC)
 		cannot_create(j, rc, NULL,
@@ -221,18 +272,60 @@ new_prepared(struct sl_journal *j, struct stream *s, uint64_t base, uint64_t now
 		cannot_create(j, -ENOMEM, NULL, "making a segment", now_ns);
 		return NULL;
 	}
+	segment->bytes = size;
+	j->bytes += size;
+	return segment;
+}
+
+static struct segment *
+new_prepared(struct sl_journal *j, struct stream *s, uint64_t base, uint64_t now_ns)
+{
+	uint64_t mask = j->params.segment_bytes - 1, end = (base & ~mask) + mask + 1;
+	struct segment *segment = take_oldest(j, s, file_size(base, end), now_ns);
+
+	if (segment == NULL)
+		segment = new_segment(j, file_size(base, end), now_ns);
+	if (segment == NULL)
+		return NULL;
 	segment->header.base = base;
 	segment->header.end = end;
-	segment->bytes = file_size(base, end);
-	j->bytes += segment->bytes;
 	TAILQ_INSERT_TAIL(&s->prepared, segment, next);
 	return segment;
+}
+
+/* The file of a prepared segment. */
+static int
+make_file(struct sl_journal *j, const struct stream *s, struct segment *segment)
+{
+	const struct journal_name name = {
+		.stream = s->number,
+		.take = segment->take,
+		.base = segment->header.base,
+	};
+
+	journal_name_format(segment->name, &name);
+	if (segment->old_name[0] != '\0')
+		return j->disk.reuse(j->disk.arg, segment->old_name, segment->name);
+	return j->disk.create(j->disk.arg, segment->name, segment->bytes);
+}
+
+static void
+drop_prepared(struct sl_journal *j, struct stream *s, struct segment *segment)
+{
+	TAILQ_REMOVE(&s->prepared, segment, next);
+	if (segment->old_name[0] != '\0') {
+		/* If it has the new name already, it is found at the next start, and unused. */
+		memcpy(segment->name, segment->old_name, sizeof(segment->name));
+		discard(j, segment);
+		return;
+	}
+	j->bytes -= segment->bytes;
+	free(segment);
 }
 
 struct segment *
 keep_prepare(struct sl_journal *j, struct stream *s, uint64_t base, uint64_t now_ns)
 {
-	struct journal_name name = {.stream = s->number, .base = base};
 	struct segment *segment;
 	int rc;
 
@@ -247,9 +340,7 @@ keep_prepare(struct sl_journal *j, struct stream *s, uint64_t base, uint64_t now
 		segment = new_prepared(j, s, base, now_ns);
 	if (segment == NULL)
 		return NULL;
-	name.take = segment->take;
-	journal_name_format(segment->name, &name);
-	rc = j->disk.create(j->disk.arg, segment->name, segment->bytes);
+	rc = make_file(j, s, segment);
 	if (rc == -EAGAIN)
 		return NULL;
 	if (rc == -EEXIST && segment->take < UINT16_MAX) {
@@ -258,12 +349,11 @@ keep_prepare(struct sl_journal *j, struct stream *s, uint64_t base, uint64_t now
 	}
 	if (rc < 0) {
 		cannot_create(j, rc, segment->name, "making it", now_ns);
-		TAILQ_REMOVE(&s->prepared, segment, next);
-		j->bytes -= segment->bytes;
-		free(segment);
+		drop_prepared(j, s, segment);
 		return NULL;
 	}
 	segment->is_made = true;
+	segment->old_name[0] = '\0';
 	j->create_state = SL_JOURNAL_OK;
 	j->create_backoff.wait_ns = 0;
 	return segment;
@@ -288,10 +378,11 @@ keep_begin(struct sl_journal *j, struct stream *s, struct segment *segment, uint
 }
 
 void
-keep_end(struct sl_journal *j, struct stream *s)
+keep_end(struct sl_journal *j, struct stream *s, bool is_failed)
 {
 	struct segment *segment = s->current;
 
+	segment->is_abandoned = is_failed;
 	j->disk.close(j->disk.arg, segment->name);
 	s->current = NULL;
 	if (segment->header.first >= s->durable)
@@ -405,7 +496,7 @@ free_all(struct sl_journal *j, struct segments *segments, bool is_removed)
 
 	while ((segment = TAILQ_FIRST(segments)) != NULL) {
 		TAILQ_REMOVE(segments, segment, next);
-		if (is_removed && segment->is_made && j->posix != NULL)
+		if (is_removed && j->posix != NULL && segment->is_made)
 			posix_unlink(j->posix, segment->name);
 		free(segment);
 	}

@@ -32,14 +32,17 @@
 
 #define FILL_PIECE (UINT64_C(256) << 10)
 
-/* A file that is open, or being made, or being removed. */
+enum job { JOB_MAKE, JOB_REUSE, JOB_REMOVE };
+
+/* A file that is open, or that there is a job for. */
 struct file {
 	TAILQ_ENTRY(file) next;
 	char name[JOURNAL_NAME_SIZE];
-	uint64_t size;
-	int fd; /* -1: none. */
-	int rc; /* Of the job; -EAGAIN: it is not done. */
-	bool is_removal;
+	char old_name[JOURNAL_NAME_SIZE]; /* JOB_REUSE */
+	uint64_t size;			  /* JOB_MAKE */
+	int fd;				  /* -1: none. */
+	int rc;				  /* Of the job; -EAGAIN: it is not done. */
+	enum job job;
 	bool is_queued;
 };
 
@@ -114,32 +117,89 @@ make(struct posix_disk *disk, const char *name, uint64_t size, int *fd)
 	return rc;
 }
 
+/* From here on the file holds nothing. Returns it open, or -errno. */
+static int
+wipe(struct posix_disk *disk, const char *name)
+{
+	int rc, fd = openat(disk->dir, name, O_RDWR | O_CLOEXEC | disk->direct);
+
+	if (fd < 0)
+		return -errno;
+	if (pwrite(fd, disk->zeros, SL_SEGMENT_HEADER, 0) == SL_SEGMENT_HEADER &&
+		fdatasync(fd) == 0)
+		return fd;
+	rc = errno != 0 ? -errno : -EIO;
+	close(fd);
+	return rc;
+}
+
+static int
+reuse(struct posix_disk *disk, const char *old, const char *name, int *fd)
+{
+	int rc;
+
+	*fd = wipe(disk, old);
+	if (*fd < 0)
+		return *fd;
+	if (renameat2(disk->dir, old, disk->dir, name, RENAME_NOREPLACE) == 0 &&
+		fsync(disk->dir) == 0)
+		return 0;
+	rc = -errno;
+	close(*fd);
+	*fd = -1;
+	return rc;
+}
+
+static int
+do_job(struct posix_disk *disk, const struct file *job, int *fd)
+{
+	switch (job->job) {
+	case JOB_MAKE:
+		return make(disk, job->name, job->size, fd);
+	case JOB_REUSE:
+		return reuse(disk, job->old_name, job->name, fd);
+	case JOB_REMOVE:
+		return unlinkat(disk->dir, job->name, 0) < 0 ? -errno : 0;
+	}
+	return -EINVAL;
+}
+
+/* What somebody may wait for comes before what nobody does. */
+static struct file *
+next_job(struct posix_disk *disk)
+{
+	struct file *job, *removal = NULL;
+
+	TAILQ_FOREACH (job, &disk->jobs, next) {
+		if (job->is_queued && job->job != JOB_REMOVE)
+			return job;
+		if (job->is_queued && removal == NULL)
+			removal = job;
+	}
+	return removal;
+}
+
 static void *
 work(void *arg)
 {
 	struct posix_disk *disk = arg;
 	struct file *job;
-	int rc, fd = -1;
+	int rc, fd;
 
 	pthread_mutex_lock(&disk->mutex);
 	while (!disk->is_stopping) {
-		TAILQ_FOREACH (job, &disk->jobs, next)
-			if (job->is_queued)
-				break;
+		job = next_job(disk);
 		if (job == NULL) {
 			pthread_cond_wait(&disk->cond, &disk->mutex);
 			continue;
 		}
 		job->is_queued = false;
 		pthread_mutex_unlock(&disk->mutex);
-		if (job->is_removal)
-			rc = unlinkat(disk->dir, job->name, 0) < 0 ? -errno : 0;
-		else
-			rc = make(disk, job->name, job->size, &fd);
-		pthread_mutex_lock(&disk->mutex);
-		job->rc = rc;
-		job->fd = fd;
 		fd = -1;
+		rc = do_job(disk, job, &fd);
+		pthread_mutex_lock(&disk->mutex);
+		job->fd = fd;
+		job->rc = rc;
 	}
 	pthread_mutex_unlock(&disk->mutex);
 	return NULL;
@@ -147,23 +207,21 @@ work(void *arg)
 
 /* Have a job done, or take what became of it: then it is the caller's to free. */
 static int
-ask(struct posix_disk *disk, const char *name, uint64_t size, bool is_removal, struct file **done)
+ask(struct posix_disk *disk, const struct file *wanted, struct file **done)
 {
 	struct file *job;
 	int rc = -EAGAIN;
 
 	pthread_mutex_lock(&disk->mutex);
 	TAILQ_FOREACH (job, &disk->jobs, next)
-		if (job->is_removal == is_removal && strcmp(job->name, name) == 0)
+		if (job->job == wanted->job && strcmp(job->name, wanted->name) == 0)
 			break;
 	if (job == NULL) {
-		job = calloc(1, sizeof(*job));
+		job = malloc(sizeof(*job));
 		if (job != NULL) {
-			snprintf(job->name, sizeof(job->name), "%s", name);
-			job->size = size;
+			*job = *wanted;
 			job->fd = -1;
 			job->rc = -EAGAIN;
-			job->is_removal = is_removal;
 			job->is_queued = true;
 			TAILQ_INSERT_TAIL(&disk->jobs, job, next);
 			pthread_cond_signal(&disk->cond);
@@ -179,12 +237,12 @@ ask(struct posix_disk *disk, const char *name, uint64_t size, bool is_removal, s
 	return rc;
 }
 
+/* A file that was made is open from now on. */
 static int
-disk_create(void *arg, const char *name, uint64_t size)
+ask_for_file(struct posix_disk *disk, const struct file *wanted)
 {
-	struct posix_disk *disk = arg;
 	struct file *file = NULL;
-	int rc = ask(disk, name, size, false, &file);
+	int rc = ask(disk, wanted, &file);
 
 	if (rc == 0)
 		TAILQ_INSERT_TAIL(&disk->open, file, next);
@@ -194,12 +252,33 @@ disk_create(void *arg, const char *name, uint64_t size)
 }
 
 static int
+disk_create(void *arg, const char *name, uint64_t size)
+{
+	struct file wanted = {.job = JOB_MAKE, .size = size};
+
+	snprintf(wanted.name, sizeof(wanted.name), "%s", name);
+	return ask_for_file(arg, &wanted);
+}
+
+static int
+disk_reuse(void *arg, const char *old, const char *name)
+{
+	struct file wanted = {.job = JOB_REUSE};
+
+	snprintf(wanted.old_name, sizeof(wanted.old_name), "%s", old);
+	snprintf(wanted.name, sizeof(wanted.name), "%s", name);
+	return ask_for_file(arg, &wanted);
+}
+
+static int
 disk_remove(void *arg, const char *name)
 {
-	struct file *file = NULL;
-	int rc = ask(arg, name, 0, true, &file);
+	struct file wanted = {.job = JOB_REMOVE}, *done = NULL;
+	int rc;
 
-	free(file);
+	snprintf(wanted.name, sizeof(wanted.name), "%s", name);
+	rc = ask(arg, &wanted, &done);
+	free(done);
 	return rc;
 }
 
@@ -401,6 +480,7 @@ posix_open(const char *directory, bool is_direct, struct posix_disk **out,
 		.sync = disk_sync,
 		.close = disk_close,
 		.remove = disk_remove,
+		.reuse = disk_reuse,
 		.arg = disk,
 	};
 	*out = disk;

@@ -35,7 +35,8 @@ struct stream_reader {
 struct sl_journal_reader {
 	struct segments set;
 	struct sl_journal *journal;
-	uint32_t layout; /* Of the journal, when the directory was looked at last. */
+	uint32_t incarnation; /* Of the journal; 0: there is none. */
+	uint32_t layout;      /* Of the journal, when the directory was looked at last. */
 	struct stream_reader *streams[SL_STREAMS_MAX];
 	struct spot spots[NB_SPOTS];
 	uint64_t nb_gets;
@@ -75,6 +76,7 @@ sl_journal_reader_open(const char *directory, struct sl_journal *journal,
 		return -ENOMEM;
 	}
 	r->journal = journal;
+	r->incarnation = journal == NULL ? 0 : journal_incarnation(journal);
 	for (unsigned int i = 0; i < NB_SPOTS; i++)
 		r->spots[i].window.fd = -1;
 	rc = segments_open(&r->set, directory);
@@ -171,6 +173,7 @@ use_stream(struct sl_journal_reader *reader, uint32_t stream, struct stream_read
 		free(*s);
 		return rc;
 	}
+	(*s)->walk.live_incarnation = reader->incarnation;
 	(*s)->is_sought = true;
 	reader->streams[stream] = *s;
 	return 0;

@@ -94,7 +94,8 @@ settle(struct recover *r)
 		const struct segment *segment = &r->set.all[i];
 		int fd, rc = 0;
 
-		if (segment->found.synced >= segment->to)
+		/* The header of the next one says that this was synced. */
+		if (i + 1 < r->set.stream_first[segment->found.header.stream + 1])
 			continue;
 		fd = openat(r->set.directory, segment->found.name, O_RDONLY | O_CLOEXEC);
 		if (fd < 0 || fdatasync(fd) != 0)
@@ -189,7 +190,7 @@ read_run(struct recover *r, const struct run *run)
 	const struct sl_record *record;
 	struct walk *walk = &r->walk;
 	uint32_t segment = run->first;
-	uint64_t told = 0;
+	uint64_t told = 0, nb_records = r->recovery->nb_records;
 	int rc;
 
 	walk_begin(walk, run->first, run->nb, 0);
@@ -213,7 +214,10 @@ read_run(struct recover *r, const struct run *run)
 		return fail_walk(r, rc);
 	tell_progress(r, walk->at - told);
 	r->run_ends[run - r->set.runs] = walk->at;
-	r->recovery->end[run->stream] = walk->at;
+	/* A run that crashed before its first record was durable has left the end where it was. */
+	r->recovery->end[run->stream] = r->recovery->nb_records > nb_records
+		? walk->at
+		: r->set.all[run->first].found.header.previous_end;
 	return 0;
 }
 

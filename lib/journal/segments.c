@@ -364,14 +364,3 @@ segments_next_run(const struct segments *set, uint32_t at)
 	}
 	return SEGMENT_NONE;
 }
-
-bool
-segments_has_blank(const struct segments *set, uint32_t stream, uint64_t base)
-{
-	for (uint32_t i = set->nb_whole; i < set->nb_all; i++) {
-		if (set->all[i].state == JOURNAL_HEADER_EMPTY &&
-			set->all[i].name.stream == stream && set->all[i].name.base == base)
-			return true;
-	}
-	return false;
-}

@@ -64,9 +64,6 @@ uint32_t segments_find(const struct segments *set, uint32_t stream, uint64_t pos
 /* The first one behind `at` that counts, is of the same stream and was begun by a later run. */
 uint32_t segments_next_run(const struct segments *set, uint32_t at);
 
-/* Is there a file for what begins at a position that nothing was written to? */
-bool segments_has_blank(const struct segments *set, uint32_t stream, uint64_t base);
-
 /* Where a position is in its file. */
 static inline uint64_t
 segment_offset(const struct segment *segment, uint64_t position)

@@ -27,12 +27,18 @@
 #define STOP_PATIENCE_NS (5 * SECOND_NS)
 
 static uint64_t
-unix_ns(void)
+clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t
+unix_ns(void)
+{
+	return clock_ns(CLOCK_REALTIME);
 }
 
 static int
@@ -219,14 +225,14 @@ nap(uint32_t *nb_idle)
 static void
 drain(struct sl_journal *j)
 {
-	uint64_t since_ns = unix_ns();
+	uint64_t since_ns = clock_ns(CLOCK_MONOTONIC);
 	uint32_t nb_idle = 0;
 
 	while (sl_journal_core_is_pending(j)) {
 		if (sl_journal_core_write(j, unix_ns())) {
 			sl_journal_core_commit(j, unix_ns());
-			since_ns = unix_ns();
-		} else if (is_due(since_ns + STOP_PATIENCE_NS, unix_ns())) {
+			since_ns = clock_ns(CLOCK_MONOTONIC);
+		} else if (clock_ns(CLOCK_MONOTONIC) - since_ns > STOP_PATIENCE_NS) {
 			return;
 		} else {
 			nap(&nb_idle);

@@ -128,35 +128,22 @@ search_run(struct walk *walk, struct search *search)
 	}
 }
 
-/* What headers and marks say of how far the stream was durable while the run wrote it. */
+/* What headers and marks say of how far the stream was durable. */
 static uint64_t
 known_durable(struct walk *walk, bool *is_mark_bad)
 {
 	struct segments *set = walk->set;
-	const struct sl_segment_header *header = &set->all[walk->segment].found.header;
-	uint32_t end = set->stream_first[header->stream + 1], i;
-	uint64_t durable = 0;
+	struct segment *segment = &set->all[walk->segment];
+	uint32_t last = set->stream_first[segment->found.header.stream + 1] - 1;
+	uint64_t durable;
 
-	for (i = walk->segment; i < end; i++) {
-		struct segment *segment = &set->all[i];
-		const struct sl_segment_header *other = &segment->found.header;
-
-		if (other->incarnation != header->incarnation)
-			break;
-		segments_read_mark(set, segment);
-		*is_mark_bad |= segment->is_mark_bad;
-		if (segment->found.synced > durable)
-			durable = segment->found.synced;
-		/* One that was begun because a sync failed follows what was durable. One that
-		 * follows a full segment may have been synced sooner than that. */
-		if (i > walk->segment && other->previous_end > durable &&
-			other->previous_end < set->all[i - 1].found.header.end)
-			durable = other->previous_end;
-	}
-	/* The next run has found everything up to there whole, and synced it. */
-	if (i < end && set->all[i].found.header.previous_end > durable)
-		durable = set->all[i].found.header.previous_end;
-	if (i == end && walk->limit != UINT64_MAX && walk->limit > durable)
+	/* The header of a segment is written when everything before it is durable. */
+	if (walk->segment < last)
+		return set->all[walk->segment + 1].found.header.previous_end;
+	segments_read_mark(set, segment);
+	*is_mark_bad = segment->is_mark_bad;
+	durable = segment->found.synced;
+	if (segment->found.header.incarnation == walk->live_incarnation && walk->limit > durable)
 		durable = walk->limit;
 	return durable;
 }
@@ -165,6 +152,22 @@ static uint64_t
 shown_durable(const struct sl_record *record)
 {
 	return record->type == SL_RECORD_CLOSE ? record->position : sl_record_synced_before(record);
+}
+
+/* Blocks are written whole, and what stands behind the last record is left over from what the ring
+ * held there before: records of other positions. */
+static bool
+is_left_over(struct walk *walk, uint64_t bytes)
+{
+	const struct segment *segment = &walk->set->all[walk->segment];
+	const uint8_t *head;
+	ssize_t n;
+
+	if (walk->at % JOURNAL_BLOCK + bytes > JOURNAL_BLOCK || walk->at % JOURNAL_BLOCK == 0)
+		return false;
+	n = window_peek(&walk->window, walk->set, segment, walk->at, &head);
+	return n < (ssize_t)sizeof(struct sl_record) ||
+		((const struct sl_record *)head)->position != walk->at;
 }
 
 /* There is no record at `at`. Was there one that was durable? Returns 0: no, the run ends here;
@@ -200,7 +203,7 @@ judge(struct walk *walk, const char *what)
 				   "synced is damaged";
 		return -EBADMSG;
 	}
-	if (search.bytes > 0) {
+	if (search.bytes > 0 && !is_left_over(walk, search.bytes)) {
 		walk->torn.place = walk->place;
 		walk->torn.bytes = search.bytes;
 		walk->torn.nb++;
@@ -249,14 +252,13 @@ is_still_torn(struct walk *walk)
 	return walk->is_torn;
 }
 
-/* Behind the last record of a segment. Returns 1: there is another; 0; -EBADMSG; -errno. */
+/* Behind the last record of a segment. Returns 1: there is another; 0; -EBADMSG. */
 static int
 leave_segment(struct walk *walk)
 {
 	const struct segments *set = walk->set;
 	const struct segment *segment = &set->all[walk->segment];
 	const struct sl_segment_header *next;
-	int rc;
 
 	if (walk->at < segment->to)
 		walk->at = segment->to;
@@ -269,13 +271,6 @@ leave_segment(struct walk *walk)
 		walk->segment++;
 		walk->at = next->first;
 		return 1;
-	}
-	/* Its file may have been made, and a crash have come before it was written. */
-	if (segments_has_blank(set, next->stream, walk->at)) {
-		rc = judge(walk, missing);
-		if (rc == 0)
-			rc = end_run(walk);
-		return rc;
 	}
 	set_place(walk, segment, missing);
 	walk->place.durable = next->previous_end;
@@ -358,29 +353,33 @@ walk_next(struct walk *walk, const struct sl_record **record)
 int64_t
 walk_skip(struct walk *walk)
 {
-	struct search search = {.segment = walk->segment, .at = walk->at};
-	uint32_t next;
-	int rc;
+	const struct segment *all = walk->set->all, *segment = &all[walk->segment];
+	struct search search = {.segment = walk->segment, .at = walk->at + SL_RECORD_ALIGN};
+	uint64_t left_out;
+	int rc = 0;
 
 	walk->window.len = 0;
-	if (search.at < walk->set->all[walk->segment].to)
-		search.at += SL_RECORD_ALIGN;
-	rc = search_run(walk, &search);
+	if (walk->at < segment->to)
+		rc = search_segment(walk, &search);
 	if (rc < 0)
 		return rc;
 	if (rc > 0) {
-		uint64_t left_out = search.at - walk->at;
-
-		walk->segment = search.segment;
+		left_out = search.at - walk->at;
 		walk->at = search.at;
 		return (int64_t)left_out;
 	}
-	next = segments_next_run(walk->set, walk->segment);
-	if (next < walk->end) {
-		walk->segment = next;
-		walk->at = walk->set->all[next].found.header.first;
-	} else {
-		walk->segment = walk->end;
-	}
-	return (int64_t)(search.bytes + SL_RECORD_ALIGN);
+	left_out = walk->at < segment->to ? search.bytes + SL_RECORD_ALIGN
+					  : all[walk->segment + 1].found.header.previous_end -
+			walk->at;
+	walk_skip_segment(walk);
+	return (int64_t)left_out;
+}
+
+void
+walk_skip_segment(struct walk *walk)
+{
+	walk->window.len = 0;
+	walk->segment++;
+	if (walk->segment < walk->end)
+		walk->at = walk->set->all[walk->segment].found.header.first;
 }

@@ -63,7 +63,8 @@ struct walk {
 	uint32_t segment; /* That `at` is in. */
 	uint32_t end;	  /* The first one that is not walked through any more. */
 	uint64_t at;	  /* Position of the next record. */
-	uint64_t limit;	  /* Everything before is durable; UINT64_MAX: nobody says. */
+	uint64_t limit;	  /* Nothing is read from there on; UINT64_MAX: there is no limit. */
+	uint32_t live_incarnation; /* Of the run whose records are durable up to `limit`; 0: none. */
 	bool is_torn; /* The last run ends here, and what is behind is no record. */
 	uint8_t torn_head[sizeof(struct sl_record)]; /* What was there. */
 	struct window window;
@@ -86,10 +87,13 @@ void walk_begin(struct walk *walk, uint32_t first, uint32_t nb, uint64_t positio
 int walk_next(struct walk *walk, const struct sl_record **record);
 
 /*
- * Behind damage: go on at the next record that is whole. Returns the bytes left out, which is what
- * is left of the stream when there is none; or -errno.
+ * Behind damage: go on at the next record of the segment that is whole, or in the next segment.
+ * Returns the bytes left out, or -errno.
  */
 int64_t walk_skip(struct walk *walk);
+
+/* Go on in the next segment, whatever is left of this. */
+void walk_skip_segment(struct walk *walk);
 
 /* One line: file, offset, what is wrong. */
 void walk_describe(const struct segments *set, const struct walk_place *place, char *text,

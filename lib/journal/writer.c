@@ -61,7 +61,7 @@ static void
 fail(struct sl_journal *j, struct stream *s, int rc, const char *what, uint64_t now_ns)
 {
 	journal_note(j, rc, s->current->name, what);
-	keep_end(j, s);
+	keep_end(j, s, true);
 	s->written = s->durable;
 	s->synced = s->durable;
 	s->is_dirty = false;
@@ -327,7 +327,7 @@ sl_journal_core_commit(struct sl_journal *j, uint64_t now_ns)
 		s->previous_end = s->synced;
 		sl_record_ring_set_durable(&s->ring, s->durable);
 		if (s->durable == s->current->header.end)
-			keep_end(j, s);
+			keep_end(j, s, false);
 	}
 	if (j->params.batch != NULL)
 		j->params.batch(j->params.arg, now_ns);
@@ -372,6 +372,12 @@ journal_durable(struct sl_journal *j, uint32_t stream)
 	if (stream >= j->nb_streams)
 		return stream < j->nb_known ? j->streams[stream].previous_end : 0;
 	return atomic_load_explicit(&j->streams[stream].ring.durable, memory_order_acquire);
+}
+
+uint32_t
+journal_incarnation(const struct sl_journal *j)
+{
+	return j->incarnation;
 }
 
 uint32_t

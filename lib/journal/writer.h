@@ -23,7 +23,9 @@ struct segment {
 	struct sl_segment_header header;
 	uint64_t bytes; /* Of its file. */
 	uint32_t take;
-	bool is_made; /* Prepared: its file is there. */
+	bool is_made;	   /* Prepared: its file is there. */
+	bool is_abandoned; /* A write or sync failed on it: it is not trusted again. */
+	char old_name[JOURNAL_NAME_SIZE]; /* Prepared: it is made out of this one; or empty. */
 };
 
 TAILQ_HEAD(segments, segment);
@@ -157,7 +159,7 @@ keep_prepare(struct sl_journal *j, struct stream *s, uint64_t base, uint64_t now
 /* Begin a prepared one: it is the stream's current one then. */
 void keep_begin(struct sl_journal *j, struct stream *s, struct segment *segment, uint64_t now_ns);
 /* The current one is not written any more. What it holds of what is durable stays. */
-void keep_end(struct sl_journal *j, struct stream *s);
+void keep_end(struct sl_journal *j, struct stream *s, bool is_failed);
 /* Delete what nobody holds and is too old or too much. */
 void keep_sweep(struct sl_journal *j, uint64_t now_ns);
 

@@ -150,6 +150,12 @@ struct sl_record_config {
  * The header is written with the first records, not before: a file whose first SL_SEGMENT_HEADER
  * bytes are all 0, or that is shorter than that, was made ahead of need and holds nothing. And it
  * is written only when everything before it in its stream is durable.
+ *
+ * Behind the last record there may stand anything: blocks are written whole, with what the ring
+ * held there before; and a file that nobody needs any more is used again, in the same stream, with
+ * all that is in it but its header. Whole records among that say another position than where they
+ * stand. Hence also: what a reader finds damaged in the journal of a running appliance may be a
+ * file that was deleted or used again meanwhile; its header tells.
  */
 struct sl_segment_header {
 	char magic[8];

@@ -6,7 +6,9 @@ import argparse
 import json
 import pathlib
 import signal
+import socket
 import sys
+import time
 
 from .address import parse_address
 from .consumer import Consumer
@@ -15,70 +17,88 @@ from .publisher import Closed, Publisher
 
 def arguments():
     parser = argparse.ArgumentParser(
-        prog="python3 -m sluice", description="Send messages to a Sluice appliance, or be a backend.")
+        prog="python3 -m sluice", description="Send messages to a Sluice appliance, or be a backend. "
+        "The options are those of sluice-pub and sluice-sub.")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    pub = commands.add_parser("pub", help="send messages, and wait until they are durable")
-    pub.add_argument("-a", "--appliance", action="append", required=True, metavar="HOST[:PORT]",
-                     help="port 7500 unless given; more than one: to fail over to")
-    pub.add_argument("-s", "--source", required=True, metavar="NAME")
+    pub = commands.add_parser("pub", add_help=False,
+                              help="send messages, and wait until they are durable")
+    pub.add_argument("-h", "--host", default="127.0.0.1", metavar="HOST[:PORT],...",
+                     help="the appliances, the first that answers (127.0.0.1)")
+    pub.add_argument("-p", "--port", default=7500, metavar="PORT",
+                     help="of those that name none (7500)")
     pub.add_argument("-d", "--destination", required=True, metavar="NAME")
-    pub.add_argument("-t", "--type", default="", metavar="NAME")
-    pub.add_argument("-p", "--priority", type=int, default=0, metavar="CLASS",
-                     help="1 is served first, 8 last; the destination's default unless given")
-    pub.add_argument("-i", "--id", metavar="TEXT", help="of the message; made up unless given")
+    pub.add_argument("-s", "--source", default=socket.gethostname(), metavar="NAME",
+                     help="who sends it (this host's name)")
     what = pub.add_mutually_exclusive_group(required=True)
-    what.add_argument("-m", "--message", metavar="TEXT", help="send this")
-    what.add_argument("-f", "--file", metavar="FILE", help="send what is in a file; -: standard input")
+    what.add_argument("-m", "--message", metavar="TEXT", help="the payload")
+    what.add_argument("-f", "--file", metavar="FILE",
+                      help="the payload is a file; - is standard input")
     what.add_argument("-l", "--lines", action="store_true",
-                      help="send each line of standard input as a message")
-    pub.add_argument("-W", "--timeout", type=float, metavar="SECONDS",
-                     help="give up when it is not all durable after so long; exit code 2")
+                      help="each line of standard input is a message")
+    pub.add_argument("-t", "--type", default="", metavar="NAME", help="its type (the empty name)")
+    pub.add_argument("-P", "--priority", type=int, default=0, metavar="CLASS",
+                     help="1 (first) .. 8; 0 is the destination's default (0)")
+    pub.add_argument("-i", "--id", metavar="TEXT",
+                     help="its id (a new one); of several messages TEXT-1, TEXT-2, ...")
+    pub.add_argument("-W", "--timeout", type=float, default=10, metavar="SECONDS",
+                     help="what is not durable by then, after the last was read, has failed (10)")
+    pub.add_argument("--help", action="help", help="print this and exit")
 
-    sub = commands.add_parser("sub", help="be a backend: print messages, and acknowledge them")
-    sub.add_argument("-b", "--bind", default="0.0.0.0:9001", metavar="HOST:PORT",
-                     help="as the configuration has it; 0.0.0.0:9001")
-    sub.add_argument("-C", "--count", type=int, metavar="N", help="end after so many")
-    sub.add_argument("-W", "--timeout", type=float, metavar="SECONDS",
-                     help="end when none comes for so long; exit code 2")
-    sub.add_argument("-c", "--credit", type=int, default=256, metavar="N",
-                     help="messages that may be here and not printed; 256")
+    sub = commands.add_parser("sub", add_help=False,
+                              help="be a backend: print messages, and acknowledge them")
+    sub.add_argument("-h", "--host", default="", metavar="ADDRESS[:PORT]",
+                     help="listen there (any address)")
+    sub.add_argument("-p", "--port", default=7600, metavar="PORT", help="and at this port (7600)")
+    sub.add_argument("-C", "--count", type=int, metavar="N", help="end after so many messages")
+    sub.add_argument("-W", "--timeout", type=float, metavar="SECONDS", help="end after so long")
+    sub.add_argument("--window", type=int, default=256, metavar="N",
+                     help="messages of a session on their way or in work (256)")
     form = sub.add_mutually_exclusive_group()
     form.add_argument("-v", "--verbose", action="store_true",
                       help="id, source, destination and type in front of the payload")
-    form.add_argument("--json", action="store_true", help="a JSON object a line")
-    options = parser.parse_args()
-    if options.command == "pub" and options.lines and options.id is not None:
-        pub.error("--id is for one message, not for --lines")
-    return options
+    form.add_argument("-j", "--json", action="store_true", help="print a message as a line of JSON")
+    sub.add_argument("--help", action="help", help="print this and exit")
+    return parser.parse_args()
+
+
+def payloads(options):
+    if options.lines:
+        for line in sys.stdin.buffer:
+            yield line.rstrip(b"\r\n")
+    elif options.file == "-":
+        yield sys.stdin.buffer.read()
+    elif options.file is not None:
+        yield pathlib.Path(options.file).read_bytes()
+    else:
+        yield options.message
 
 
 def publish(options):
-    with Publisher(*options.appliance, source=options.source) as publisher:
-        def send(payload):
-            publisher.submit(options.destination, payload, type=options.type, id=options.id,
+    appliances = [parse_address(host, options.port) for host in options.host.split(",")]
+    with Publisher(*appliances, source=options.source) as publisher:
+        for number, payload in enumerate(payloads(options), 1):
+            ident = options.id
+            if ident is not None and options.lines:
+                ident = f"{ident}-{number}"
+            publisher.submit(options.destination, payload, type=options.type, id=ident,
                              priority=options.priority)
-        if options.lines:
-            for line in sys.stdin.buffer:
-                send(line.rstrip(b"\r\n"))
-        elif options.file == "-":
-            send(sys.stdin.buffer.read())
-        elif options.file is not None:
-            send(pathlib.Path(options.file).read_bytes())
-        else:
-            send(options.message)
         publisher.flush(options.timeout)
     return 0
 
 
 def as_text(message, options):
     if options.json:
-        return json.dumps({
+        fields = {
             "id": f"{message.id:032x}", "id_text": message.id_text,
             "source": f"{message.source:016x}", "destination": f"{message.destination:016x}",
             "type": f"{message.type:016x}", "priority": message.priority,
-            "timestamp_ns": message.timestamp_ns,
-            "payload": message.payload.decode("utf-8", "backslashreplace")}).encode()
+            "timestamp_ns": message.timestamp_ns}
+        try:
+            fields["payload"] = message.payload.decode()
+        except UnicodeDecodeError:
+            fields["payload_hex"] = message.payload.hex()
+        return json.dumps(fields).encode()
     if options.verbose:
         ident = message.id_text or f"{message.id:032x}"
         return (f"{ident} {message.source:016x} {message.destination:016x} {message.type:016x} "
@@ -87,17 +107,21 @@ def as_text(message, options):
 
 
 def subscribe(options):
-    host, port = parse_address(options.bind, 9001)
+    host, port = parse_address(options.host, options.port)
+    deadline = None if options.timeout is None else time.monotonic() + options.timeout
     left = options.count if options.count is not None else float("inf")
-    with Consumer(host, port, credit=options.credit) as consumer:
+    with Consumer(host, port, credit=options.window) as consumer:
         while left > 0:
-            message = consumer.get(options.timeout)
+            message = consumer.get(deadline and max(0.0, deadline - time.monotonic()))
             if message is None:
-                raise TimeoutError(f"no message within {options.timeout} s")
+                break
             sys.stdout.buffer.write(as_text(message, options) + b"\n")
             # It is acknowledged when the next one is asked for.
             sys.stdout.buffer.flush()
             left -= 1
+    if left > 0 and options.count is not None:
+        raise TimeoutError(f"{options.count - left} of {options.count} messages within "
+                           f"{options.timeout} s")
     return 0
 
 
@@ -111,10 +135,7 @@ def main():
     try:
         return publish(options) if options.command == "pub" else subscribe(options)
     except KeyboardInterrupt:
-        return 130
-    except TimeoutError as error:
-        print(f"sluice {options.command}: {error}", file=sys.stderr)
-        return 2
+        return 1 if options.command == "pub" else 0
     except (OSError, ValueError, Closed) as error:
         print(f"sluice {options.command}: {error}", file=sys.stderr)
         return 1

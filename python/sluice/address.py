@@ -52,10 +52,10 @@ def open_udp(host, port, is_bound):
 class Loop:
     """A thread that waits for a socket, for a time, or to be woken."""
 
-    def __init__(self, name, turn):
+    def __init__(self, name, turn, failed):
         """@turn(now) does what there is to do and returns (socket, seconds to wait or None); None
-        ends the thread."""
-        self._turn = turn
+        ends the thread. @failed() is called when it raises, so that nobody waits for ever."""
+        self._turn, self._failed = turn, failed
         self._wake_read, self._wake_write = socket.socketpair()
         for sock in (self._wake_read, self._wake_write):
             sock.setblocking(False)
@@ -95,6 +95,9 @@ class Loop:
                 self._is_asleep = False
                 if self._wake_read in readable:
                     self._wake_read.recv(4096)
+        except BaseException:
+            self._failed()
+            raise
         finally:
             self._wake_read.close()
             self._wake_write.close()

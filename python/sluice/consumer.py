@@ -11,6 +11,7 @@ from .address import Loop, open_udp
 from .session import NEW, Receiver, refusal
 
 SESSIONS_MAX = 1024
+ADDRESSES_MAX = 4096
 SESSION_IDLE = 300.0
 UNORDERED_MAX = 65536  # messages of at-most-once destinations that wait for the application
 ACK_AFTER = 32  # messages
@@ -29,7 +30,7 @@ class Consumer:
     @param remembered      messages that are done and known again when they come once more
     """
 
-    def __init__(self, host="", port=9001, *, auto_ack=True, credit=256, remembered=65536):
+    def __init__(self, host="", port=7600, *, auto_ack=True, credit=256, remembered=65536):
         if credit < 1 or remembered < 1:
             raise ValueError("credit and remembered have to be 1 or more")
         self._auto_ack, self._credit, self._remembered = auto_ack, credit, remembered
@@ -38,6 +39,7 @@ class Consumer:
         self._queue = collections.deque()
         self._sessions = {}  # (address, session) -> Receiver
         self._where = {}  # Receiver -> address
+        self._epochs = {}  # host -> the highest it has shown
         self._pending = {}  # key of a message -> [(Receiver, sequence)] it is to be acked in
         self._known = collections.OrderedDict()  # keys of messages that are done
         self._unsent = {}  # Receivers whose ack is due -> None
@@ -47,7 +49,7 @@ class Consumer:
         self._is_closed = False
         self._latency = 0.0
         self._counters = collections.Counter()
-        self._loop = Loop("sluice-consumer", self._turn)
+        self._loop = Loop("sluice-consumer", self._turn, self._end)
         self._loop.start()
 
     def __enter__(self):
@@ -159,9 +161,15 @@ class Consumer:
 
     # The thread's side.
 
+    def _end(self):
+        with self._lock:
+            self._is_closed = True
+            self._lock.notify_all()
+        self._socket.close()
+
     def _turn(self, now):
         if self._is_closed:
-            self._socket.close()
+            self._end()
             return None
         with self._lock:
             had_waiting = bool(self._queue)
@@ -187,6 +195,8 @@ class Consumer:
             except wire.WireError:
                 self._counters["bad_datagrams"] += 1
                 continue
+            if datagram.messages and self._is_of_the_past(datagram.epoch, address):
+                continue
             for message in datagram.messages:
                 self._take(message, datagram.session, address, now)
             if datagram.probe is not None and not datagram.messages and not datagram.probe.reply:
@@ -194,6 +204,16 @@ class Consumer:
                 self._send(wire.put_probe(wire.Probe(
                     datagram.probe.nonce, True, len(self._pending) + len(self._queue),
                     int(self._latency * 1e9))), address)
+
+    def _is_of_the_past(self, epoch, address):
+        """Whether the appliance at an address is not the active one any more: one with a higher
+        epoch has sent from there."""
+        highest = self._epochs.get(address[0], 0)
+        if epoch > highest:
+            if address[0] not in self._epochs and len(self._epochs) >= ADDRESSES_MAX:
+                self._epochs.pop(next(iter(self._epochs)))
+            self._epochs[address[0]] = epoch
+        return epoch < highest
 
     def _take(self, message, session, address, now):
         self._counters["received"] += 1

@@ -50,16 +50,17 @@ class Publisher:
         self._changed = threading.Condition()
         self._inbox = collections.deque()
         self._nb_submitted = self._nb_finished = 0
-        self._is_closing = self._is_ending = False
+        self._is_closing = self._is_ending = self._has_ended = False
         self._place = 0
         self._failovers = self._sessions = 0
         self._bad_datagrams = 0
         self._socket = None
+        self._epoch = 0  # the highest that the appliance has shown
         now = time.monotonic()
         self._progress_at = now
         self._connect()
         self._sender = Sender(self._new_session(), now, self._datagram_max)
-        self._loop = Loop("sluice-publisher", self._turn)
+        self._loop = Loop("sluice-publisher", self._turn, self._end)
         self._loop.start()
 
     def __enter__(self):
@@ -104,9 +105,12 @@ class Publisher:
         """Wait until everything that was submitted is durable; TimeoutError."""
         with self._changed:
             target = self._nb_submitted
-            if not self._changed.wait_for(lambda: self._nb_finished >= target, timeout):
-                left = target - self._nb_finished
-                raise TimeoutError(f"{left} messages not durable within {timeout} s")
+            self._changed.wait_for(lambda: self._nb_finished >= target or self._has_ended, timeout)
+            left = target - self._nb_finished
+        if left > 0 and self._has_ended:
+            raise Closed(f"the publisher was closed with {left} messages not durable")
+        if left > 0:
+            raise TimeoutError(f"{left} messages not durable within {timeout} s")
 
     def close(self, timeout=None):
         """Wait until everything is durable, at most @timeout seconds, and end. What is not durable
@@ -217,12 +221,15 @@ class Publisher:
             except OSError:
                 continue  # what became of a datagram sent before
             try:
-                ack = wire.decode(data).ack
+                datagram = wire.decode(data)
             except wire.WireError:
-                ack = None
-            if ack is None:
                 self._bad_datagrams += 1
                 continue
+            ack = datagram.ack
+            if ack is None or datagram.epoch < self._epoch:
+                continue  # of an appliance that is not the active one any more
+            if ack.session == self._sender.session:
+                self._epoch = datagram.epoch
             said, done = self._sender.on_ack(ack, now)
             if done:
                 self._progress_at = now
@@ -243,6 +250,7 @@ class Publisher:
         """On to the next appliance; what is not acknowledged is sent there."""
         self._place = (self._place + 1) % len(self._appliances)
         self._failovers += 1
+        self._epoch = 0
         self._progress_at = now
         try:
             self._connect()
@@ -252,7 +260,11 @@ class Publisher:
         self._sender.restart(self._new_session(), now)
 
     def _end(self):
+        self._is_closing = True
         self._socket.close()
         for entry in [*self._sender.unacked.values(), *self._sender.waiting, *self._inbox]:
             entry.handle[0].set_exception(
                 Closed("the publisher was closed before the message was acknowledged"))
+        with self._changed:
+            self._has_ended = True
+            self._changed.notify_all()

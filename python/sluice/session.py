@@ -7,14 +7,14 @@ Loss is found as in RFC 9002: what was sent before something that was acknowledg
 than 9/8 of a round trip, is lost; a timeout (RFC 6298, with backoff) asks for the rest. The count of
 three packets of that RFC is not used: messages of one session become durable in several streams of
 the journal, so that acks out of order are no sign of loss. The congestion window is NewReno's, in
-bytes.
+bytes. The rules of both ends are those of docs/wire-format.md, Sessions and acks.
 """
 
 import collections
 
 from . import wire
 
-INITIAL_CREDIT = 64
+BEGIN_MAX = 1024  # until the first ack; and so far may be the first that a receiver sees
 RTT_INITIAL = 0.1
 RTO_MIN, RTO_MAX = 0.02, 1.0
 GRANULARITY = 0.001
@@ -58,14 +58,15 @@ class Sender:
         self.waiting = collections.deque()  # not sent in this session yet
         self.retransmitted = self.bad_acks = self.refused_in_a_row = 0
         self._hold_until = now
-        self._last_acked = None
         self._begin(session, now)
 
     def _begin(self, session, now):
         self.session = session
         self.next_sequence = 1
         self.cumulative = self.highest = 0
-        self.credit_limit = INITIAL_CREDIT
+        self.credit_limit = BEGIN_MAX
+        self._has_ack = False
+        self._hidden_from = 0
         self.unacked = {}  # sequence -> Outgoing, in the order of the sequence
         self._lost = collections.deque()
         self._flights = collections.deque()
@@ -91,7 +92,6 @@ class Sender:
         for entry in again:
             entry.flight = None
         self.waiting.extendleft(reversed(again))
-        self._last_acked = None
         self._begin(session, now)
 
     def on_ack(self, ack, now):
@@ -99,8 +99,8 @@ class Sender:
         if ack.session != self.session:
             return OLD, ()
         bits = int.from_bytes(ack.selective, "little")
-        last = max(ack.highest, ack.cumulative)
-        if last >= self.next_sequence or (bits and ack.cumulative + 1 + bits.bit_length() > last):
+        if (ack.highest >= self.next_sequence or ack.cumulative > ack.highest or
+                (bits and ack.cumulative + 1 + bits.bit_length() > ack.highest)):
             self.bad_acks += 1
             return BAD, ()
         if ack.is_refusal:
@@ -112,8 +112,11 @@ class Sender:
         # it has acknowledged before.
         forgot = ack.highest > self.highest and ack.cumulative < self.cumulative
         done = self._take(ack, bits)
-        self.credit_limit = max(self.credit_limit, ack.credit_limit)
-        self.highest = max(self.highest, ack.highest)
+        self.credit_limit = max(self.credit_limit if self._has_ack else 0, ack.credit_limit)
+        self._has_ack = True
+        if ack.highest >= self.highest:
+            self._hidden_from = ack.cumulative + 2 + 8 * wire.SELECTIVE_MAX
+            self.highest = ack.highest
         if done:
             self._on_progress(done, now)
         if forgot:
@@ -153,7 +156,6 @@ class Sender:
             self._measure(now - newest.flight.sent_at)
         self._grow(size)
         self._in_flight -= size
-        self._last_acked = done[-1]
         self.timeouts_in_a_row = self.refused_in_a_row = 0
         self._timer_from = now
         self._find_lost(now)
@@ -189,13 +191,17 @@ class Sender:
             flight = flights[0]
             if flight.missing == 0:
                 flights.popleft()
-            elif flight.number >= self._acked_flight:
+            elif flight.number >= self._acked_flight or self._is_hidden(flight):
                 return None
             elif flight.sent_at > late:
                 return flight.sent_at + self._loss_delay()
             else:
                 self._lose(flights.popleft(), now)
         return None
+
+    def _is_hidden(self, flight):
+        """Whether it is of what the last ack had no room to tell of."""
+        return any(self._hidden_from <= e.sequence <= self.highest for e in flight.entries)
 
     def _lose(self, flight, now):
         for entry in flight.entries:
@@ -215,7 +221,8 @@ class Sender:
             return self._hold_until
         deadline = self._timer_from + self._timeout()
         flights = self._flights
-        if flights and flights[0].number < self._acked_flight:
+        if (flights and flights[0].number < self._acked_flight and
+                not self._is_hidden(flights[0])):
             deadline = min(deadline, flights[0].sent_at + self._loss_delay())
         return deadline
 
@@ -227,7 +234,7 @@ class Sender:
         out = []
         allowed = self._window - self._in_flight
         if now >= self._timer_from + self._timeout():
-            allowed = max(allowed, self._on_timeout(now, out))
+            allowed = max(allowed, self._on_timeout(now))
         while allowed > 0:
             entries = self._next_batch()
             if not entries:
@@ -235,15 +242,9 @@ class Sender:
             allowed -= self._launch(entries, now, out)
         return out
 
-    def _on_timeout(self, now, out):
+    def _on_timeout(self, now):
         """Ask for what is missing. Returns how many bytes may be sent whatever the window says."""
-        if not self.unacked and not self._lost:
-            if self.waiting and self._last_acked is not None:
-                # Without credit, and an ack that gives some may have been lost: a message that was
-                # acknowledged is acknowledged again.
-                out.append(wire.put_header(self.session) + self._last_acked.field)
-                self.timeouts_in_a_row += 1
-            self._timer_from = now
+        if not self.unacked:
             return 0
         self.timeouts_in_a_row += 1
         self._timer_from = now
@@ -257,7 +258,10 @@ class Sender:
         return 2 * self.datagram_max
 
     def _next_batch(self):
-        """The entries of the next datagram: first what was lost, then what is new."""
+        """The entries of the next datagram: first what was lost, then what is new. One message may
+        always be on its way: an ack that gives credit may have been lost, and this one brings
+        another."""
+        limit = max(self.credit_limit, self.cumulative + 1)
         batch, room = [], self.datagram_max - wire.HEADER_LEN
         lost, waiting = self._lost, self.waiting
         while lost and len(batch) < wire.MESSAGES_MAX:
@@ -270,7 +274,7 @@ class Sender:
             room -= len(entry.field)
             batch.append(lost.popleft())
         while (waiting and len(batch) < wire.MESSAGES_MAX and
-               self.next_sequence <= self.credit_limit and len(waiting[0].field) <= room):
+               self.next_sequence <= limit and len(waiting[0].field) <= room):
             entry = waiting.popleft()
             entry.sequence = self.next_sequence
             wire.put_sequence(entry.field, entry.sequence)
@@ -315,16 +319,17 @@ class Receiver:
         self.heard_at = now
         self.taken = 0  # handed out up to here
         self.cumulative = 0  # done up to here
-        self.highest = 0
+        self.highest = 0  # that is done
         self._held = {}
         self._gap_since = None  # since when something waits behind what has not come
         self._done = set()  # beyond cumulative + 1
         self._echo = (0, now)
         self._limit = 0
 
-    def may_begin(self, sequence):
+    @staticmethod
+    def may_begin(sequence):
         """May a session that nobody knows begin with this sequence? Else it is refused."""
-        return 0 < sequence <= self.credit
+        return 0 < sequence <= BEGIN_MAX
 
     def receive(self, message, now):
         self.heard_at = now
@@ -332,9 +337,9 @@ class Receiver:
         sequence = message.sequence
         if sequence <= self.taken or sequence in self._held:
             return DUPLICATE
-        if sequence > self.cumulative + self.credit:
+        # Before the first ack, a sender does not know of the credit.
+        if sequence > max(self.cumulative + self.credit, BEGIN_MAX):
             return BEYOND
-        self.highest = max(self.highest, sequence)
         self._held[sequence] = message
         if self._gap_since is None and sequence != self.taken + 1:
             self._gap_since = now
@@ -361,6 +366,7 @@ class Receiver:
         """The application is done with a message that take() has handed out."""
         if sequence <= self.cumulative:
             return
+        self.highest = max(self.highest, sequence)
         self._done.add(sequence)
         while self.cumulative + 1 in self._done:
             self.cumulative += 1

@@ -119,6 +119,20 @@ test_a_port_may_speak_ipv6_alone(void **state)
 	sl_config_free(config);
 }
 
+/* Its port is the zone. */
+static void
+test_a_gateway_may_be_link_local(void **state)
+{
+	struct sl_config *config = parse_text(
+		"ports: [{name: p, device: d, address6: 'fd00:77::1/64', gateway6: 'fe80::1'}]\n"
+		"destinations: [{name: t, backends: [{name: b, address: '2001:db8::2', port: 1}]}]\n"
+		"neighbours: [{address: 'fe80::1', mac: 02:00:00:00:00:01}]\n");
+
+	assert_address(&config->destinations[0].backends[0].next_hop, "fe80::1");
+	check_round_trip(config);
+	sl_config_free(config);
+}
+
 /* Subnet, longest prefix and gateway are those of the backend's family. */
 static void
 test_backend_finds_the_port_of_its_family(void **state)
@@ -201,6 +215,8 @@ static const struct {
 		"no port has a gateway6;"},
 	{BACKEND("address: 'fe80::2%eth0'"),
 		"f.yaml:4: destinations[0].backends[0].address: 'fe80::2%eth0' is not an IP"},
+	{PORTS DESTS "neighbours: [{address: 'fe80::2', mac: 02:00:00:00:00:01}]\n",
+		"f.yaml:5: neighbours[0].address: is on no port's subnet;"},
 	{PORTS DESTS "neighbours: [{address: 'fd00:77::2', mac: 02:00:00:00:00:01}]\n",
 		"f.yaml:5: neighbours[0].address: is on no port's subnet;"},
 	{PORTS DESTS "log: {target: file}\n", "f.yaml:5: log.file: is missing; target file needs"},
@@ -293,6 +309,7 @@ main(void)
 		cmocka_unit_test(test_hooks_have_defaults),
 		cmocka_unit_test(test_every_setting_is_read),
 		cmocka_unit_test(test_a_port_may_speak_ipv6_alone),
+		cmocka_unit_test(test_a_gateway_may_be_link_local),
 		cmocka_unit_test(test_backend_finds_the_port_of_its_family),
 		cmocka_unit_test(test_bad_values_are_refused),
 		cmocka_unit_test(test_socket_paths_are_bounded),

@@ -46,6 +46,7 @@ static struct {
 	bool fails_creates;
 	unsigned int nb_failed;
 	unsigned int nb_syncs;
+	unsigned int nb_reused;
 	struct test_rand rand;
 } disk;
 
@@ -160,6 +161,28 @@ remove_file(void *arg, const char *name)
 	return 0;
 }
 
+static int
+reuse_file(void *arg, const char *old, const char *name)
+{
+	struct file *file = file_of(old);
+
+	if (disk.fails_creates && is_to_fail())
+		return disk.error;
+	if (file_of(name) != NULL)
+		return -EEXIST;
+	assert_non_null(file);
+	assert_false(file->is_ruined);
+	assert_true(file->is_closed);
+	if (test_rand_below(&disk.rand, 3) != 0)
+		return -EAGAIN;
+	memset(file->written, 0, 4096);
+	memset(file->synced, 0, 4096);
+	snprintf(file->name, sizeof(file->name), "%s", name);
+	file->is_closed = false;
+	disk.nb_reused++;
+	return 0;
+}
+
 static void
 on_durable(void *arg, const struct sl_record *record, uint64_t at)
 {
@@ -193,12 +216,13 @@ static void
 open_journal(const struct sl_journal_params *params)
 {
 	static struct sl_journal_recovery recovery;
-	const struct sl_journal_disk ops = {
+	struct sl_journal_disk ops = {
 		.create = create,
 		.write = write_at,
 		.sync = sync_file,
 		.close = close_file,
 		.remove = remove_file,
+		.reuse = test_rand_below(&disk.rand, 4) != 0 ? reuse_file : NULL,
 	};
 	char error[200] = "";
 
@@ -477,6 +501,7 @@ segments_are_deleted_by_size_and_age(void **state)
 {
 	struct sl_journal_params params = params_of_test();
 
+	disk.rand.state = 1;
 	open_journal(&params);
 	fill_segments(0, 4);
 	turn(SECOND);
@@ -484,11 +509,13 @@ segments_are_deleted_by_size_and_age(void **state)
 	fill_segments(0, 20);
 	for (unsigned int i = 0; i < 3; i++)
 		turn(SECOND);
+	assert_in_range(disk.nb_reused, 15, 20);
 	/* Eight files are kept, one or two of them made ahead. */
 	assert_in_range(status()->nb_segments, 6, 7);
 	assert_true(status()->segments_bytes <= params.retention_bytes);
 	assert_string_equal(status()->holder, "");
 	turn(3601 * SECOND);
+	turn(61 * SECOND); /* One may wait for being used again. */
 	turn(SECOND);
 	assert_int_equal(status()->nb_segments, 1); /* The last one of a stream stays. */
 	expect_what_was_told();

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#ifndef DURABLE_H
+#define DURABLE_H
+
+/**
+ * @file
+ * Puts together what makes messages durable: the journal, its publishers' acks, what is read back
+ * from it, and the sinks that trail it. Threads: the control thread.
+ */
+
+#include "sl_datapath.h"
+#include "sl_durable.h"
+#include "sl_notify.h"
+
+struct durable;
+
+/**
+ * Recover the journal into a path that has not started, and open it. Without a journal in the
+ * configuration *durable is NULL, which the functions below take.
+ * @return 0 or -errno, with one line in @p error
+ */
+int durable_open(const struct sl_config *config, struct sl_datapath *datapath,
+	struct sl_notify *notify, struct durable **durable, char *error, size_t error_len);
+
+/** What the control side asks; NULL: there is no journal. */
+const struct sl_durable *durable_of(const struct durable *durable);
+
+/** Start the threads; before the path starts. */
+int durable_start(struct durable *durable, char *error, size_t error_len);
+
+/** The path has stopped: make durable what it has left, and let the sinks have it. */
+void durable_stop(struct durable *durable);
+
+/** The path is gone. */
+void durable_close(struct durable *durable);
+
+#endif /* DURABLE_H */

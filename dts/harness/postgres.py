@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Sluice authors
+"""A PostgreSQL server of the test's own: Debian's, in a directory that goes away with it, run by
+the user postgres, on a socket of its own and a port of the loopback."""
+
+import contextlib
+import csv
+import glob
+import io
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+PASSWORD = "correct horse"
+
+
+def _bin():
+    found = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+    assert found, "PostgreSQL is not there; tools/test.sh installs what is needed"
+    return pathlib.Path(found[-1])
+
+
+def _free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+class Postgres:
+    """`with Postgres() as server:`; the database and the role of the sink are both "sluice"."""
+
+    def __init__(self):
+        self.bin = _bin()
+        self.user = pwd.getpwnam("postgres")
+        self.port = _free_port()
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="sluice-pg-"))
+        self.log = self.path / "log"
+        self._nb_schemas = 0
+
+    def __enter__(self):
+        os.chown(self.path, self.user.pw_uid, self.user.pw_gid)
+        try:
+            self._run("initdb", "-D", self.path / "data", "-U", "postgres", "--auth=trust",
+                      "--auth-host=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync")
+            self.start()
+            self.admin(f"CREATE ROLE sluice LOGIN PASSWORD '{PASSWORD}'", "postgres")
+            self.admin("CREATE DATABASE sluice OWNER sluice", "postgres")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        with contextlib.suppress(subprocess.CalledProcessError):
+            self.stop("immediate")
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _run(self, program, *args):
+        return subprocess.run([self.bin / program, *args], user=self.user.pw_uid,
+                              group=self.user.pw_gid, extra_groups=[], cwd=self.path, check=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=60)
+
+    def start(self):
+        # Detached from the pipes of who waits for pg_ctl.
+        subprocess.run([self.bin / "pg_ctl", "-D", self.path / "data", "-l", self.log, "-w", "-s",
+                        "-o", f"-c unix_socket_directories={self.path} -c port={self.port} "
+                        "-c listen_addresses=127.0.0.1 -c shared_buffers=64MB "
+                        "-c max_connections=40", "start"],
+                       user=self.user.pw_uid, group=self.user.pw_gid, extra_groups=[],
+                       cwd=self.path, check=True, stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
+
+    def stop(self, mode="fast"):
+        """@mode: fast, or immediate, which is a crash."""
+        self._run("pg_ctl", "-D", self.path / "data", "-m", mode, "-w", "-s", "stop")
+
+    def pid(self):
+        return int((self.path / "data" / "postmaster.pid").read_text().split()[0])
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """Every process of the server stands still."""
+        children = subprocess.run(["pgrep", "-P", str(self.pid())], capture_output=True,
+                                  text=True, check=True).stdout.split()
+        pids = [self.pid(), *map(int, children)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+    def conninfo(self, schema=None, port=None, **more):
+        """By TCP, with a password in the string. @schema: of the tables."""
+        words = {"host": "127.0.0.1", "port": port or self.port, "dbname": "sluice",
+                 "user": "sluice", "password": f"'{PASSWORD}'", **more}
+        if schema is not None:
+            words["options"] = f"'-c search_path={schema}'"
+        return " ".join(f"{key}={value}" for key, value in words.items())
+
+    def schema(self):
+        """The name of a new one."""
+        self._nb_schemas += 1
+        name = f"test{self._nb_schemas}"
+        self.admin(f"CREATE SCHEMA {name} AUTHORIZATION sluice")
+        return name
+
+    def admin(self, sql, database="sluice", schema="public"):
+        """Rows as lists of strings; what is NULL is None."""
+        done = subprocess.run(
+            [self.bin / "psql", "-X", "--csv", "-t", "-v", "ON_ERROR_STOP=1", "-P", "null=\\N",
+             "-h", self.path, "-p", str(self.port), "-U", "postgres", "-d", database],
+            input=sql, env={**os.environ, "PGOPTIONS": f"-c search_path={schema}",
+                            "PGTZ": "UTC"},
+            capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return [[None if cell == "\\N" else cell for cell in row]
+                for row in csv.reader(io.StringIO(done.stdout))]
+
+
+class Cut:
+    """A port that leads to another one, until it is cut: then nothing comes through, and nobody is
+    told."""
+
+    def __init__(self, port):
+        self.target = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._open = threading.Event()
+        self._open.set()
+        self._is_over = False
+        self.bytes = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._is_over = True
+        self._open.set()
+        self._listener.close()
+
+    def cut(self):
+        self._open.clear()
+
+    def mend(self):
+        self._open.set()
+
+    def wait_bytes(self, count, timeout=20.0):
+        """Until so many bytes went to the server."""
+        deadline = time.monotonic() + timeout
+        while self.bytes < count:
+            assert time.monotonic() < deadline, f"{self.bytes} of {count} bytes"
+            time.sleep(0.001)
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                threading.Thread(target=self._connect, args=(near,), daemon=True).start()
+
+    def _connect(self, near):
+        self._open.wait()
+        try:
+            far = socket.create_connection(("127.0.0.1", self.target))
+        except OSError:
+            near.close()
+            return
+        threading.Thread(target=self._pump, args=(near, far, True), daemon=True).start()
+        self._pump(far, near, False)
+
+    def _pump(self, one, other, counts):
+        with contextlib.suppress(OSError):
+            while not self._is_over and (data := one.recv(65536)):
+                self._open.wait()
+                other.sendall(data)
+                if counts:
+                    self.bytes += len(data)
+        for sock in (one, other):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        one.close()

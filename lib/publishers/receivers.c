@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_common.h>
+
+#include "receivers.h"
+#include "sl_wire.h"
+
+#define SECOND_NS UINT64_C(1000000000)
+
+/* A session whose rate is limited may be so far ahead of it, and so many messages at least. */
+#define AHEAD_PER_S 10
+#define AHEAD_MIN   16
+
+int
+receivers_init(struct receivers *receivers, const struct receivers_params *params)
+{
+	/* A sender may go so far before it has been told its credit. */
+	const struct sl_session_rx_params rx = {
+		.window = RTE_MAX(params->window, SL_SESSION_BEGIN_MAX),
+	};
+	uint64_t ahead;
+
+	memset(receivers, 0, sizeof(*receivers));
+	receivers->params = *params;
+	ahead = RTE_MAX(params->rate_msgs_per_s / AHEAD_PER_S, (uint64_t)AHEAD_MIN);
+	receivers->burst = (uint32_t)RTE_MIN(ahead, (uint64_t)params->window);
+	receivers->rx_size = RTE_ALIGN_CEIL(sl_session_rx_memory_size(&rx), RTE_CACHE_LINE_SIZE);
+	TAILQ_INIT(&receivers->free);
+	TAILQ_INIT(&receivers->used);
+	TAILQ_INIT(&receivers->touched);
+	receivers->all = calloc(params->nb_max, sizeof(*receivers->all));
+	if (receivers->all == NULL ||
+		posix_memalign((void **)&receivers->memory, RTE_CACHE_LINE_SIZE,
+			params->nb_max * receivers->rx_size) != 0 ||
+		sl_session_index_init(&receivers->index, params->nb_max, params->seeds) != 0)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < params->nb_max; i++)
+		TAILQ_INSERT_TAIL(&receivers->free, &receivers->all[i], entry);
+	return 0;
+}
+
+void
+receivers_free(struct receivers *receivers)
+{
+	sl_session_index_free(&receivers->index);
+	free(receivers->memory);
+	free(receivers->all);
+	memset(receivers, 0, sizeof(*receivers));
+}
+
+struct receiver *
+receivers_find(const struct receivers *receivers, uint64_t session)
+{
+	const uint32_t *at = sl_session_index_find(&receivers->index, session);
+
+	return likely(at != NULL) ? &receivers->all[*at] : NULL;
+}
+
+static struct receiver *
+begin(struct receivers *receivers, uint64_t session, uint64_t now_ns)
+{
+	const struct sl_session_rx_params params = {
+		.session = session,
+		.window = RTE_MAX(receivers->params.window, SL_SESSION_BEGIN_MAX),
+	};
+	struct receiver *receiver = TAILQ_FIRST(&receivers->free);
+	uint32_t at;
+	void *memory;
+
+	if (receiver == NULL)
+		return NULL;
+	at = (uint32_t)(receiver - receivers->all);
+	memory = receivers->memory + at * receivers->rx_size;
+	TAILQ_REMOVE(&receivers->free, receiver, entry);
+	memset(receiver, 0, sizeof(*receiver));
+	memset(memory, 0, receivers->rx_size);
+	receiver->session = session;
+	receiver->allowed = receivers->burst;
+	receiver->allowed_ns = now_ns;
+	receiver->rx = sl_session_rx_init(memory, &params);
+	sl_session_index_add(&receivers->index, session, at);
+	TAILQ_INSERT_TAIL(&receivers->used, receiver, entry);
+	return receiver;
+}
+
+static void
+end(struct receivers *receivers, struct receiver *receiver)
+{
+	if (receiver->is_touched)
+		receivers_told(receivers, receiver);
+	sl_session_index_remove(&receivers->index, receiver->session);
+	TAILQ_REMOVE(&receivers->used, receiver, entry);
+	TAILQ_INSERT_HEAD(&receivers->free, receiver, entry);
+}
+
+/* What a record says of a message that wants an ack. */
+struct arrival {
+	uint64_t session; /* 0: it wants none. */
+	uint64_t sequence;
+	uint64_t timestamp_ns;
+	uint32_t publisher;
+};
+
+static struct arrival
+read_record(const struct sl_record *record)
+{
+	const struct sl_record_duplicate *duplicate = (const void *)record;
+	const struct sl_record_message *message = (const void *)record;
+	const uint8_t *bytes;
+	uint32_t len;
+
+	if (record->type == SL_RECORD_MESSAGE && (record->flags & SL_RECORD_WANTS_ACK)) {
+		bytes = sl_record_message_of(message, &len);
+		return (struct arrival){
+			.session = message->session,
+			.sequence = sl_wire_get64(bytes + SL_WIRE_OFF_SEQUENCE),
+			.timestamp_ns = sl_wire_get64(bytes + SL_WIRE_OFF_TIMESTAMP),
+			.publisher = message->publisher,
+		};
+	}
+	if (record->type == SL_RECORD_DUPLICATE)
+		return (struct arrival){
+			.session = duplicate->session,
+			.sequence = duplicate->sequence,
+			.publisher = duplicate->publisher,
+		};
+	return (struct arrival){0};
+}
+
+/* Remember to tell a session that it is not known. */
+static void
+refuse(struct receivers *receivers, const struct arrival *arrival)
+{
+	uint32_t n = receivers->nb_refusals;
+
+	if (n == REFUSALS_MAX || (n > 0 && receivers->refusals[n - 1].session == arrival->session))
+		return;
+	receivers->refusals[n].session = arrival->session;
+	receivers->refusals[n].publisher = arrival->publisher;
+	receivers->nb_refusals++;
+}
+
+static void
+touch(struct receivers *receivers, struct receiver *receiver)
+{
+	if (receiver->is_touched)
+		return;
+	receiver->is_touched = true;
+	TAILQ_INSERT_TAIL(&receivers->touched, receiver, touched);
+}
+
+void
+receivers_take(struct receivers *receivers, const struct sl_record *record, uint64_t now_ns)
+{
+	struct arrival arrival = read_record(record);
+	struct receiver *receiver;
+
+	if (arrival.session == 0)
+		return;
+	receiver = receivers_find(receivers, arrival.session);
+	if (unlikely(receiver == NULL)) {
+		if (!sl_session_rx_may_begin(arrival.sequence)) {
+			refuse(receivers, &arrival);
+			return;
+		}
+		/* No room: not told, it sends again. */
+		receiver = begin(receivers, arrival.session, now_ns);
+		if (receiver == NULL)
+			return;
+	}
+	receiver->messages++;
+	receiver->duplicates += sl_session_rx_receive(receiver->rx, arrival.sequence) ==
+		SL_SESSION_DUPLICATE;
+	receiver->highest = RTE_MAX(receiver->highest, arrival.sequence);
+	receiver->publisher = arrival.publisher;
+	receiver->time_ns = record->time_ns;
+	receiver->timestamp_ns = arrival.timestamp_ns;
+	receiver->heard_ns = now_ns;
+	touch(receivers, receiver);
+}
+
+/*
+ * Messages beyond what is complete that a session may send. With a limited rate its limit moves on
+ * at that rate, so that who goes by its credit never meets the limit.
+ */
+static uint32_t
+credit_of(struct receivers *receivers, struct receiver *receiver, uint64_t now_ns)
+{
+	uint64_t rate = receivers->params.rate_msgs_per_s, elapsed, more;
+	uint64_t cumulative = sl_session_rx_cumulative(receiver->rx);
+
+	if (likely(rate == 0))
+		return receivers->params.window;
+	elapsed = now_ns > receiver->allowed_ns ? now_ns - receiver->allowed_ns : 0;
+	if (elapsed > SECOND_NS) {
+		receiver->allowed_ns = now_ns - SECOND_NS;
+		elapsed = SECOND_NS;
+	}
+	more = (uint64_t)((unsigned __int128)elapsed * rate / SECOND_NS);
+	receiver->allowed_ns += (uint64_t)((unsigned __int128)more * SECOND_NS / rate);
+	receiver->allowed = RTE_MIN(
+		receiver->allowed + more, receiver->highest + (uint64_t)receivers->burst);
+	/* An ack grants one in any case. */
+	if (receiver->allowed <= cumulative)
+		return 1;
+	return (uint32_t)RTE_MIN(
+		receiver->allowed - cumulative, (uint64_t)receivers->params.window);
+}
+
+void
+receivers_ack(struct receivers *receivers, struct receiver *receiver, uint64_t now_ns,
+	struct sl_wire_ack *ack)
+{
+	uint64_t delay = now_ns > receiver->time_ns ? now_ns - receiver->time_ns : 0;
+
+	sl_session_rx_ack(receiver->rx, credit_of(receivers, receiver, now_ns), ack);
+	ack->echo_timestamp_ns = receiver->timestamp_ns;
+	ack->ack_delay_ns = (uint32_t)RTE_MIN(delay, (uint64_t)UINT32_MAX);
+}
+
+void
+receivers_told(struct receivers *receivers, struct receiver *receiver)
+{
+	receiver->is_touched = false;
+	TAILQ_REMOVE(&receivers->touched, receiver, touched);
+}
+
+void
+receivers_sweep(struct receivers *receivers, uint32_t nb, uint64_t now_ns, uint64_t idle_ns,
+	receivers_is_alive_t is_alive, void *arg)
+{
+	struct receiver *receiver;
+
+	while (nb-- > 0 && (receiver = TAILQ_FIRST(&receivers->used)) != NULL) {
+		if (now_ns > receiver->heard_ns + idle_ns && !is_alive(arg, receiver)) {
+			end(receivers, receiver);
+			continue;
+		}
+		TAILQ_REMOVE(&receivers->used, receiver, entry);
+		TAILQ_INSERT_TAIL(&receivers->used, receiver, entry);
+	}
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The Sluice authors
+ */
+#ifndef APPLIANCE_H
+#define APPLIANCE_H
+
+/* The inside of the appliance: the journal and sessions of publishers, and the workers. */
+#include <sys/queue.h>
+
+#include "sim.h"
+
+#define PUBLISHER_SESSIONS 32
+#define PUBLISHER_WINDOW   4096
+#define OUTCOMES_MAX	   16384 /* While the ring has no room. */
+
+/* A message that waits for a backend or is with one. */
+struct item {
+	TAILQ_ENTRY(item) next;
+	sl_record_ref ref;
+	uint32_t len;
+	uint8_t bytes[];
+};
+
+TAILQ_HEAD(items, item);
+
+/* Towards one backend, of one worker. */
+struct line {
+	struct sl_session_tx *tx;
+	uint64_t session;
+	uint64_t down_until_ns;
+};
+
+struct worker {
+	struct sl_dedup *dedup;
+	struct items queue;
+	struct line lines[BACKENDS_MAX];
+	struct sl_record_outcome_of outcomes[OUTCOMES_MAX];
+	uint32_t nb_outcomes; /* That no DONE record has yet. */
+};
+
+struct publisher_session {
+	struct sl_session_rx *rx;
+	uint64_t session; /* 0: none. */
+	uint32_t from;
+	bool has_news;
+};
+
+struct appliance {
+	bool is_up;
+	uint64_t start_ns;  /* When it is down: when it comes up again. */
+	uint64_t write_ns;  /* The journal's next turn. */
+	uint64_t commit_ns; /* UINT64_MAX: nothing was synced that is not told. */
+	uint64_t window_ns; /* Of deduplication. */
+	uint64_t retention_ms;
+	uint32_t line_window;
+	struct sl_journal *journal;
+	struct sl_journal_recovery recovery;
+	struct publisher_session sessions[PUBLISHER_SESSIONS];
+	struct worker workers[WORKERS_MAX];
+};
+
+/* worker.c */
+
+void worker_begin(struct sim *sim, uint32_t w);
+void worker_end(struct sim *sim, uint32_t w);
+/* Dedup, record, queue: what a message goes through. */
+void worker_input(struct sim *sim, uint32_t w, uint32_t from, uint64_t session,
+	const uint8_t *message, uint32_t len);
+void worker_enqueue(struct worker *worker, sl_record_ref ref, const uint8_t *message, uint32_t len);
+/* Send again what is lost, and what waits. */
+void worker_turn(struct sim *sim, uint32_t w);
+uint64_t worker_next(const struct sim *sim, uint32_t w);
+void worker_put_outcomes(struct sim *sim, uint32_t w);
+/* Of a backend. Returns false when the session is none of this worker's. */
+bool worker_ack(struct sim *sim, uint32_t w, const struct sl_wire_ack *ack);
+bool worker_is_idle(const struct sim *sim, uint32_t w);
+
+#endif /* APPLIANCE_H */
