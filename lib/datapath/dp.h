@@ -383,7 +383,8 @@ dp_sched_drop(void *arg, struct sl_sched_msg *msg, enum sl_sched_drop reason)
 	rte_node_enqueue_x1(d->graph, d->node, d->edges[reason], dp_mbuf(msg));
 }
 
-/* Count a message that goes, on this lcore's worker side, and free it. */
+/* Count a message that goes, on this lcore's worker side; and free it. */
+void dp_count_drop(struct dp_lcore *lcore, struct rte_mbuf *m, enum sl_message_drop reason);
 void dp_drop_message(struct dp_lcore *lcore, struct rte_mbuf *m, enum sl_message_drop reason);
 
 /* Take the frames pending for a port that belong to one shard, and drop them. */

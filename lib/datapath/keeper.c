@@ -140,6 +140,7 @@ dp_durable_create(uint32_t shard)
 	struct dp_durable *durable = calloc(1, sizeof(*durable));
 
 	for (unsigned int c = 0; durable != NULL && c < SL_CONFIG_CLASSES_MAX; c++) {
+		durable->dead_shard = UINT32_MAX;
 		durable->parked[c].shard = shard;
 		durable->parked[c].class_index = (uint8_t)c;
 	}
@@ -215,6 +216,32 @@ dp_keeper_admit(struct dp_lcore *lcore, const struct rte_mbuf *m)
 		return SL_MESSAGE_DROP_parked_full;
 	keeper->budget -= stride;
 	return SL_MESSAGE_DROPS;
+}
+
+bool
+dp_keeper_put(struct dp_lcore *lcore, struct rte_mbuf *m, uint64_t session)
+{
+	const struct sl_datapath_journal *journal = lcore->dp->journal;
+	struct dp_keeper *keeper = lcore->keeper;
+	struct dp_msg *msg = dp_msg(m);
+	uint32_t len = m->data_len - msg->message_offset;
+	struct sl_record_message *record;
+
+	record = sl_record_ring_put(
+		keeper->ring, SL_RECORD_MESSAGE, (uint32_t)sizeof(*record) + len, keeper->unix_ns);
+	if (unlikely(record == NULL))
+		return false;
+	record->session = session;
+	record->publisher = msg->publisher;
+	record->class_index = msg->sched.class_index;
+	memset(record->reserved, 0, sizeof(record->reserved));
+	if (msg->publisher != DP_PUBLISHER_NONE)
+		record->record.flags = SL_RECORD_WANTS_ACK;
+	memcpy(record + 1, rte_pktmbuf_mtod_offset(m, void *, msg->message_offset), len);
+	msg->ref = sl_record_ref_of(keeper->ring->stream, record->record.position);
+	msg->attempts = 0;
+	journal->hold(journal->arg, lcore->worker_index, msg->ref);
+	return true;
 }
 
 void

@@ -178,8 +178,7 @@ outcomes_done(struct outcomes *outcomes, const struct sl_record_done *done)
 		if (at == SEGMENT_NONE || position < set->all[at].found.header.first ||
 			set->all[at].found.header.incarnation > done->record.incarnation)
 			continue;
-		rc = take(outcomes, at, position,
-			done->outcomes[i].outcome == SL_OUTCOME_DEAD);
+		rc = take(outcomes, at, position, done->outcomes[i].outcome == SL_OUTCOME_DEAD);
 		if (rc != 0)
 			return rc;
 	}
@@ -218,8 +217,8 @@ outcomes_next(const struct outcomes *outcomes, uint32_t at, uint64_t position)
 		word = words[slot / 64] >> slot % 64;
 		if (word != 0) {
 			slot += (uint64_t)__builtin_ctzll(word);
-			return slot < end ? segment->found.header.base + slot * SL_RECORD_ALIGN :
-					    UINT64_MAX;
+			return slot < end ? segment->found.header.base + slot * SL_RECORD_ALIGN
+					  : UINT64_MAX;
 		}
 		slot = (slot / 64 + 1) * 64;
 	}

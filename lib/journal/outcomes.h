@@ -42,8 +42,7 @@ int outcomes_message(struct outcomes *outcomes, uint64_t position);
 int outcomes_done(struct outcomes *outcomes, const struct sl_record_done *done);
 
 /* When all has been gone through. */
-bool outcomes_is_undelivered(
-	const struct outcomes *outcomes, uint32_t segment, uint64_t position);
+bool outcomes_is_undelivered(const struct outcomes *outcomes, uint32_t segment, uint64_t position);
 bool outcomes_is_dead(const struct outcomes *outcomes, uint32_t segment, uint64_t position);
 
 /* The next bit of a segment at or behind a position; UINT64_MAX: there is none. */

@@ -278,8 +278,7 @@ sl_journal_reader_next(
 			rc = next_known(reader, stream, s, record);
 	}
 	if (rc == -EBADMSG)
-		walk_describe(
-			&reader->set, &s->walk.place, reader->error, sizeof(reader->error));
+		walk_describe(&reader->set, &s->walk.place, reader->error, sizeof(reader->error));
 	else if (rc < 0 && rc != -ENOENT)
 		snprintf(reader->error, sizeof(reader->error), "%s: stream %" PRIu32 ": %s",
 			reader->set.path, stream, strerror(-rc));

@@ -177,8 +177,7 @@ fail_walk(struct recover *r, int rc)
 	char text[WALK_LINE_MAX];
 
 	if (rc != -EBADMSG)
-		return say_failed(
-			r, r->set.all[r->walk.segment].found.name, "cannot be read", rc);
+		return say_failed(r, r->set.all[r->walk.segment].found.name, "cannot be read", rc);
 	walk_describe(&r->set, &r->walk.place, text, sizeof(text));
 	say_damage(r, text);
 	return rc;
@@ -234,8 +233,7 @@ read_undelivered(struct recover *r, uint32_t at, uint64_t end)
 		position = outcomes_next(&r->outcomes, at, position);
 		if (position >= end)
 			return 0;
-		rc = window_record(
-			&r->walk.window, &r->set, segment, position, end, &record, &why);
+		rc = window_record(&r->walk.window, &r->set, segment, position, end, &record, &why);
 		/* An outcome may name what a crash tore off. */
 		if (rc == 0 && record->type == SL_RECORD_MESSAGE)
 			rc = r->visitor->undelivered(r->visitor->arg, record,

@@ -142,8 +142,8 @@ put_in_place(struct repair *r, const char *name, const char *copy)
 /* Copy a segment's file with a new header, and pads from one position to another when they
  * differ. */
 static int
-mend_file(struct repair *r, const struct segment *segment,
-	const struct sl_segment_header *header, uint64_t from, uint64_t to)
+mend_file(struct repair *r, const struct segment *segment, const struct sl_segment_header *header,
+	uint64_t from, uint64_t to)
 {
 	const char *name = segment->found.name;
 	int directory = r->set->directory, in, out = -1, rc = 0;
@@ -297,8 +297,8 @@ cut(struct repair *r, uint32_t at, uint64_t from)
 	else if (at + 1 < end)
 		rc = bridge(r, at + 1, from);
 	for (uint32_t i = at + 1; i < end && rc == 0; i++)
-		rc = give_up(r, &r->set->all[i], r->set->all[i].found.header.first,
-			r->set->all[i].to);
+		rc = give_up(
+			r, &r->set->all[i], r->set->all[i].found.header.first, r->set->all[i].to);
 	return rc;
 }
 
@@ -492,8 +492,10 @@ sl_journal_repair(const char *directory, const struct sl_journal_repair *repair,
 	}
 	close(lock);
 	if (rc > 0 && !repair->is_dry) {
-		snprintf(error, error_len, "%s: still damaged after %u rounds; restore it from a "
-			"copy", directory, ROUNDS_MAX);
+		snprintf(error, error_len,
+			"%s: still damaged after %u rounds; restore it from a "
+			"copy",
+			directory, ROUNDS_MAX);
 		return -EBADMSG;
 	}
 	if (rc < 0)

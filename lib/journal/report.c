@@ -120,8 +120,8 @@ look_at_headers(struct sl_journal_report *report)
 }
 
 static int
-take_record(struct sl_journal_report *report, struct report_run *run,
-	const struct sl_record *record)
+take_record(
+	struct sl_journal_report *report, struct report_run *run, const struct sl_record *record)
 {
 	run->nb_records++;
 	run->is_closed = record->type == SL_RECORD_CLOSE;
@@ -136,8 +136,7 @@ take_record(struct sl_journal_report *report, struct report_run *run,
 		run->nb_duplicates++;
 		return 0;
 	case SL_RECORD_DONE:
-		return outcomes_done(
-			&report->outcomes, (const struct sl_record_done *)record);
+		return outcomes_done(&report->outcomes, (const struct sl_record_done *)record);
 	case SL_RECORD_NAME:
 		return add_name(report, (const struct sl_record_name *)record);
 	default:
@@ -362,11 +361,11 @@ run_json(const struct sl_journal_report *report, uint32_t at)
 		(json_int_t)in->incarnation, "stream", (json_int_t)in->stream, "segments",
 		(json_int_t)in->nb, "file_bytes", (json_int_t)run->file_bytes, "begin",
 		(json_int_t)run->begin, "end", (json_int_t)run->end, "records",
-		(json_int_t)run->nb_records, "messages", (json_int_t)run->nb_messages,
-		"duplicates", (json_int_t)run->nb_duplicates, "undelivered",
-		(json_int_t)run->nb_undelivered, "first", report_time(run->first_ns, first),
-		"last", report_time(run->last_ns, last), "state", how_ended(run), "torn_bytes",
-		(json_int_t)run->torn_bytes, "damaged", (json_int_t)run->nb_damaged);
+		(json_int_t)run->nb_records, "messages", (json_int_t)run->nb_messages, "duplicates",
+		(json_int_t)run->nb_duplicates, "undelivered", (json_int_t)run->nb_undelivered,
+		"first", report_time(run->first_ns, first), "last", report_time(run->last_ns, last),
+		"state", how_ended(run), "torn_bytes", (json_int_t)run->torn_bytes, "damaged",
+		(json_int_t)run->nb_damaged);
 }
 
 static void
@@ -388,14 +387,13 @@ info_json(const struct sl_journal_report *report, FILE *out)
 		json_array_append_new(runs, run_json(report, i));
 	sum_up(report, &sum);
 	print_json(json_pack("{s:s s:I s:I s:I s:I s:I s:I s:I s:I s:s s:s s:I s:o}", "directory",
-			   report->set.path, "segments", (json_int_t)report->set.nb_whole,
-			   "files", (json_int_t)report->set.nb_all, "file_bytes",
-			   (json_int_t)sum.file_bytes, "records", (json_int_t)sum.nb_records,
-			   "messages", (json_int_t)sum.nb_messages, "duplicates",
-			   (json_int_t)sum.nb_duplicates, "undelivered",
-			   (json_int_t)sum.nb_undelivered, "names", (json_int_t)report->nb_names,
-			   "first", report_time(sum.first_ns, first), "last",
-			   report_time(sum.last_ns, last), "damaged",
+			   report->set.path, "segments", (json_int_t)report->set.nb_whole, "files",
+			   (json_int_t)report->set.nb_all, "file_bytes", (json_int_t)sum.file_bytes,
+			   "records", (json_int_t)sum.nb_records, "messages",
+			   (json_int_t)sum.nb_messages, "duplicates", (json_int_t)sum.nb_duplicates,
+			   "undelivered", (json_int_t)sum.nb_undelivered, "names",
+			   (json_int_t)report->nb_names, "first", report_time(sum.first_ns, first),
+			   "last", report_time(sum.last_ns, last), "damaged",
 			   (json_int_t)report->nb_damaged, "runs", runs),
 		out);
 }
@@ -460,8 +458,8 @@ sl_journal_report_verdict(const struct sl_journal_report *report, FILE *out, boo
 	for (uint32_t i = 0; i < report->set.nb_runs; i++)
 		torn += report->runs[i].torn_bytes;
 	if (is_json) {
-		print_json(json_pack("{s:s s:b s:I s:I s:I s:I s:I}", "directory",
-				   report->set.path, "whole", report->nb_damaged == 0, "damaged",
+		print_json(json_pack("{s:s s:b s:I s:I s:I s:I s:I}", "directory", report->set.path,
+				   "whole", report->nb_damaged == 0, "damaged",
 				   (json_int_t)report->nb_damaged, "segments",
 				   (json_int_t)report->set.nb_whole, "records",
 				   (json_int_t)sum.nb_records, "file_bytes",

@@ -46,12 +46,12 @@ struct sl_journal_report {
 };
 
 /* The name of a key, or the key in hex, written to `buf`. */
-const char *report_name(
-	const struct sl_journal_report *report, uint64_t key, char buf[REPORT_NAME_SIZE]);
+const char *
+report_name(const struct sl_journal_report *report, uint64_t key, char buf[REPORT_NAME_SIZE]);
 /* Unix time as 2026-01-31T12:00:00.123456Z */
 const char *report_time(uint64_t ns, char buf[REPORT_TIME_SIZE]);
-const char *report_state(
-	const struct sl_journal_report *report, uint32_t segment, uint64_t position);
+const char *
+report_state(const struct sl_journal_report *report, uint32_t segment, uint64_t position);
 const char *report_type(uint8_t type);
 
 /* The fields of a message's record. */

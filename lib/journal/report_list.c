@@ -119,8 +119,9 @@ wants(const struct pass *pass, const struct sl_record *record)
 	report_message((const struct sl_record_message *)record, &message);
 	return (filter->destination == NULL || message.destination == pass->destination) &&
 		(filter->source == NULL || message.source == pass->source) &&
-		(!filter->is_undelivered || outcomes_is_undelivered(&pass->report->outcomes,
-						   segment, record->position));
+		(!filter->is_undelivered ||
+			outcomes_is_undelivered(
+				&pass->report->outcomes, segment, record->position));
 }
 
 static void
@@ -165,9 +166,8 @@ add_message(struct pass *pass, json_t *json, const struct sl_record_message *rec
 		report_name(report, message.type, type), "id", message.id, "class",
 		record->class_index + 1, "priority", (int)message.priority, "timestamp_ns",
 		(json_int_t)message.timestamp_ns, "sequence", (json_int_t)message.sequence,
-		"session", hex64(record->session), "payload_bytes",
-		(json_int_t)message.payload_len, "state",
-		report_state(report, report->walk.segment, record->record.position));
+		"session", hex64(record->session), "payload_bytes", (json_int_t)message.payload_len,
+		"state", report_state(report, report->walk.segment, record->record.position));
 	if (fields == NULL)
 		return;
 	json_object_update(json, fields);
@@ -207,8 +207,8 @@ add_record(struct pass *pass, json_t *json, const struct sl_record *record)
 		add_message(pass, json, (const struct sl_record_message *)record);
 		break;
 	case SL_RECORD_DUPLICATE: {
-		const struct sl_record_duplicate *duplicate =
-			(const struct sl_record_duplicate *)record;
+		const struct sl_record_duplicate *duplicate = (const struct sl_record_duplicate *)
+			record;
 
 		json_object_set_new(json, "session", hex64(duplicate->session));
 		json_object_set_new(
@@ -244,10 +244,9 @@ record_json(struct pass *pass, const struct sl_record *record)
 	char time[REPORT_TIME_SIZE];
 	json_t *json;
 
-	json = json_pack("{s:s s:I s:I s:I}", "time", report_time(record->time_ns, time),
-		"time_ns", (json_int_t)record->time_ns, "stream",
-		(json_int_t)segment->found.header.stream, "position",
-		(json_int_t)record->position);
+	json = json_pack("{s:s s:I s:I s:I}", "time", report_time(record->time_ns, time), "time_ns",
+		(json_int_t)record->time_ns, "stream", (json_int_t)segment->found.header.stream,
+		"position", (json_int_t)record->position);
 	if (json == NULL)
 		return NULL;
 	if (pass->is_dump) {
@@ -300,9 +299,8 @@ print_record(struct pass *pass, const struct sl_record *record)
 
 		if (strcmp(key, "record") == 0 || strcmp(key, "payload") == 0)
 			continue;
-		text = json_is_string(value)
-			? strdup(json_string_value(value))
-			: json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+		text = json_is_string(value) ? strdup(json_string_value(value))
+					     : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
 		fprintf(pass->out, "  %-14s %s\n", key, text == NULL ? "?" : text);
 		free(text);
 	}

@@ -65,7 +65,7 @@ struct sl_journal_disk {
  * stream's order. @p now_ns is Unix time, as the record's own.
  */
 typedef void (*sl_journal_durable_t)(void *arg, const struct sl_record *record, uint64_t now_ns);
-/** All records of a batch have been told. */
+/** All records of a batch have been told; called about every millisecond without a batch, too. */
 typedef void (*sl_journal_batch_t)(void *arg, uint64_t now_ns);
 
 struct sl_journal_params {

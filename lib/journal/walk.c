@@ -41,9 +41,9 @@ walk_begin(struct walk *walk, uint32_t first, uint32_t nb, uint64_t position)
 void
 walk_describe(const struct segments *set, const struct walk_place *place, char *text, size_t len)
 {
-	snprintf(text, len, "%s/%s: offset %" PRIu64 ": %s (stream %" PRIu32 ", position %" PRIu64 ")",
-		set->path, place->name, place->offset, place->what, place->stream,
-		place->position);
+	snprintf(text, len,
+		"%s/%s: offset %" PRIu64 ": %s (stream %" PRIu32 ", position %" PRIu64 ")",
+		set->path, place->name, place->offset, place->what, place->stream, place->position);
 }
 
 static void
@@ -80,8 +80,9 @@ search_segment(struct walk *walk, struct search *search)
 	int rc;
 
 	for (;;) {
-		n = search->at >= segment->to ? 0 :
-			window_peek(&walk->window, walk->set, segment, search->at, &bytes);
+		n = search->at >= segment->to
+			? 0
+			: window_peek(&walk->window, walk->set, segment, search->at, &bytes);
 		if (n < (ssize_t)sizeof(words)) {
 			search->bytes += used - from;
 			return n < 0 ? (int)n : 0;
@@ -225,9 +226,9 @@ end_run(struct walk *walk)
 		walk->at = walk->set->all[next].found.header.first;
 		return true;
 	}
-	n = walk->at < segment->to ?
-		window_peek(&walk->window, walk->set, segment, walk->at, &bytes) :
-		0;
+	n = walk->at < segment->to
+		? window_peek(&walk->window, walk->set, segment, walk->at, &bytes)
+		: 0;
 	memset(walk->torn_head, 0, sizeof(walk->torn_head));
 	if (n > 0)
 		memcpy(walk->torn_head, bytes,
@@ -295,8 +296,7 @@ read_next(struct walk *walk, const struct sl_record **record)
 	enum sl_record_error why;
 	int rc;
 
-	rc = window_record(
-		&walk->window, walk->set, segment, walk->at, walk->limit, record, &why);
+	rc = window_record(&walk->window, walk->set, segment, walk->at, walk->limit, record, &why);
 	if (rc != -EBADMSG)
 		return rc == 0 ? 1 : rc;
 	/* Read it afresh: a writer may have come further, and once more when that shows only in
@@ -368,9 +368,9 @@ walk_skip(struct walk *walk)
 		walk->at = search.at;
 		return (int64_t)left_out;
 	}
-	left_out = walk->at < segment->to ? search.bytes + SL_RECORD_ALIGN
-					  : all[walk->segment + 1].found.header.previous_end -
-			walk->at;
+	left_out = walk->at < segment->to
+		? search.bytes + SL_RECORD_ALIGN
+		: all[walk->segment + 1].found.header.previous_end - walk->at;
 	walk_skip_segment(walk);
 	return (int64_t)left_out;
 }

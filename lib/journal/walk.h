@@ -7,7 +7,7 @@
 /* Going through a stream, record by record, and judging what is no record. */
 #include "segments.h"
 
-#define WALK_LINE_MAX	  4608
+#define WALK_LINE_MAX 4608
 
 #define WALK_WINDOW_MAX	  (4u << 20)
 #define WALK_WINDOW_SMALL (1u << 20)
@@ -64,8 +64,9 @@ struct walk {
 	uint32_t end;	  /* The first one that is not walked through any more. */
 	uint64_t at;	  /* Position of the next record. */
 	uint64_t limit;	  /* Nothing is read from there on; UINT64_MAX: there is no limit. */
-	uint32_t live_incarnation; /* Of the run whose records are durable up to `limit`; 0: none. */
-	bool is_torn; /* The last run ends here, and what is behind is no record. */
+	uint32_t
+		live_incarnation; /* Of the run whose records are durable up to `limit`; 0: none. */
+	bool is_torn;		  /* The last run ends here, and what is behind is no record. */
 	uint8_t torn_head[sizeof(struct sl_record)]; /* What was there. */
 	struct window window;
 	struct walk_place place; /* Of the damage. */
@@ -96,7 +97,7 @@ int64_t walk_skip(struct walk *walk);
 void walk_skip_segment(struct walk *walk);
 
 /* One line: file, offset, what is wrong. */
-void walk_describe(const struct segments *set, const struct walk_place *place, char *text,
-	size_t len);
+void
+walk_describe(const struct segments *set, const struct walk_place *place, char *text, size_t len);
 
 #endif /* WALK_H */
