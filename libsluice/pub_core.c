@@ -45,7 +45,7 @@ struct sl_pub_core {
 	bool is_silence_told;
 	uint64_t hold_until;  /* Nothing is sent in the session before; 0: no pause. */
 	uint64_t quiet_since; /* In flight, and nothing heard since; 0: it is not so. */
-	uint64_t silence_ns;  /* What is too long, for now. */
+	uint64_t silence_ns;  /* What is too long; grows with each round. */
 
 	uint64_t durable;
 	uint64_t failed;

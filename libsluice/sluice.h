@@ -349,8 +349,8 @@ int sluice_consumer_receive(
 int sluice_consumer_done(struct sluice_consumer *consumer, const struct sluice_delivery *delivery);
 
 /**
- * Acknowledge what is due and end. Messages that are not done are not acknowledged; their memory
- * goes. NULL is allowed.
+ * Acknowledge what is due and end. Messages that are not done are not acknowledged (but with
+ * SLUICE_EARLY_ACK, which has done so), and their memory goes. NULL is allowed.
  * @return 0; SLUICE_FORKED; SLUICE_WRONG_THREAD: called by a callback, and nothing was done
  */
 int sluice_consumer_close(struct sluice_consumer *consumer);

@@ -241,6 +241,17 @@ sl_udp_open(int family, const struct sl_udp_peer *local, uint32_t buffer_bytes,
 	return sock;
 }
 
+uint32_t
+sl_udp_buffer(int sock)
+{
+	socklen_t len = sizeof(int);
+	int bytes = 0;
+
+	/* The kernel doubles what it is asked for, and says the double. */
+	getsockopt(sock, SOL_SOCKET, SO_RCVBUF, &bytes, &len);
+	return (uint32_t)bytes / 2;
+}
+
 void
 sl_udp_local(int sock, struct sl_udp_peer *local)
 {
