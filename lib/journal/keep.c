@@ -155,22 +155,39 @@ delete_old(struct sl_journal *j, struct stream *s, uint64_t now_ns)
 	}
 }
 
+/* Of a stream, the older go first: a gap is damage to who reads it after a crash. */
+static bool
+has_to_wait(const struct sl_journal *j, const struct segment *segment)
+{
+	const struct segment *older;
+
+	TAILQ_FOREACH (older, &j->trash, next) {
+		if (older == segment)
+			break;
+		if (older->header.incarnation != 0 &&
+			older->header.stream == segment->header.stream)
+			return true;
+	}
+	return false;
+}
+
 static void
 empty_trash(struct sl_journal *j)
 {
-	struct segment *segment;
+	struct segment *segment, *next;
 	int rc;
 
-	while ((segment = TAILQ_FIRST(&j->trash)) != NULL) {
+	for (segment = TAILQ_FIRST(&j->trash); segment != NULL; segment = next) {
+		next = TAILQ_NEXT(segment, next);
+		if (has_to_wait(j, segment))
+			continue;
 		rc = j->disk.remove(j->disk.arg, segment->name);
-		if (rc < 0 && rc != -ENOENT) {
-			/* The next one's turn, so that one that cannot go keeps none. */
-			if (rc != -EAGAIN) {
-				TAILQ_REMOVE(&j->trash, segment, next);
-				TAILQ_INSERT_TAIL(&j->trash, segment, next);
-			}
+		if (rc == -EAGAIN)
 			return;
-		}
+		/* One that cannot go is tried again, and keeps those of other streams from nothing.
+		 */
+		if (rc < 0 && rc != -ENOENT)
+			continue;
 		TAILQ_REMOVE(&j->trash, segment, next);
 		j->bytes -= segment->bytes;
 		j->trash_bytes -= segment->bytes;
@@ -253,8 +270,9 @@ take_oldest(struct sl_journal *j, struct stream *s, uint64_t size, uint64_t now_
 	struct segment *head = TAILQ_FIRST(&s->segments);
 	uint64_t kept = j->bytes - j->trash_bytes;
 
+	/* What is older is gone first, or a crash would leave a gap where this one was. */
 	if (j->disk.reuse == NULL || head == NULL || head->bytes != size || head->is_abandoned ||
-		holder_of(j, s) != NULL)
+		!TAILQ_EMPTY(&j->trash) || holder_of(j, s) != NULL)
 		return NULL;
 	if (!is_too_old(j, head, now_ns) &&
 		(kept + size <= retention_bytes(j) ||

@@ -52,9 +52,9 @@ struct sl_journal_disk {
 	/** -EAGAIN: it is being removed, call again; -ENOENT: it is not there. */
 	int (*remove)(void *arg, const char *name);
 	/**
-	 * As create(), of a file of the same size that is not needed any more: its first
-	 * SL_SEGMENT_HEADER bytes become 0, what is behind them may stay, and it is renamed; in
-	 * this order, all of it durable. NULL: there is no such thing.
+	 * As create(), of a file of the same size that is not needed any more: what was removed
+	 * before stays removed, its first SL_SEGMENT_HEADER bytes become 0, what is behind them may
+	 * stay, and it is renamed; in this order, all of it durable. NULL: there is no such thing.
 	 */
 	int (*reuse)(void *arg, const char *old, const char *name);
 	void *arg;
