@@ -235,10 +235,11 @@ make_room(struct sl_journal *j, uint64_t size)
 }
 
 static void
-cannot_create(struct sl_journal *j, int rc, const char *file, const char *what, uint64_t now_ns)
+cannot_create(struct sl_journal *j, int rc, const char *file, const char *what, const char *remedy,
+	uint64_t now_ns)
 {
 	j->create_state = state_of(rc);
-	journal_note(j, rc, file, what);
+	journal_note(j, rc, file, what, remedy);
 	backoff_fail(&j->create_backoff, now_ns);
 	/* What is only kept for its age gives way to what is to be accepted. */
 	if (j->create_state == SL_JOURNAL_FULL)
@@ -293,13 +294,15 @@ new_segment(struct sl_journal *j, uint64_t size, uint64_t now_ns)
 	int rc = make_room(j, size);
 
 	if (rc == -ENOSPC)
-		cannot_create(j, rc, NULL,
-			"journal.max_bytes is reached and all segments are needed", now_ns);
+		cannot_create(j, rc, NULL, "no new segment",
+			"journal.max_bytes is reached and somebody needs all of them: show journal "
+			"tells who; or raise it",
+			now_ns);
 	if (rc < 0)
 		return NULL;
 	segment = calloc(1, sizeof(*segment));
 	if (segment == NULL) {
-		cannot_create(j, -ENOMEM, NULL, "making a segment", now_ns);
+		cannot_create(j, -ENOMEM, NULL, "no new segment", NULL, now_ns);
 		return NULL;
 	}
 	segment->bytes = size;
@@ -378,7 +381,7 @@ keep_prepare(struct sl_journal *j, struct stream *s, uint64_t base, uint64_t now
 		return NULL;
 	}
 	if (rc < 0) {
-		cannot_create(j, rc, segment->name, "making it", now_ns);
+		cannot_create(j, rc, segment->name, "making it", NULL, now_ns);
 		drop_prepared(j, s, segment);
 		return NULL;
 	}

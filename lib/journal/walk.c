@@ -14,10 +14,16 @@ static const char missing[] = "the segment that begins there is missing";
 int
 walk_init(struct walk *walk, struct segments *set, size_t window)
 {
+	uint64_t largest = 0;
+
 	memset(walk, 0, sizeof(*walk));
 	walk->set = set;
 	walk->limit = UINT64_MAX;
-	return window_init(&walk->window, window);
+	for (uint32_t i = 0; i < set->nb && largest < window; i++) {
+		if (set->all[i].found.size > largest)
+			largest = set->all[i].found.size;
+	}
+	return window_init(&walk->window, largest < window ? WALK_WINDOW_MIN : window);
 }
 
 void
