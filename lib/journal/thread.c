@@ -159,6 +159,7 @@ sl_journal_core_open(const struct sl_journal_params *params,
 	j->incarnation = recovery->incarnation;
 	j->nb_streams = params->nb_streams;
 	j->nb_known = count_streams(params->nb_streams, recovery, found, nb_found);
+	sl_journal_set_retention(j, params->retention_bytes, params->retention_ms);
 	TAILQ_INIT(&j->trash);
 	pthread_mutex_init(&j->lock, NULL);
 	j->directory = strdup(params->directory);
@@ -333,13 +334,6 @@ sl_journal_close(struct sl_journal *j)
 	free(j->workers);
 	free(j->streams);
 	free(j);
-}
-
-void
-sl_journal_set_retention(struct sl_journal *j, uint64_t bytes, uint64_t ms)
-{
-	__atomic_store_n(&j->params.retention_bytes, bytes, __ATOMIC_RELAXED);
-	__atomic_store_n(&j->params.retention_ms, ms, __ATOMIC_RELAXED);
 }
 
 void

@@ -281,8 +281,7 @@ behind_its_writer_it_reads_all_and_only_what_is_durable(void **state)
 		uint64_t at = i < MESSAGES ? i : test_rand_below(&r, MESSAGES);
 
 		for (uint32_t stream = 0; stream < STREAMS; stream++) {
-			assert_int_equal(
-				sl_journal_reader_get(reader, refs[stream][at], buf), 0);
+			assert_int_equal(sl_journal_reader_get(reader, refs[stream][at], buf), 0);
 			assert_int_equal(((struct sl_record_name *)buf)->key, at);
 		}
 	}
