@@ -45,7 +45,7 @@ struct sl_pub_core {
 	bool is_silence_told;
 	uint64_t hold_until;  /* Nothing is sent in the session before; 0: no pause. */
 	uint64_t quiet_since; /* In flight, and nothing heard since; 0: it is not so. */
-	uint64_t silence_ns;  /* What is too long, for now. */
+	uint64_t silence_ns;  /* What is too long; grows with each round. */
 
 	uint64_t durable;
 	uint64_t failed;
@@ -423,6 +423,7 @@ sl_pub_tick(struct sl_pub_core *core, uint64_t now)
 				"does not answer; it is asked again and again");
 		core->is_silence_told = true;
 		core->quiet_since = 0;
+		core->params.hooks.connect(core->params.hooks.arg, 0);
 	}
 }
 

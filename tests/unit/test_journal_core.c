@@ -514,10 +514,34 @@ segments_are_deleted_by_size_and_age(void **state)
 	assert_in_range(status()->nb_segments, 6, 7);
 	assert_true(status()->segments_bytes <= params.retention_bytes);
 	assert_string_equal(status()->holder, "");
+	sl_journal_set_retention(journal, 5 * FILE_SIZE, 3600 * 1000);
+	for (unsigned int i = 0; i < 3; i++)
+		turn(SECOND);
+	assert_in_range(status()->nb_segments, 3, 4);
 	turn(3601 * SECOND);
 	turn(61 * SECOND); /* One may wait for being used again. */
 	turn(SECOND);
 	assert_int_equal(status()->nb_segments, 1); /* The last one of a stream stays. */
+	expect_what_was_told();
+}
+
+static void
+retention_changes_while_it_writes(void **state)
+{
+	struct sl_journal_params params = params_of_test();
+
+	disk.rand.state = 1;
+	open_journal(&params);
+	fill_segments(0, 4);
+	turn(SECOND);
+	assert_int_equal(status()->nb_segments, 5);
+	sl_journal_set_retention(journal, 3 * FILE_SIZE, params.retention_ms);
+	turn(2 * SECOND);
+	assert_in_range(status()->nb_segments, 1, 3);
+	sl_journal_set_retention(journal, params.retention_bytes, 1000);
+	turn(100 * SECOND);
+	turn(2 * SECOND);
+	assert_int_equal(status()->nb_segments, 1);
 	expect_what_was_told();
 }
 
@@ -652,6 +676,7 @@ main(void)
 		core_test(a_failure_of_an_idle_stream_is_over_by_itself),
 		core_test(random_failures_lose_nothing),
 		core_test(segments_are_deleted_by_size_and_age),
+		core_test(retention_changes_while_it_writes),
 		core_test(held_segments_stay_until_they_are_released),
 		core_test(segments_a_reader_needs_stay),
 		core_test(a_full_journal_waits_and_goes_on),
