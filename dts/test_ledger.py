@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Sluice authors
-"""The ledger itself: that it finds nothing where every promise is kept, and each one that is broken.
+"""The ledger itself: it finds nothing where every promise is kept, and each one that is broken.
 
 What is tested is a fake appliance, so that the promises can be broken one at a time."""
 

@@ -290,7 +290,8 @@ class FakeAppliance:
                 self._send(backend, sequence, entry, now)
         ready = [b for b in backends if not b.unacked or now - b.heard_at < self.requeue_s / 2]
         while queue:
-            room = [b for b in ready if b.next <= max(b.limit, b.cumulative + 1) and len(b.unacked) < 256]
+            room = [b for b in ready if len(b.unacked) < 256 and
+                    b.next <= max(b.limit, b.cumulative + 1)]
             if not room:
                 return
             backend = min(room, key=lambda b: len(b.unacked))
