@@ -322,7 +322,8 @@ is_known_or_add(struct durable *d, uint64_t key, bool *is_known)
 {
 	uint64_t *keys = d->keys;
 
-	*is_known = bsearch(&key, keys, d->nb_sorted, sizeof(*keys), compare_keys) != NULL;
+	*is_known = d->nb_sorted > 0 &&
+		bsearch(&key, keys, d->nb_sorted, sizeof(*keys), compare_keys) != NULL;
 	if (*is_known || d->nb_keys < d->keys_size)
 		return true;
 	keys = realloc(keys, (2 * d->keys_size + 64) * sizeof(*keys));
@@ -400,7 +401,8 @@ durable_poll(struct durable *d, const struct sl_config *config)
 		if (!note_backends(d, &config->destinations[d->nb_noted_destinations]))
 			return;
 	}
-	qsort(d->keys, d->nb_keys, sizeof(*d->keys), compare_keys);
+	if (d->nb_keys > d->nb_sorted)
+		qsort(d->keys, d->nb_keys, sizeof(*d->keys), compare_keys);
 	d->nb_sorted = d->nb_keys;
 	d->is_noting = sl_datapath_note(d->datapath, SL_RECORD_CONFIG, version, sizeof(version)) !=
 		0;
