@@ -153,20 +153,19 @@ def test_what_was_had_before_is_known_after_a_restart(durable, how):
         assert durable.ledger.count(DELIVERED) == 11
 
 
-def test_a_session_of_before_is_refused_or_gone_on_with(durable):
-    """After a restart a publisher is not left waiting: its next message is acknowledged, or its
-    session is refused."""
+def test_a_session_of_before_is_refused_or_begun_anew(durable):
+    """After a restart a publisher is not left waiting: it sees that its session is not known any
+    more, by a refusal, or by an ack that goes back behind one it has had."""
     sluice = durable.appliance(durable.config(publishers={"window": 64}))
     with sluice, HandPublisher(durable) as source:
         for begin in range(1, 101, 50):
-            source.send(*range(begin, begin + 10))
-            source.send(*range(begin + 10, begin + 50))
+            source.send(*range(begin, begin + 50))
             source.wait_ack(lambda ack: ack.cumulative == begin + 49)
         sluice.crash()
         sluice.restart()
         source.send(101)
-        source.wait_ack(lambda ack: ack.cumulative == 101 or
-                        (ack.cumulative, ack.credit_limit) == (0, 0))
+        source.wait_ack(lambda ack: (ack.cumulative, ack.credit_limit) == (0, 0) or
+                        (ack.cumulative < 100 and ack.highest == 101))
 
 
 def last_segment(durable):

@@ -63,6 +63,8 @@ adopt_shard(struct dp_lcore *lcore, const struct dp_change *change)
 		shard->durable->memory_max = change->limits.capacity;
 		shard->durable->max_attempts = change->max_attempts;
 		shard->durable->requeue_after_ns = change->requeue_after_ns;
+		shard->durable->dead_key = change->dead_key;
+		shard->durable->dead_shard = change->dead_shard;
 	}
 	sl_sched_set_destination(lcore->sched, change->shard, &change->limits, lcore->now);
 }

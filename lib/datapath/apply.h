@@ -57,6 +57,8 @@ struct dp_destination {
 	uint32_t in_flight;
 	uint32_t max_attempts;
 	uint32_t requeue_after_ms;
+	uint64_t dead_key;	      /* 0: what is given up goes nowhere. */
+	uint32_t dead_letter;	      /* Index in the configuration it was made from. */
 	struct dp_durable **durables; /* A partition each; the latest version has them. */
 	bool owns_state;	      /* False: it is a part of the first slab. */
 	uint32_t plan;		      /* Number of the last plan it is in. */
@@ -77,6 +79,8 @@ struct dp_change {
 	struct dp_durable *durable; /* NULL: at most once. */
 	uint32_t max_attempts;
 	uint64_t requeue_after_ns;
+	uint64_t dead_key;
+	uint32_t dead_shard;  /* UINT32_MAX: what is given up goes nowhere. */
 	const uint32_t *from; /* As sl_policy_carry(); NULL: nothing goes on. */
 	struct sl_sched_destination limits;
 };
@@ -156,6 +160,7 @@ struct dp_plan {
 	size_t error_len;
 	uint32_t number;
 	bool has_route_changes;
+	bool *gets_dead_letters; /* By destination of the configuration. */
 	struct dp_destination **destinations;
 	uint32_t nb_steps;
 	struct dp_step *steps;

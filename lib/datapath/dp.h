@@ -309,6 +309,8 @@ struct sl_datapath {
 	struct rte_ring *probe_ring;
 	struct rte_ring *control_ring;
 	const struct sl_datapath_journal *journal; /* NULL: there is none. */
+	struct rte_ring *notes;			   /* For it, from the control thread, */
+	struct rte_ring *notes_done;		   /* and back, to be freed. */
 	_Atomic int64_t unix_offset_ns; /* Unix time less the path's, kept by the control thread. */
 	struct dp_publishers *publishers; /* NULL: there is no journal. */
 	struct rte_graph_cluster_stats *cluster;
@@ -383,7 +385,8 @@ dp_sched_drop(void *arg, struct sl_sched_msg *msg, enum sl_sched_drop reason)
 	rte_node_enqueue_x1(d->graph, d->node, d->edges[reason], dp_mbuf(msg));
 }
 
-/* Count a message that goes, on this lcore's worker side, and free it. */
+/* Count a message that goes, on this lcore's worker side; and free it. */
+void dp_count_drop(struct dp_lcore *lcore, struct rte_mbuf *m, enum sl_message_drop reason);
 void dp_drop_message(struct dp_lcore *lcore, struct rte_mbuf *m, enum sl_message_drop reason);
 
 /* Take the frames pending for a port that belong to one shard, and drop them. */

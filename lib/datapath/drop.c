@@ -87,10 +87,16 @@ drop_messages(struct rte_node *node, void **objs, uint16_t nb_objs, enum sl_mess
 }
 
 void
-dp_drop_message(struct dp_lcore *lcore, struct rte_mbuf *m, enum sl_message_drop reason)
+dp_count_drop(struct dp_lcore *lcore, struct rte_mbuf *m, enum sl_message_drop reason)
 {
 	dp_trace_dropped(lcore, m, reason);
 	count_message(lcore, m, reason);
+}
+
+void
+dp_drop_message(struct dp_lcore *lcore, struct rte_mbuf *m, enum sl_message_drop reason)
+{
+	dp_count_drop(lcore, m, reason);
 	rte_pktmbuf_free(m);
 }
 

@@ -72,6 +72,8 @@ struct dp_durable {
 	uint32_t memory_max; /* Messages in memory. */
 	uint32_t max_attempts;
 	uint64_t requeue_after_ns;
+	uint64_t dead_key;   /* Of the destination of what is given up. */
+	uint32_t dead_shard; /* Its shard with this worker; UINT32_MAX: none. */
 	/* Read by the control thread at any time. */
 	uint32_t in_flight;
 	uint32_t nb_parked;
@@ -185,6 +187,9 @@ void dp_keeper_end_turn(struct dp_lcore *lcore);
 /* May this message be taken in? Says SL_MESSAGE_DROPS, or why not. */
 enum sl_message_drop dp_keeper_admit(struct dp_lcore *lcore, const struct rte_mbuf *m);
 
+/* Put a message into the journal: it has a place now. @return false: there is no room */
+bool dp_keeper_put(struct dp_lcore *lcore, struct rte_mbuf *m, uint64_t session);
+
 /* Have what was accepted before, or needs no journal, acknowledged in its turn. */
 void dp_keeper_mark(struct dp_lcore *lcore, const struct rte_mbuf *m);
 
@@ -195,6 +200,12 @@ void dp_keeper_flush_outcomes(struct dp_lcore *lcore);
 
 /* Is there room for the outcomes of so many messages? */
 bool dp_keeper_has_room(struct dp_lcore *lcore, uint32_t nb_outcomes);
+/** @} */
+
+/** @name Notes of the control thread: note.c. @{ */
+int dp_notes_create(struct sl_datapath *dp);
+void dp_notes_destroy(struct sl_datapath *dp);
+void dp_notes_poll(struct dp_lcore *lcore); /* The first worker, once a turn. */
 /** @} */
 
 /** @name Parking: park.c. Worker. @{ */

@@ -99,6 +99,8 @@ dp_keepers_create(struct sl_datapath *dp, char *error, size_t error_len)
 				rc = connect_acks(dp->lcores[i], dp->workers[w]);
 		}
 	}
+	if (rc == 0)
+		rc = dp_notes_create(dp);
 	if (rc != 0)
 		snprintf(error, error_len,
 			"no memory for what durable destinations need: lower "
@@ -127,6 +129,7 @@ destroy_keeper(struct sl_datapath *dp, struct dp_keeper *keeper)
 void
 dp_keepers_destroy(struct sl_datapath *dp)
 {
+	dp_notes_destroy(dp);
 	for (uint32_t w = 0; w < dp->nb_workers; w++) {
 		if (dp->workers[w]->keeper != NULL)
 			destroy_keeper(dp, dp->workers[w]->keeper);
@@ -140,6 +143,7 @@ dp_durable_create(uint32_t shard)
 	struct dp_durable *durable = calloc(1, sizeof(*durable));
 
 	for (unsigned int c = 0; durable != NULL && c < SL_CONFIG_CLASSES_MAX; c++) {
+		durable->dead_shard = UINT32_MAX;
 		durable->parked[c].shard = shard;
 		durable->parked[c].class_index = (uint8_t)c;
 	}
@@ -191,12 +195,18 @@ dp_keeper_begin_turn(struct dp_lcore *lcore)
 	/* What outcomes may take, and the pads of two segments' ends, is not for new messages. */
 	keeper->budget = room / 4 * 3 > 2 * SL_RECORD_LEN_MAX ? room / 4 * 3 - 2 * SL_RECORD_LEN_MAX
 							      : 0;
+	if (lcore->worker_index == 0)
+		dp_notes_poll(lcore);
 }
 
 void
 dp_keeper_end_turn(struct dp_lcore *lcore)
 {
-	sl_record_ring_publish(lcore->keeper->ring);
+	struct sl_record_ring *ring = lcore->keeper->ring;
+
+	/* The journal's thread looks at it all the time: not a store more than needed. */
+	if (atomic_load_explicit(&ring->published, memory_order_relaxed) != ring->put)
+		sl_record_ring_publish(ring);
 }
 
 /* Records. */
@@ -215,6 +225,32 @@ dp_keeper_admit(struct dp_lcore *lcore, const struct rte_mbuf *m)
 		return SL_MESSAGE_DROP_parked_full;
 	keeper->budget -= stride;
 	return SL_MESSAGE_DROPS;
+}
+
+bool
+dp_keeper_put(struct dp_lcore *lcore, struct rte_mbuf *m, uint64_t session)
+{
+	const struct sl_datapath_journal *journal = lcore->dp->journal;
+	struct dp_keeper *keeper = lcore->keeper;
+	struct dp_msg *msg = dp_msg(m);
+	uint32_t len = m->data_len - msg->message_offset;
+	struct sl_record_message *record;
+
+	record = sl_record_ring_put(
+		keeper->ring, SL_RECORD_MESSAGE, (uint32_t)sizeof(*record) + len, keeper->unix_ns);
+	if (unlikely(record == NULL))
+		return false;
+	record->session = session;
+	record->publisher = msg->publisher;
+	record->class_index = msg->sched.class_index;
+	memset(record->reserved, 0, sizeof(record->reserved));
+	if (msg->publisher != DP_PUBLISHER_NONE)
+		record->record.flags = SL_RECORD_WANTS_ACK;
+	memcpy(record + 1, rte_pktmbuf_mtod_offset(m, void *, msg->message_offset), len);
+	msg->ref = sl_record_ref_of(keeper->ring->stream, record->record.position);
+	msg->attempts = 0;
+	journal->hold(journal->arg, lcore->worker_index, msg->ref);
+	return true;
 }
 
 void

@@ -104,13 +104,41 @@ no_backend_slot(const struct dp_plan *plan)
 	return no_room(plan, "backends", &plan->dp->control->backends, needed);
 }
 
+static uint64_t
+dead_key_of(const struct dp_plan *plan, const struct sl_config_destination *d)
+{
+	if (d->guarantee != SL_CONFIG_AT_LEAST_ONCE || d->dead_letter_index == UINT32_MAX)
+		return 0;
+	return plan->config->destinations[d->dead_letter_index].key;
+}
+
+/* A destination of dead letters has a partition with every worker: they stay where they are. */
+static void
+find_dead_letters(struct dp_plan *plan)
+{
+	for (uint32_t i = 0; i < plan->config->nb_destinations; i++) {
+		const struct sl_config_destination *d = &plan->config->destinations[i];
+
+		if (dead_key_of(plan, d) != 0)
+			plan->gets_dead_letters[d->dead_letter_index] = true;
+	}
+}
+
+static uint32_t
+partitions_of(const struct dp_plan *plan, const struct sl_config_destination *d)
+{
+	if (plan->gets_dead_letters[d - plan->config->destinations])
+		return RTE_MAX(d->partitions, plan->dp->nb_workers);
+	return d->partitions;
+}
+
 static int
 no_shard_slot(const struct dp_plan *plan)
 {
 	uint64_t needed = 0;
 
 	for (uint32_t i = 0; i < plan->config->nb_destinations; i++)
-		needed += plan->config->destinations[i].partitions;
+		needed += partitions_of(plan, &plan->config->destinations[i]);
 	return no_room(plan, "shards", &plan->dp->control->shards, needed);
 }
 
@@ -235,6 +263,7 @@ is_same(const struct dp_plan *plan, const struct dp_destination *old,
 		old->rate_msgs_per_s != d->rate_msgs_per_s || old->burst_msgs != d->burst_msgs ||
 		old->nb_backends != d->nb_backends || old->max_attempts != d->max_attempts ||
 		old->requeue_after_ms != d->requeue_after_ms ||
+		old->dead_key != dead_key_of(plan, d) ||
 		old->is_durable != (d->guarantee == SL_CONFIG_AT_LEAST_ONCE))
 		return false;
 	for (uint32_t j = 0; j < d->nb_backends; j++) {
@@ -248,19 +277,19 @@ static int
 check_partitions(const struct dp_plan *plan, const struct dp_destination *old,
 	const struct sl_config_destination *d)
 {
-	if (old == NULL || old->partitions == d->partitions)
+	if (old == NULL || old->partitions == partitions_of(plan, d))
 		return 0;
 	if (old->retiring == NULL) {
 		snprintf(plan->error, plan->error_len,
 			"destination %s: partitions: %u cannot become %u while it runs, or messages "
 			"would overtake each other; restart",
-			d->name, old->partitions, d->partitions);
+			d->name, old->partitions, partitions_of(plan, d));
 		return -EINVAL;
 	}
 	snprintf(plan->error, plan->error_len,
 		"destination %s was removed and still delivers what it had, in %u partitions; with "
 		"%u it can come back when that is done",
-		d->name, old->partitions, d->partitions);
+		d->name, old->partitions, partitions_of(plan, d));
 	return -EBUSY;
 }
 
@@ -310,7 +339,7 @@ plan_new_version(struct dp_plan *plan, const struct sl_config_destination *d,
 	new->rate_msgs_per_s = d->rate_msgs_per_s;
 	new->queue_capacity = d->queue_capacity;
 	new->burst_msgs = d->burst_msgs;
-	new->partitions = (uint16_t)d->partitions;
+	new->partitions = (uint16_t)partitions_of(plan, d);
 	new->default_class = dp_class_index_of(plan->config, d->default_class);
 	new->boost = (uint8_t)d->class_boost;
 	new->policy = d->policy;
@@ -320,8 +349,10 @@ plan_new_version(struct dp_plan *plan, const struct sl_config_destination *d,
 	new->in_flight = d->in_flight;
 	new->max_attempts = d->max_attempts;
 	new->requeue_after_ms = d->requeue_after_ms;
+	new->dead_key = dead_key_of(plan, d);
+	new->dead_letter = d->dead_letter_index;
 	if (old == NULL) {
-		new->first_shard = sl_slots_take(&plan->dp->control->shards, d->partitions);
+		new->first_shard = sl_slots_take(&plan->dp->control->shards, new->partitions);
 		if (new->first_shard == SL_SLOTS_NONE)
 			return no_shard_slot(plan);
 		new->is_shard_new = true;
@@ -341,7 +372,7 @@ plan_destination(struct dp_plan *plan, uint32_t index)
 	struct dp_destination *old = *known_place(plan, d->key);
 	int rc;
 
-	if (old != NULL && is_same(plan, old, d) && old->partitions == d->partitions) {
+	if (old != NULL && is_same(plan, old, d) && old->partitions == partitions_of(plan, d)) {
 		old->plan = plan->number;
 		plan->destinations[index] = old;
 		return 0;
@@ -381,8 +412,12 @@ plan_destinations(struct dp_plan *plan)
 	plan->destinations = calloc(
 		plan->config->nb_destinations + 1, sizeof(struct dp_destination *));
 	plan->steps = calloc(nb_steps + 1, sizeof(*plan->steps));
-	if (plan->destinations == NULL || plan->steps == NULL || index_known(plan) != 0)
+	plan->gets_dead_letters = calloc(
+		plan->config->nb_destinations + 1, sizeof(*plan->gets_dead_letters));
+	if (plan->destinations == NULL || plan->steps == NULL || plan->gets_dead_letters == NULL ||
+		index_known(plan) != 0)
 		return -ENOMEM;
+	find_dead_letters(plan);
 	for (uint32_t i = 0; rc == 0 && i < plan->config->nb_destinations; i++)
 		rc = plan_destination(plan, i);
 	for (uint32_t i = 0; rc == 0 && i < control->nb_destinations; i++) {
@@ -431,6 +466,7 @@ dp_plan_make(struct dp_plan *plan)
 		rc = dp_plan_routes(plan);
 	free(plan->known);
 	free(plan->hop_index);
+	free(plan->gets_dead_letters);
 	plan->known = NULL;
 	plan->hop_index = NULL;
 	if (rc != 0)

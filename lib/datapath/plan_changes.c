@@ -52,10 +52,30 @@ shape_of(const struct dp_destination *d)
 	return shape;
 }
 
+/* Of the dead letters' destination the shard that the same worker has. */
 static void
-fill_change(const struct sl_datapath *dp, const struct dp_destination *d,
+set_dead_letter(
+	const struct dp_plan *plan, const struct dp_destination *d, struct dp_change *change)
+{
+	uint32_t nb_workers = plan->dp->nb_workers;
+	const struct dp_destination *dead;
+
+	change->dead_shard = UINT32_MAX;
+	if (d->dead_key == 0)
+		return;
+	dead = plan->destinations[d->dead_letter];
+	change->dead_key = dead->key;
+	change->dead_shard = dead->first_shard;
+	while (sl_route_worker(change->dead_shard, nb_workers) !=
+		sl_route_worker(change->shard, nb_workers))
+		change->dead_shard++;
+}
+
+static void
+fill_change(const struct dp_plan *plan, const struct dp_destination *d,
 	const struct state_shape *shape, uint32_t partition, struct dp_change *change)
 {
+	const struct sl_datapath *dp = plan->dp;
 	uint8_t *state = d->state + partition * shape->partition_size;
 	struct sl_policy_backend *backends = (struct sl_policy_backend *)state;
 	uint32_t weights[SL_CONFIG_BACKENDS_MAX];
@@ -65,6 +85,7 @@ fill_change(const struct sl_datapath *dp, const struct dp_destination *d,
 	change->limits.rate_msgs_per_s = part_of(d->rate_msgs_per_s, d->partitions);
 	change->limits.burst_msgs = (uint32_t)part_of(d->burst_msgs, d->partitions);
 	if (d->is_durable) {
+		set_dead_letter(plan, d, change);
 		change->durable = d->durables[partition];
 		change->max_attempts = d->max_attempts;
 		change->requeue_after_ns = d->requeue_after_ms * UINT64_C(1000000);
@@ -121,7 +142,7 @@ fill_destination(struct dp_plan *plan, const struct dp_step *step, uint8_t *slab
 		fill_from(step->old, new, *from);
 	for (uint32_t p = 0; p < new->partitions; p++) {
 		change = &changes->changes[changes->nb_changes++];
-		fill_change(plan->dp, new, &shape, p, change);
+		fill_change(plan, new, &shape, p, change);
 		if (step->old != NULL)
 			change->from = *from;
 	}

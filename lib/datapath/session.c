@@ -234,16 +234,48 @@ is_given_up(const struct dp_lcore *lcore, const struct dp_msg *msg)
 	return durable->max_attempts != 0 && msg->attempts >= durable->max_attempts;
 }
 
+/*
+ * A dead letter is another message, with the other destination in it: it is in the journal before
+ * the outcome of the one that was given up. Counted as one more that was received.
+ */
 static void
-give_up(struct dp_lcore *lcore, struct dp_session *session, struct rte_mbuf *m)
+make_dead_letter(struct dp_lcore *lcore, struct rte_mbuf *m, const struct dp_durable *durable)
 {
 	struct dp_msg *msg = dp_msg(m);
 
+	sl_wire_put64(rte_pktmbuf_mtod_offset(m, uint8_t *, msg->message_offset + SL_WIRE_OFF_DEST),
+		durable->dead_key);
+	msg->is_sum_known = false;
+	msg->publisher = DP_PUBLISHER_NONE;
+	dp_keeper_put(lcore, m, 0);
+	msg->sched.dest = durable->dead_shard;
+	msg->sched.time = lcore->now;
+	lcore->rx.received++;
+	lcore->rx.handed++;
+	lcore->worker.taken++;
+	dp_park_or_queue(lcore, m);
+}
+
+/* @return false: not now, there is no room for what is to be noted */
+static bool
+give_up(struct dp_lcore *lcore, struct dp_session *session, struct rte_mbuf *m)
+{
+	struct dp_durable *durable = lcore->shards[dp_msg(m)->sched.dest].durable;
+	const struct dp_msg was = *dp_msg(m);
+
+	/* For a record of any length, and the outcome: then neither fails. */
+	if (!dp_keeper_has_room(lcore, SL_RECORD_LEN_MAX / sizeof(struct sl_record_outcome_of)))
+		return false;
+	dp_count_drop(lcore, m, SL_MESSAGE_DROP_attempts);
+	if (durable->dead_shard == UINT32_MAX)
+		rte_pktmbuf_free(m);
+	else
+		make_dead_letter(lcore, m, durable);
 	session->dead++;
-	lcore->shards[msg->sched.dest].durable->dead++;
+	durable->dead++;
 	lcore->keeper->nb_held--;
-	dp_keeper_done(lcore, msg, session->key, msg->attempts, SL_OUTCOME_DEAD);
-	dp_drop_message(lcore, m, SL_MESSAGE_DROP_attempts);
+	dp_keeper_done(lcore, &was, session->key, was.attempts, SL_OUTCOME_DEAD);
+	return true;
 }
 
 /* Put what was taken back in front of its queue, in order; what was tried too often is given up. */
@@ -255,17 +287,12 @@ requeue_taken(struct dp_lcore *lcore, struct dp_session *session)
 
 	session->requeued += n;
 	while (n-- > 0) {
-		struct rte_mbuf *m = keeper->taken[n], *mine;
+		struct rte_mbuf *m = keeper->taken[n], *mine = own(lcore, m);
 
-		if (is_given_up(lcore, dp_msg(m)) && dp_keeper_has_room(lcore, DP_FETCH_MAX)) {
-			give_up(lcore, session, m);
-			continue;
-		}
-		mine = own(lcore, m);
-		if (likely(mine != NULL))
-			sl_sched_put_back(lcore->sched, &dp_msg(mine)->sched);
-		else
+		if (unlikely(mine == NULL))
 			dp_park_back(lcore, m);
+		else if (!is_given_up(lcore, dp_msg(mine)) || !give_up(lcore, session, mine))
+			sl_sched_put_back(lcore->sched, &dp_msg(mine)->sched);
 	}
 	keeper->nb_taken = 0;
 	dp_keeper_flush_outcomes(lcore);

@@ -21,6 +21,9 @@
  * Nobody wakes the thread, so that publishing costs no system call. It looks again at once a few
  * times, then sleeps: briefly after there was something, longer the longer there was nothing.
  */
+/* The hook of batches is called so often while there are none. */
+#define BATCH_IDLE_NS UINT64_C(500000)
+
 #define SPINS		 32
 #define SLEEP_MIN_NS	 20000
 #define SLEEP_MAX_NS	 1000000
@@ -156,6 +159,7 @@ sl_journal_core_open(const struct sl_journal_params *params,
 	j->incarnation = recovery->incarnation;
 	j->nb_streams = params->nb_streams;
 	j->nb_known = count_streams(params->nb_streams, recovery, found, nb_found);
+	sl_journal_set_retention(j, params->retention_bytes, params->retention_ms);
 	TAILQ_INIT(&j->trash);
 	pthread_mutex_init(&j->lock, NULL);
 	j->directory = strdup(params->directory);
@@ -244,6 +248,7 @@ static void *
 run(void *arg)
 {
 	struct sl_journal *j = arg;
+	uint64_t told_ns = 0, now_ns;
 	uint32_t nb_idle = 0;
 
 	/* Else the kernel adds 50 us to each nap. */
@@ -252,9 +257,15 @@ run(void *arg)
 		if (sl_journal_core_write(j, unix_ns())) {
 			sl_journal_core_commit(j, unix_ns());
 			nb_idle = 0;
-		} else {
-			nap(&nb_idle);
+			continue;
 		}
+		/* Who acknowledges has work without a batch, too. */
+		now_ns = unix_ns();
+		if (j->params.batch != NULL && now_ns - told_ns > BATCH_IDLE_NS) {
+			j->params.batch(j->params.arg, now_ns);
+			told_ns = now_ns;
+		}
+		nap(&nb_idle);
 	}
 	/* Batches are not kept apart any more. */
 	j->params.commit_interval_us = 0;

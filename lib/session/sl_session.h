@@ -111,8 +111,9 @@ enum sl_session_ack {
 };
 
 /**
- * Take an acknowledgement. A bad one changes nothing. Credit never shrinks; cumulative never goes
- * back. What was acknowledged selectively stays acknowledged.
+ * Take an acknowledgement. A bad one changes nothing. Credit never shrinks, but for the first ack,
+ * which stands for the initial one; cumulative never goes back. What was acknowledged selectively
+ * stays acknowledged.
  */
 enum sl_session_ack sl_session_tx_ack(struct sl_session_tx *tx, const struct sl_wire_ack *ack,
 	uint64_t now, sl_session_acked_t acked, void *arg);

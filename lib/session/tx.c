@@ -58,6 +58,7 @@ struct sl_session_tx {
 	uint64_t next;
 	uint64_t acked; /* All up to this one, what was selective counted. */
 	uint64_t credit_limit;
+	bool is_heard; /* There was an ack. */
 	uint32_t in_flight;
 	uint32_t nb_selective; /* Bits that are set. */
 	uint32_t nb_lost;      /* In LIST_AGAIN and LIST_LOST. */
@@ -624,7 +625,10 @@ sl_session_tx_ack(struct sl_session_tx *tx, const struct sl_wire_ack *ack, uint6
 		take_selective(tx, ack, &news);
 	join(tx);
 	tx->in_flight -= news.nb_acked;
-	tx->credit_limit = RTE_MAX(tx->credit_limit, ack->credit_limit);
+	/* The first ack says what counts instead of the initial credit. */
+	if (!tx->is_heard || ack->credit_limit > tx->credit_limit)
+		tx->credit_limit = ack->credit_limit;
+	tx->is_heard = true;
 	tx->credit_limit = RTE_MAX(tx->credit_limit, tx->acked + 1);
 	tx->hidden_from = ack->cumulative + 2 + UINT64_C(8) * ack->selective_len;
 	tx->hidden_to = tx->highest;

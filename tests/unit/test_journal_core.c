@@ -514,6 +514,10 @@ segments_are_deleted_by_size_and_age(void **state)
 	assert_in_range(status()->nb_segments, 6, 7);
 	assert_true(status()->segments_bytes <= params.retention_bytes);
 	assert_string_equal(status()->holder, "");
+	sl_journal_set_retention(journal, 5 * FILE_SIZE, 3600 * 1000);
+	for (unsigned int i = 0; i < 3; i++)
+		turn(SECOND);
+	assert_in_range(status()->nb_segments, 3, 4);
 	turn(3601 * SECOND);
 	turn(61 * SECOND); /* One may wait for being used again. */
 	turn(SECOND);
