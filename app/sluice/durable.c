@@ -261,6 +261,7 @@ fill_control(struct durable *d)
 {
 	d->control.journal = d->journal;
 	d->control.journal_status = sl_journal_get_status;
+	d->control.journal_retention = sl_journal_set_retention;
 	d->control.publishers = d->publishers;
 	d->control.publishers_list = sl_publishers_list;
 	d->control.publishers_stats = sl_publishers_get_stats;

@@ -130,6 +130,12 @@ class DurableLab(Lab):
                      "ring_bytes": "4M", "max_bytes": "256M", **(journal or {})}
         return conf.make_config(*chosen, journal=directory, **keys)
 
+    def config_with_sink(self, *destinations, **keys):
+        """The same with a sink in a file beside the journal."""
+        sink = {"name": "local", "kind": "sqlite", "path": str(self.dir / "messages.db"),
+                "batch_ms": 50}
+        return self.config(*destinations, sinks=[sink], **keys)
+
     def appliance(self, config=None, **kwargs):
         return super().appliance(config or self.config(), **kwargs)
 

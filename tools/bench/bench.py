@@ -15,6 +15,7 @@ import config
 from beside import Beside, Busy, Clients
 from rig import GEN_CORE, GEN_MAC, BenchError, Rig, has_huge_pages, median
 from scraper import Scraper
+from sinks import PAYLOAD, Sinks
 
 BASE = {"destinations": 1000, "window": 1 << 20, "size": 128}
 WINDOWS = (1 << 16, 1 << 20, 1 << 23)
@@ -28,6 +29,8 @@ GROWTH_MAX = 1.6
 SCRAPES_PER_S = 10
 JOURNAL_RATE_MIN = 1e6  # Records of 192 bytes a second, made durable from one worker's ring.
 JOURNAL_P99_MAX = 3  # Times what the disk takes for a write and sync of that size, at half the rate.
+SINK_RATIO_MIN = 0.6
+SQLITE_MIN = 200_000
 BESIDE_RATE_MIN = 0.98
 BESIDE_P99_MAX = 1.04  # A step of the histogram is 3 %.
 
@@ -222,6 +225,38 @@ class Bench:
             self.results["dedup"] = json.load(f)
 
 
+def sinks(bench, build, messages):
+    """Databases, fed from a backlog."""
+    say(f"\nsinks: a backlog of {messages:,} messages with {PAYLOAD}-byte payloads, "
+        f"{bench.rounds} rounds in turn")
+    rates = {"copy": [], "postgresql": [], "late": [], "writers": [], "sqlite": []}
+    with Sinks(build, messages) as bed:
+        bed.save_rows(bed.postgresql()[2])
+        for _ in range(bench.rounds):
+            rates["copy"].append(bed.copy())
+            for name, args in (("postgresql", ("soon",)), ("late", ("late",)),
+                               ("writers", ("soon", 2))):
+                rate, updated, schema = bed.postgresql(*args)
+                rates[name].append(rate)
+                bench.results.setdefault("sink_updated", {})[name] = updated
+                bed.drop(schema)
+            rates["sqlite"].append(bed.sqlite())
+    rows = (("copy", "bare binary COPY, the same table and indexes"),
+            ("postgresql", "PostgreSQL sink"), ("late", "PostgreSQL sink, outcomes 1 s late"),
+            ("writers", "PostgreSQL sink, two writers"), ("sqlite", "SQLite sink"))
+    for name, title in rows:
+        ratios = median(a / b for a, b in zip(rates[name], rates["copy"]))
+        say(f"  {title:<46} {median(rates[name]) / 1e3:>7.0f} k rows/s   {ratios:.2f} of COPY")
+    ratio = median(a / b for a, b in zip(rates["postgresql"], rates["copy"]))
+    say(f"  PostgreSQL {ratio:.2f} of COPY (at least {SINK_RATIO_MIN})"
+        + bench.check("PostgreSQL sink to COPY", ratio, f">= {SINK_RATIO_MIN}",
+                      ratio >= SINK_RATIO_MIN))
+    sqlite = median(rates["sqlite"])
+    say(f"  SQLite {sqlite / 1e3:.0f} k rows/s (at least {SQLITE_MIN / 1e3:.0f} k)"
+        + bench.check("SQLite rows/s", sqlite, f">= {SQLITE_MIN}", sqlite >= SQLITE_MIN))
+    bench.results["sinks"] = {"rows_per_s": rates, "ratio": ratio}
+
+
 def cpu_name():
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         return next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")),
@@ -236,13 +271,15 @@ def parse_args():
     parser.add_argument("--build", default="build", help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=5, help="of each measurement (default 5)")
     parser.add_argument("--seconds", type=float, default=2, help="of a run (default 2)")
+    parser.add_argument("--sink-messages", type=int, default=1_000_000,
+                        help="of the sinks' backlog (default 1000000)")
     parser.add_argument("--json", default="bench.json", help="where the results go as JSON")
     parser.add_argument("--journal", default="/var/tmp", metavar="DIR",
                         help="where the journal is measured: a directory of the disk it will be "
                              "on (default /var/tmp)")
     parser.add_argument("--only", action="append", default=[],
                         choices=["testpmd", "windows", "destinations", "sizes", "batches", "dedup",
-                                 "beside", "journal"],
+                                 "beside", "journal", "sink"],
                         help="only this part; may be given more than once")
     return parser.parse_args()
 
@@ -259,6 +296,7 @@ def run(args, bench):
         "beside": bench.beside,
         "dedup": lambda: bench.dedup(f"{args.build}/tests/bench_dedup"),
         "journal": lambda: bench.journal(f"{args.build}/tests/bench_journal"),
+        "sink": lambda: sinks(bench, args.build, args.sink_messages),
     }
     for name, part in parts.items():
         if not args.only or name in args.only:
