@@ -273,7 +273,8 @@ sl_journal_reader_next(
 		return rc;
 	rc = next_known(reader, stream, s, record);
 	if (may_have_changed(reader, stream, s, rc)) {
-		rc = look_again(reader, false);
+		/* A file may have been used again: then its header is another. */
+		rc = look_again(reader, rc == -EBADMSG);
 		if (rc == 0)
 			rc = next_known(reader, stream, s, record);
 	}
@@ -359,7 +360,7 @@ sl_journal_reader_get(struct sl_journal_reader *reader, sl_record_ref ref, void 
 		return -EAGAIN;
 	rc = get_known(reader, stream, position, buf);
 	if (rc == -ENOENT || rc == -EBADMSG) {
-		rc = look_again(reader, false);
+		rc = look_again(reader, rc == -EBADMSG);
 		if (rc == 0)
 			rc = get_known(reader, stream, position, buf);
 	}

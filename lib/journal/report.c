@@ -148,9 +148,16 @@ take_record(
 static int
 step_over(struct sl_journal_report *report, struct report_run *run)
 {
-	struct walk_place place = report->walk.place;
-	int64_t left_out = walk_skip(&report->walk);
+	struct walk *walk = &report->walk;
+	struct walk_place place = walk->place;
+	int64_t left_out;
 
+	/* Whoever writes it has used the file again meanwhile. */
+	if (segments_is_gone(&report->set, &report->set.all[walk->segment])) {
+		walk_skip_segment(walk);
+		return 0;
+	}
+	left_out = walk_skip(walk);
 	if (left_out < 0)
 		return (int)left_out;
 	run->nb_damaged++;

@@ -126,6 +126,16 @@ segments_read_mark(const struct segments *set, struct segment *segment)
 	}
 }
 
+bool
+segments_is_gone(const struct segments *set, const struct segment *segment)
+{
+	struct segment now = *segment;
+	int rc = read_segment(set, &now);
+
+	return rc == -ENOENT ||
+		(rc == 0 && (now.inode != segment->inode || now.state == JOURNAL_HEADER_EMPTY));
+}
+
 static const struct segment *
 find_known(const struct segments *set, const char *name, ino_t inode)
 {

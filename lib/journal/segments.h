@@ -56,6 +56,9 @@ int segments_scan(struct segments *set, bool with_marks);
 /* Read a segment's mark again. */
 void segments_read_mark(const struct segments *set, struct segment *segment);
 
+/* Was its file deleted, or used again for another, since it was looked at? */
+bool segments_is_gone(const struct segments *set, const struct segment *segment);
+
 #define SEGMENT_NONE UINT32_MAX
 
 /* The segment that holds a position, or else the one behind it; SEGMENT_NONE: there is none. */

@@ -69,9 +69,9 @@ set_place(struct walk *walk, const struct segment *segment, const char *what)
 struct search {
 	uint32_t segment;
 	uint64_t at;
-	/* In front of `at`: up to the last place of each segment where something says that it stands
-	 * there. Anything else may be left over, from what the ring held before or from the file's
-	 * earlier use. */
+	/* In front of `at`: up to the last place of each segment where something says that it
+	 * stands there. Anything else may be left over, from what the ring held before or from the
+	 * file's earlier use. */
 	uint64_t bytes;
 	const struct sl_record *record;
 };
