@@ -10,7 +10,7 @@ case " $* " in
 *" --help "* | *" -h "*) exec "$SL_PYTHON" "$SL_ROOT/tools/bench/bench.py" --help ;;
 esac
 sl_need_root "the benchmark reserves huge pages"
-sl_need_packages "${SL_BUILD_PACKAGES[@]}" "${SL_RUN_PACKAGES[@]}" dpdk
+sl_need_packages "${SL_BUILD_PACKAGES[@]}" "${SL_RUN_PACKAGES[@]}" dpdk postgresql
 sl_say "building ${SL_BUILD##*/}"
 sl_build "$SL_BUILD" >/dev/null
 sl_try_huge_pages 3072

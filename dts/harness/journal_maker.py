@@ -108,12 +108,11 @@ class Journal:
             if stream.file is not None:
                 stream.file.flush()
 
-    def message(self, stream, message, class_index=0):
-        data = message if isinstance(message, bytes) else message.SerializeToString()
+    def message(self, stream, message, class_index=0, behind=b""):
+        """@behind: bytes that stand behind the message's fields."""
         head = struct.pack("<QIB3x", 0, 0, class_index)
-        position = self.stream(stream).put(MESSAGE, head + data)
-        entry = Entry(stream, position, wire.pb2.Message.FromString(data) if
-                      isinstance(message, bytes) else message, self.clock_ns, class_index + 1)
+        position = self.stream(stream).put(MESSAGE, head + message.SerializeToString() + behind)
+        entry = Entry(stream, position, message, self.clock_ns, class_index + 1)
         self.ledger[entry.ref] = entry
         return entry
 

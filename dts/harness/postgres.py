@@ -13,12 +13,14 @@ import pwd
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
 import time
 
 PASSWORD = "correct horse"
+_RESET = struct.pack("ii", 1, 0)
 
 
 def _bin():
@@ -135,9 +137,10 @@ class Cut:
         self.target = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        self._open = threading.Event()
-        self._open.set()
+        self._there, self._back = threading.Event(), threading.Event()
+        self.mend()
         self._is_over = False
+        self._sockets = set()
         self.bytes = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -146,14 +149,28 @@ class Cut:
 
     def __exit__(self, *_):
         self._is_over = True
-        self._open.set()
+        self.mend()
         self._listener.close()
+        self.drop()
 
     def cut(self):
-        self._open.clear()
+        self._there.clear()
+        self._back.clear()
+
+    def hold_answers(self):
+        """What is said to the server still comes there."""
+        self._back.clear()
 
     def mend(self):
-        self._open.set()
+        self._there.set()
+        self._back.set()
+
+    def drop(self):
+        """End all connections; what is on its way is lost."""
+        for sock in list(self._sockets):
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                sock.shutdown(socket.SHUT_RDWR)
 
     def wait_bytes(self, count, timeout=20.0):
         """Until so many bytes went to the server."""
@@ -169,23 +186,25 @@ class Cut:
                 threading.Thread(target=self._connect, args=(near,), daemon=True).start()
 
     def _connect(self, near):
-        self._open.wait()
+        self._there.wait()
         try:
             far = socket.create_connection(("127.0.0.1", self.target))
         except OSError:
             near.close()
             return
-        threading.Thread(target=self._pump, args=(near, far, True), daemon=True).start()
-        self._pump(far, near, False)
+        self._sockets |= {near, far}
+        threading.Thread(target=self._pump, args=(near, far, self._there), daemon=True).start()
+        self._pump(far, near, self._back)
 
-    def _pump(self, one, other, counts):
+    def _pump(self, one, other, is_open):
         with contextlib.suppress(OSError):
             while not self._is_over and (data := one.recv(65536)):
-                self._open.wait()
+                is_open.wait()
                 other.sendall(data)
-                if counts:
+                if is_open is self._there:
                     self.bytes += len(data)
         for sock in (one, other):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
+        self._sockets.discard(one)
         one.close()

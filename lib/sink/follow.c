@@ -26,9 +26,10 @@
 #define IDLE_MS	    10
 #define SEGMENTS_MS 200 /* New streams are looked for so often. */
 #define TIDY_MS	    (600u * 1000)
-#define PLACES_MS   1000		/* A cursor alone is written no sooner. */
-#define FAST_NS	    (SINK_NS_PER_S / 2) /* A transaction that took less may be longer the next time. \
-					 */
+#define PLACES_MS   1000 /* A cursor alone is written no sooner. */
+#define FAST_NS                                                                                    \
+	(SINK_NS_PER_S / 2) /* A transaction that took less may be longer the next time.           \
+			     */
 #define SLOW_NS (2 * SINK_NS_PER_S)
 
 struct stream {
@@ -487,6 +488,17 @@ due(struct session *session, uint64_t now_ms)
 	return ready > 0 && now_ms >= window_oldest_ms(window) + patience_ms ? ready : 0;
 }
 
+/* Is there a base that the database does not know, because others had noted what it is made of? */
+static bool
+has_new_base(const struct session *session)
+{
+	for (uint32_t i = 0; i < session->nb_streams; i++) {
+		if (session->streams[i].base > session->streams[i].noted)
+			return true;
+	}
+	return false;
+}
+
 static int
 dispatch(struct session *session, uint64_t now_ms)
 {
@@ -504,7 +516,7 @@ dispatch(struct session *session, uint64_t now_ms)
 			continue;
 		}
 		nb = due(session, now_ms);
-		if (nb == 0)
+		if (nb == 0 && !(i == 0 && is_quiet(session) && has_new_base(session)))
 			return 0;
 		nb = nb < session->sink->batch_now ? nb : session->sink->batch_now;
 		rc = window_cut(session->window, &lane->batch, nb);
@@ -675,7 +687,7 @@ follow(struct session *session, struct sink_error *error)
 		if (rc < 0)
 			return rc;
 		is_drained = session->is_at_end && window_held(session->window) == 0 &&
-			is_quiet(session);
+			is_quiet(session) && !has_new_base(session);
 		if (is_drained)
 			sink_is_up(sink);
 		tell_status(session, is_drained);

@@ -159,8 +159,11 @@ note_failure(struct sl_sink *sink, const struct sink_error *error)
 						  : SL_SINK_RETRYING;
 	sink->retry_at_ms = sink->backoff.until_ms;
 	pthread_mutex_unlock(&sink->lock);
+	/* A server that goes and comes shows several faces of one outage. */
 	is_news = !sink->is_down || sink->told_refused != error->is_refused ||
-		strcmp(sink->told_sqlstate, error->sqlstate) != 0;
+		(strcmp(sink->told_sqlstate, error->sqlstate) != 0 &&
+			strncmp(error->sqlstate, "08", 2) != 0 &&
+			strncmp(error->sqlstate, "57", 2) != 0);
 	if (!sink->is_down)
 		sink->down_since_ms = sink_now_ms();
 	sink->is_down = true;

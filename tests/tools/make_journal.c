@@ -108,6 +108,21 @@ put_message(struct maker *maker, uint64_t i, uint64_t time_ns)
 	maker->refs[i] = sl_record_ref_of(stream, record->record.position);
 }
 
+/* Stopping waits for the disk, but not for long. */
+static void
+wait_until_durable(struct maker *maker)
+{
+	for (uint32_t s = 0; s < maker->nb_streams; s++) {
+		struct sl_record_ring *ring = sl_journal_ring(maker->journal, s);
+
+		do {
+			sl_record_ring_publish(ring);
+			usleep(200);
+			sl_record_ring_refresh(ring);
+		} while (ring->durable_seen < ring->put);
+	}
+}
+
 /* Outcomes of the messages up to a number, those of each stream in its own. */
 static void
 put_outcomes(struct maker *maker, uint64_t until, uint64_t time_ns)
@@ -162,8 +177,7 @@ make(struct maker *maker)
 					: maker->nb_messages,
 				time_ns);
 	}
-	for (uint32_t s = 0; s < maker->nb_streams; s++)
-		sl_record_ring_publish(sl_journal_ring(maker->journal, s));
+	wait_until_durable(maker);
 }
 
 int
