@@ -59,6 +59,12 @@ sl_con_new(const struct sl_con_params *params)
 
 /* Acknowledgements. */
 
+static struct sl_con_message **
+place_of(const struct sl_con_core *core, struct sl_con_session *s, uint64_t sequence)
+{
+	return &s->ring[sequence & (core->params.window - 1)];
+}
+
 static void
 want_ack(struct sl_con_core *core, struct sl_con_session *s)
 {
@@ -81,12 +87,36 @@ stop_ack(struct sl_con_core *core, struct sl_con_session *s)
 	TAILQ_REMOVE(&core->due, s, due);
 }
 
+/*
+ * What waits for one that has not come is not done, and cannot be acknowledged; but that one can be
+ * said to be missing, so that it is sent again after a round trip and not after a timeout:
+ * `highest` is the first behind the gap, and the bits end before it.
+ */
+static void
+tell_gap(const struct sl_con_core *core, struct sl_con_session *s, struct sl_wire_ack *ack,
+	uint64_t *came_at)
+{
+	uint64_t gap = 1;
+
+	if (core->params.is_early || s->waiting == 0 || ack->cumulative + 1 != s->next ||
+		ack->highest != ack->cumulative)
+		return;
+	while (*place_of(core, s, s->next + gap) == NULL) {
+		if (++gap > 8 * SL_WIRE_SELECTIVE_MAX)
+			return;
+	}
+	ack->highest = s->came_highest;
+	ack->selective_len = (uint32_t)(gap - 1) / 8;
+	memset(ack->selective, 0, ack->selective_len);
+	*came_at = s->came_highest_at;
+}
+
 static void
 send_ack(struct sl_con_core *core, struct sl_con_session *s, uint64_t now)
 {
 	uint8_t buf[SL_WIRE_ACK_MAX];
 	struct sl_wire_ack ack;
-	uint64_t delay = now - s->echo_at;
+	uint64_t came_at = s->echo_at, delay;
 	uint32_t credit = core->params.window;
 
 	/* What counts as received on its coming is limited by what the application has to do still.
@@ -96,6 +126,8 @@ send_ack(struct sl_con_core *core, struct sl_con_session *s, uint64_t now)
 	sl_session_rx_ack(s->rx, credit, &ack);
 	if (ack.credit_limit > s->limit)
 		s->limit = ack.credit_limit;
+	tell_gap(core, s, &ack, &came_at);
+	delay = now - came_at;
 	ack.echo_timestamp_ns = s->echo_timestamp_ns;
 	ack.ack_delay_ns = delay < UINT32_MAX ? (uint32_t)delay : UINT32_MAX;
 	core->params.hooks.send(
@@ -129,13 +161,18 @@ refuse(struct sl_con_core *core, const struct sl_udp_peer *peer, uint64_t number
 	core->params.hooks.send(core->params.hooks.arg, peer, buf, sl_wire_put_ack(buf, 0, &ack));
 }
 
-/* The session has it now, for good. */
+/* The session has it now, for good. The sender measures the way by the highest. */
 static void
-receive_for_good(struct sl_con_core *core, struct sl_con_session *s, uint64_t sequence)
+receive_for_good(struct sl_con_core *core, struct sl_con_session *s, const struct sl_con_message *m)
 {
 	if (s->is_gone)
 		return;
-	sl_session_rx_receive(s->rx, sequence);
+	if (m->delivery.sequence > s->echo_sequence) {
+		s->echo_sequence = m->delivery.sequence;
+		s->echo_timestamp_ns = m->delivery.timestamp_ns;
+		s->echo_at = m->came_at;
+	}
+	sl_session_rx_receive(s->rx, m->delivery.sequence);
 	s->unacked++;
 	want_ack(core, s);
 }
@@ -171,7 +208,7 @@ finish(struct sl_con_core *core, struct sl_con_message *m)
 		if (core->params.is_early)
 			want_ack(core, m->session); /* There is more credit. */
 		else
-			receive_for_good(core, m->session, m->delivery.sequence);
+			receive_for_good(core, m->session, m);
 		sl_con_session_unref(m->session);
 		release(core, m);
 	}
@@ -233,12 +270,6 @@ hand_over(struct sl_con_core *core, struct sl_con_session *s, struct sl_con_mess
 	}
 	core->stats.delivered++;
 	core->params.hooks.deliver(core->params.hooks.arg, m);
-}
-
-static struct sl_con_message **
-place_of(const struct sl_con_core *core, struct sl_con_session *s, uint64_t sequence)
-{
-	return &s->ring[sequence & (core->params.window - 1)];
 }
 
 /* Hand over what is next. */
@@ -330,12 +361,17 @@ take(struct sl_con_core *core, struct sl_con_session *s, const uint8_t *bytes, u
 		core->stats.no_memory++;
 		return;
 	}
-	s->echo_timestamp_ns = m->delivery.timestamp_ns;
-	s->echo_at = now;
 	if (core->params.is_early) {
 		/* A gap that begins, lasts or ends is told of at once. */
 		s->is_urgent |= !is_next || s->waiting != 0;
-		receive_for_good(core, s, sequence);
+		receive_for_good(core, s, m);
+	} else if (!is_next && sl_session_rx_cumulative(s->rx) + 1 == s->next) {
+		s->is_urgent = true;
+		want_ack(core, s);
+	}
+	if (sequence > s->came_highest) {
+		s->came_highest = sequence;
+		s->came_highest_at = now;
 	}
 	s->waiting++;
 	*place = m;

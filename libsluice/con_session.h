@@ -31,8 +31,11 @@ struct sl_con_session {
 	uint64_t heard_at;
 	uint64_t limit; /**< What was told as credit, or may be taken for it at the begin. */
 	uint64_t next;	/**< All before have been handed over. */
+	uint64_t came_highest;
+	uint64_t came_highest_at;
+	uint64_t echo_sequence; /**< The highest received, */
 	uint64_t echo_timestamp_ns;
-	uint64_t echo_at;
+	uint64_t echo_at; /**< and when it came. */
 	struct sl_session_rx *rx;
 	struct sl_con_message **ring; /**< What came from `next` on, by sequence. */
 };

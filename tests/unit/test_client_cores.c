@@ -536,6 +536,40 @@ test_at_most_once_goes_past_a_session_that_waits(void **state)
 	end(w);
 }
 
+/* What waits behind a gap is not acknowledged; what is missing is told, and nothing else. */
+static void
+test_a_gap_is_told_without_acknowledging_what_is_behind(void **state)
+{
+	static const struct sl_udp_peer peer = {.port = 5000};
+	static const uint64_t came[] = {1, 2, 15, 17};
+	struct sl_wire_message m = {.key = {1, 2, 3, 4}};
+	struct world *w = &world;
+	struct sl_wire_ack ack;
+	uint8_t buf[200], *p;
+
+	begin(w, __func__);
+	w->jitter_ns = 0;
+	start_consumers(w);
+	for (uint32_t i = 0; i < 4; i++) {
+		m.key.id_low = m.sequence = came[i];
+		p = sl_wire_put_message(sl_wire_put_header(buf, 1, 7), &m);
+		sl_con_input(w->cons[0], &peer, buf, (size_t)(p - buf), w->now);
+	}
+	/* Those before the gap are in work: nothing is missing that the sender would ask of. */
+	sl_con_flush(w->cons[0], w->now, true);
+	assert_int_equal(w->nb_packets, 0);
+	finish_work(w);
+	sl_con_flush(w->cons[0], w->now, true);
+	assert_int_equal(w->nb_packets, 1);
+	assert_true(sl_wire_parse_ack_fast(w->packets[0].data, w->packets[0].len, &ack));
+	assert_int_equal(ack.cumulative, 2);
+	assert_int_equal(ack.highest, 17);
+	/* 4 to 11 are missing as well; of 12 and on it says nothing. */
+	assert_int_equal(ack.selective_len, 1);
+	assert_int_equal(ack.selective[0], 0);
+	end(w);
+}
+
 /* The same message in two sessions while the first copy is in work: neither is acknowledged. */
 static void
 test_a_redelivery_shares_the_fate_of_the_first(void **state)
@@ -661,6 +695,7 @@ main(void)
 		cmocka_unit_test(test_the_next_appliance_takes_over_from_a_silent_one),
 		cmocka_unit_test(test_a_message_that_takes_too_long_is_given_up),
 		cmocka_unit_test(test_at_most_once_goes_past_a_session_that_waits),
+		cmocka_unit_test(test_a_gap_is_told_without_acknowledging_what_is_behind),
 		cmocka_unit_test(test_a_redelivery_shares_the_fate_of_the_first),
 		cmocka_unit_test(test_sessions_are_bounded),
 		cmocka_unit_test(test_garbage_costs_only_itself),
