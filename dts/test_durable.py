@@ -240,6 +240,20 @@ def test_a_message_that_is_tried_too_often_is_given_up(durable):
         assert [outcome for outcome, _ in durable.journal().done().values()] == [DEAD] * 3
 
 
+def test_what_is_given_up_goes_to_the_dead_letters(durable):
+    """Under the same ids, to the destination that is named for that."""
+    tables = [table(1, max_attempts=3, dead_letter="grave", **SHORT),
+              destination("grave", backend("digger", "10.77.0.19"), guarantee="at-least-once")]
+    with durable.appliance(durable.config(*tables)), HandPublisher(durable) as source, \
+            durable.backend(1, mute=True), HandBackend(durable, 9) as digger:
+        source.send(1, 2, 3)
+        source.wait_acked(1, 2, 3)
+        got = digger.take(3, timeout=20)
+        assert sorted(got.values()) == [1, 2, 3]
+        digger.ack(3)
+        wait_until(lambda: not durable.journal().undelivered(), 5, "outcomes in the journal")
+
+
 def test_a_silent_backend_costs_the_others_nothing(durable):
     """Table 1 takes messages and acknowledges none; table 2 gets all of its own meanwhile, and more
     of table 1's are accepted than its queue has room for."""

@@ -210,7 +210,8 @@ def test_lines_arrive_in_order(host):
 def test_each_once_over_a_bad_network(args, seed):
     lines = [str(n) for n in range(1500)]
     with Subscriber(*args) as sub, BadNetwork(sub.address, seed, loss=0.05) as network:
-        stats = publish(network.address, "-l", "-W", "40", lines=lines)
+        # Small datagrams, so that there are many to lose.
+        stats = publish(network.address, "-l", "-W", "40", "--datagram", "300", lines=lines)
         got, sub_stats = sub.finish()
     print(network.counts, stats, sub_stats)
     assert stats["durable"] == len(lines)
@@ -241,6 +242,24 @@ def test_through_a_restarting_appliance(tmp_path, seed):
         assert Journal(tmp_path).undelivered() == []
     assert stats["durable"] == len(lines)
     assert sorted(map(int, payloads(got))) == list(range(len(lines)))
+
+
+def test_the_client_in_python_is_at_the_other_end():
+    python = {"text": True, "env": {**os.environ, "PYTHONPATH": str(ROOT / "python")}}
+    with Subscriber("-C", "1") as sub:
+        subprocess.run(["/usr/bin/python3", "-m", "sluice", "pub", "-h", at(sub.address), "-s",
+                        "server1", "-d", "table1", "-m", "eggs"], check=True, timeout=30, **python)
+        got, _ = sub.finish(stop=False)
+    assert payloads(got) == ["eggs"]
+    with Peer() as free:
+        address = free.address
+    with subprocess.Popen(["/usr/bin/python3", "-m", "sluice", "sub", "-h", at(address)],
+                          stdout=subprocess.PIPE, **python) as process:
+        try:
+            assert publish(address, "-l", "-W", "20", lines=["eggs", "ham"])["durable"] == 2
+            assert process.stdout.readline() == "eggs\n"
+        finally:
+            process.kill()
 
 
 class Kitchen(Subscriber):

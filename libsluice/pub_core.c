@@ -415,6 +415,11 @@ sl_pub_tick(struct sl_pub_core *core, uint64_t now)
 		core->hold_until = 0;
 	if (core->hold_until != 0 || now < silence_deadline(core))
 		return;
+	if (TAILQ_EMPTY(&core->live)) {
+		/* All that is in flight was given up: nobody asks for an answer any more. */
+		restart(core, now);
+		return;
+	}
 	if (core->params.nb_appliances > 1) {
 		go_to_next_appliance(core, now, "does not answer");
 	} else {

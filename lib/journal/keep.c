@@ -184,8 +184,7 @@ empty_trash(struct sl_journal *j)
 		rc = j->disk.remove(j->disk.arg, segment->name);
 		if (rc == -EAGAIN)
 			return;
-		/* One that cannot go is tried again, and keeps those of other streams from nothing.
-		 */
+		/* It is tried again; those of other streams need not wait for it. */
 		if (rc < 0 && rc != -ENOENT)
 			continue;
 		TAILQ_REMOVE(&j->trash, segment, next);

@@ -501,6 +501,9 @@ test_a_message_that_takes_too_long_is_given_up(void **state)
 	run_until_settled(w, 200);
 	assert_int_equal(w->nb_failed, 200);
 	assert_in_range(w->now, 2000 * MS, 2001 * MS);
+	/* Then there is nothing left to do. */
+	while (sl_pub_deadline(w->pub) != UINT64_MAX)
+		assert_true(step(w) && w->now < 20000 * MS);
 	start_consumer(w, 0);
 	start_consumer(w, 1);
 	for (uint32_t n = 200; n < 400; n++)
