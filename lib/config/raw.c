@@ -487,10 +487,12 @@ make_sinks(struct sl_config_maker *maker, struct raw_config *raw)
 {
 	const struct sl_config_sink *from = maker->config->sinks;
 	struct raw_sink *to;
+	uint32_t i;
 
 	raw->sinks = make_list(
 		maker, maker->config->nb_sinks, sizeof(*raw->sinks), &raw->sinks_count);
-	for (to = raw->sinks; to < raw->sinks + raw->sinks_count; to++, from++) {
+	for (i = 0; i < raw->sinks_count; i++, from++) {
+		to = &raw->sinks[i];
 		to->name = from->name;
 		to->kind = make_choice(maker, (int)from->kind, -1);
 		to->path = from->path;

@@ -128,7 +128,7 @@ check_round_trip(const struct sl_config *config)
 	"        - {kind: udp, address: '::1', port: 1, send: x, expect: y}\n"                     \
 	"        - {kind: probe}\n"                                                                \
 	"  - {name: t2, health: {checks: []}}\n"                                                   \
-	"  - {name: t3, guarantee: at-least-once}\n"                                              \
+	"  - {name: t3, guarantee: at-least-once}\n"                                               \
 	"rules:\n"                                                                                 \
 	"  - {source: s, destination: t1, type: t, priority: 8, class: 1}\n"                       \
 	"  - {class: eight}\n"                                                                     \
@@ -161,9 +161,9 @@ check_round_trip(const struct sl_config *config)
 	"publishers: {sessions_max: 1, sessions_per_address_max: 1, window: 64,\n"                 \
 	"             rate_msgs_per_s: 9, idle_ms: 1000}\n"                                        \
 	"sinks:\n"                                                                                 \
-	"  - {name: s, kind: sqlite, path: /s.db, batch_messages: 1, batch_ms: 1}\n"              \
-	"  - {name: p, kind: postgresql, conninfo: 'dbname=x', batch_messages: 1000000,\n"        \
-	"     batch_ms: 600000, writers: 64, keep_days: 36500}\n"                                 \
+	"  - {name: s, kind: sqlite, path: /s.db, batch_messages: 1, batch_ms: 1}\n"               \
+	"  - {name: p, kind: postgresql, conninfo: 'dbname=x', batch_messages: 1000000,\n"         \
+	"     batch_ms: 600000, writers: 64, keep_days: 36500}\n"                                  \
 	"log: {target: file, file: /var/log/s.log, format: json, level: error, lines_per_s: 1,\n"  \
 	"      levels: [{module: main, level: debug}]}\n"                                          \
 	"events:\n"                                                                                \
