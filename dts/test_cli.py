@@ -62,10 +62,12 @@ def on_files(example, sluice):
 # Every command
 
 
-def test_every_example_runs(lab):
+def test_every_example_runs(lab, tmp_path):
     """In the order of the manual, as written there; quit is the last."""
     assert len(EXAMPLES) > 40
-    with lab.receiver(1), lab.appliance(CONFIG) as sluice:
+    config = {**CONFIG, "journal": {"directory": str(tmp_path / "journal"), "segment_bytes": "1M",
+                                    "max_bytes": "64M"}}
+    with lab.receiver(1), lab.appliance(config) as sluice:
         cli = Cli(sluice)
         for example in sorted(EXAMPLES, key=lambda e: e == "quit"):
             done = cli.run(on_files(example, sluice))

@@ -17,6 +17,7 @@ import time
 import pytest
 import yaml
 
+from harness.durable import DurableLab, HandBackend, HandPublisher
 from harness import (ADDRESS, ROOT, Appliance, ControlClient, ControlError, Lab, control_pb2,
                      make_config, message, table)
 from harness.control import frame
@@ -27,7 +28,8 @@ API = ROOT / "docs" / "control-api.md"
 ARGUMENTS = {"destination NAME": ["table1"], "backends [DESTINATION]": ["table1"],
              "health DESTINATION BACKEND": ["table1", "kitchen1"],
              "port PORT info": ["net0", "info"], "port PORT stats": ["net0", "stats"],
-             "port PORT xstats": ["net0", "xstats"], "events [AFTER]": ["0"]}
+             "port PORT xstats": ["net0", "xstats"], "events [AFTER]": ["0"],
+             "sessions [DESTINATION]": ["table1"]}
 
 
 def documented():
@@ -65,11 +67,13 @@ def paths(value, tree, at=""):
 
 @pytest.fixture(scope="module")
 def bench():
-    """An appliance with one destination, and a client, for tests that change nothing."""
-    with Lab() as lab, lab.receiver(1) as kitchen, lab.appliance() as sluice, \
-            sluice.control() as control:
-        lab.send(message(1))
+    """An appliance that has all there is to show, and a client, for tests that change nothing."""
+    with DurableLab() as lab, lab.appliance(lab.config_with_sink()) as sluice, \
+            sluice.control() as control, HandPublisher(lab) as source, HandBackend(lab) as kitchen:
+        source.send(1)
+        source.wait_acked(1)
         kitchen.take(1)
+        kitchen.ack(1)
         # So that there is an event to show.
         control.load()
         yield control

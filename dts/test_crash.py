@@ -2,7 +2,8 @@
 # Copyright (c) 2026 The Sluice authors
 """Real crashes: kill -9, SIGSTOP, a full disk, a torn and a damaged journal. The ledger judges.
 
-SLUICE_CRASHES is how often the appliance is killed under load; SLUICE_TEST_SEED repeats a run."""
+SLUICE_CRASHES is how often the appliance is killed under load, 200 times where CI is set in the
+environment; SLUICE_TEST_SEED repeats a run."""
 
 import os
 import random
@@ -17,7 +18,10 @@ from harness.durable import DurableLab, HandPublisher, wait_until
 from harness.ledger import ACKED, DELIVERED
 from harness.netns import run
 
-CRASHES = int(os.environ.get("SLUICE_CRASHES", "200"))
+CRASHES = int(os.environ.get("SLUICE_CRASHES") or (200 if os.environ.get("CI") else 40))
+
+# What makes a start quick.
+SMALL = {"memory": ("--no-huge", "-m", "256")}
 
 
 @pytest.fixture
@@ -32,11 +36,12 @@ def test_killed_under_load(durable, rng):
     tables = [destination("table1", backend("kitchen1", "10.77.0.11"),
                           backend("kitchen2", "10.77.0.12"), requeue_after_ms=500),
               table(3)]
-    sluice = durable.appliance(durable.config(*tables))
+    config = durable.config(*tables, mbufs=16384, journal={"retention_bytes": "32M"})
+    sluice = durable.appliance(config, **SMALL)
     with sluice, durable.backend(1, check=True) as one, durable.backend(2, check=True) as two, \
             durable.backend(3, check=True) as three, \
-            durable.publisher("pub1", destinations="table1,table3", rate=3000) as first, \
-            durable.publisher("pub2", destinations="table3,table1", rate=3000, id_high=2,
+            durable.publisher("pub1", destinations="table1,table3", rate=1500) as first, \
+            durable.publisher("pub2", destinations="table3,table1", rate=1500, id_high=2,
                               source="server2") as second:
         for crash in range(CRASHES):
             acked = durable.ledger.count(ACKED)
@@ -153,20 +158,19 @@ def test_what_was_had_before_is_known_after_a_restart(durable, how):
         assert durable.ledger.count(DELIVERED) == 11
 
 
-def test_a_session_of_before_is_refused_or_gone_on_with(durable):
-    """After a restart a publisher is not left waiting: its next message is acknowledged, or its
-    session is refused."""
+def test_a_session_of_before_is_refused_or_begun_anew(durable):
+    """After a restart a publisher is not left waiting: it sees that its session is not known any
+    more, by a refusal, or by an ack that goes back behind one it has had."""
     sluice = durable.appliance(durable.config(publishers={"window": 64}))
     with sluice, HandPublisher(durable) as source:
         for begin in range(1, 101, 50):
-            source.send(*range(begin, begin + 10))
-            source.send(*range(begin + 10, begin + 50))
+            source.send(*range(begin, begin + 50))
             source.wait_ack(lambda ack: ack.cumulative == begin + 49)
         sluice.crash()
         sluice.restart()
         source.send(101)
-        source.wait_ack(lambda ack: ack.cumulative == 101 or
-                        (ack.cumulative, ack.credit_limit) == (0, 0))
+        source.wait_ack(lambda ack: (ack.cumulative, ack.credit_limit) == (0, 0) or
+                        (ack.cumulative < 100 and ack.highest == 101))
 
 
 def last_segment(durable):

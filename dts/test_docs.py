@@ -15,7 +15,7 @@ DOCUMENTS = sorted(path.relative_to(ROOT) for path in
                    [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("tools/**/*.md"),
                     *ROOT.glob("drivers-config/*.md")])
 # Where events are raised; each takes level and kind as its second and third argument.
-RAISES = re.compile(r"\b(?:sl_notify|check_event|sink_event|(?:hooks|params)[.>-]+event)\(")
+RAISES = re.compile(r"\b(?:sl_notify|check_event|hooks[.>-]+event|sink_event|engine->params\.event)\(")
 
 
 def arguments(text, at):
@@ -46,7 +46,7 @@ def raised():
             _, level, kind, *_ = arguments(text, call.end())
             names = re.findall(r'"(\w+)"', kind)
             # What hands a kind on, or declares that it does, has it from another call.
-            assert names or re.split(r"[\s*>]", kind)[-1] == "kind", f"{path}: {kind}"
+            assert names or re.search(r"\bkind$", kind), f"{path}: {kind}"
             for name in names:
                 kinds.setdefault(name, set()).update(re.findall(r"SL_LEVEL_(\w+)", level.upper()))
     return kinds

@@ -17,7 +17,7 @@ import time
 
 import pytest
 
-from harness import BUILD, ROOT, datagram, decode, encode, id_of, message, name_key, pb2
+from harness import ADDRESS, BUILD, ROOT, Namespace, datagram, decode, encode, id_of, message, name_key, pb2
 from harness.durable import wait_until
 from harness.fake import FakeAppliance
 from harness.journal import Journal
@@ -39,15 +39,15 @@ def seed():
     return value
 
 
-def pub_args(to, *args, destination="table1"):
-    return [PUB, "-h", to if isinstance(to, str) else at(to), "-d", destination, "-s", "server1",
+def pub_args(to, *args):
+    return [PUB, "-h", to if isinstance(to, str) else at(to), "-d", "table1", "-s", "server1",
             *map(str, args)]
 
 
-def publish(to, *args, lines=None, code=0, **options):
+def publish(to, *args, lines=None, code=0, wrap=lambda *words: words):
     """Run sluice-pub to its end; its statistics."""
     text = None if lines is None else "".join(f"{line}\n" for line in lines)
-    done = subprocess.run(pub_args(to, "--json", *args, **options), input=text, text=True,
+    done = subprocess.run(wrap(*pub_args(to, "--json", *args)), input=text, text=True,
                           capture_output=True, timeout=60)
     assert done.returncode == code, done.stderr
     return json.loads(done.stdout)
@@ -77,10 +77,10 @@ class Publisher:
 class Subscriber:
     """sluice-sub, and what it prints, as JSON, to a file unless told otherwise."""
 
-    def __init__(self, *args, host=HOST, stdout=None):
+    def __init__(self, *args, host=HOST, stdout=None, wrap=lambda *words: words):
         self.out = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [SUB, "-h", host, "-p", "0", "-v", "--json", "--stats", *map(str, args)],
+            wrap(SUB, "-h", host, "-p", "0", "-v", "--json", "--stats", *map(str, args)),
             stdin=subprocess.DEVNULL, stdout=stdout or self.out, stderr=subprocess.PIPE, text=True)
         line = self.process.stderr.readline()
         found = re.search(r"listening at (.*):(\d+)$", line.strip())
@@ -210,7 +210,8 @@ def test_lines_arrive_in_order(host):
 def test_each_once_over_a_bad_network(args, seed):
     lines = [str(n) for n in range(1500)]
     with Subscriber(*args) as sub, BadNetwork(sub.address, seed, loss=0.05) as network:
-        stats = publish(network.address, "-l", "-W", "40", lines=lines)
+        # Small datagrams, so that there are many to lose.
+        stats = publish(network.address, "-l", "-W", "40", "--datagram", "300", lines=lines)
         got, sub_stats = sub.finish()
     print(network.counts, stats, sub_stats)
     assert stats["durable"] == len(lines)
@@ -240,6 +241,60 @@ def test_through_a_restarting_appliance(tmp_path, seed):
         got, _ = sub.finish()
         assert Journal(tmp_path).undelivered() == []
     assert stats["durable"] == len(lines)
+    assert sorted(map(int, payloads(got))) == list(range(len(lines)))
+
+
+def test_the_client_in_python_is_at_the_other_end():
+    python = {"text": True, "env": {**os.environ, "PYTHONPATH": str(ROOT / "python")}}
+    with Subscriber("-C", "1") as sub:
+        subprocess.run(["/usr/bin/python3", "-m", "sluice", "pub", "-h", at(sub.address), "-s",
+                        "server1", "-d", "table1", "-m", "eggs"], check=True, timeout=30, **python)
+        got, _ = sub.finish(stop=False)
+    assert payloads(got) == ["eggs"]
+    with Peer() as free:
+        address = free.address
+    with subprocess.Popen(["/usr/bin/python3", "-m", "sluice", "sub", "-h", at(address)],
+                          stdout=subprocess.PIPE, **python) as process:
+        try:
+            assert publish(address, "-l", "-W", "20", lines=["eggs", "ham"])["durable"] == 2
+            assert process.stdout.readline() == "eggs\n"
+        finally:
+            process.kill()
+
+
+class Kitchen(Subscriber):
+    """A Subscriber that is the backend of table1 on a bench."""
+
+    def __init__(self, bench, *args):
+        bench.ensure_address("10.77.0.11")
+        super().__init__("-p", "9001", *args, host="10.77.0.11", wrap=bench.outside.exec_args)
+
+
+def test_through_the_appliance(durable):
+    lines = [str(n) for n in range(5000)]
+    with durable.appliance(), Kitchen(durable) as sub:
+        stats = publish(ADDRESS, "-l", lines=lines, wrap=durable.outside.exec_args)
+        wait_until(lambda: not durable.journal().undelivered(), 20)
+        got, _ = sub.finish()
+    assert stats["durable"] == len(lines)
+    assert payloads(got) == lines
+
+
+def test_nothing_is_lost_or_twice_though_the_appliance_is_killed(durable):
+    lines = [str(n) for n in range(6000)]
+    args = durable.outside.exec_args(*pub_args(ADDRESS, "-l", "-r", "3000", "-W", "60"))
+    with durable.appliance() as sluice, Kitchen(durable) as sub, \
+            subprocess.Popen(args, stdin=subprocess.PIPE, text=True) as pub:
+        pub.stdin.write("".join(f"{line}\n" for line in lines))
+        pub.stdin.close()
+        for _ in range(2):
+            time.sleep(0.6)
+            sluice.crash()
+            sluice.restart()
+        assert pub.wait(60) == 0
+        wait_until(lambda: not durable.journal().undelivered(), 30)
+        got, stats = sub.finish()
+    print(stats)
     assert sorted(map(int, payloads(got))) == list(range(len(lines)))
 
 
@@ -391,6 +446,20 @@ def test_the_next_appliance_is_tried(why):
             stats = pub.finish()
     assert stats["durable"] == 20 and stats["failovers"] == 1
     assert why == "silent" or time.monotonic() - begin < 1  # the system said so
+
+
+def test_a_way_that_is_not_there_yet_is_taken_when_it_is():
+    space = Namespace("late")
+    try:
+        args = pub_args("192.0.2.1:7600", "-m", "x", "-W", "20")
+        with subprocess.Popen(space.exec_args(*args), stderr=subprocess.PIPE, text=True) as pub:
+            assert "cannot be reached" in pub.stderr.readline()
+            space.ip("address", "add", "192.0.2.1/32", "dev", "lo")
+            sub = subprocess.run(space.exec_args(SUB, "-h", "192.0.2.1", "-C", "1", "-W", "20"),
+                                 timeout=30, check=False)
+            assert sub.returncode == 0 and pub.wait(10) == 0
+    finally:
+        space.close()
 
 
 def test_a_message_that_is_not_acknowledged_has_failed():
@@ -563,6 +632,8 @@ def test_garbage_costs_only_itself(seed):
             peer.send(bytes(data[:rng.randrange(len(data) + 1)]) if n % 3 else bytes(data))
             if n % 100 == 0:
                 time.sleep(0.002)
+        while peer.receive(0.2) is not None:  # or the socket has no room for the next
+            pass
         peer.messages(7, 2, first_id=1 << 100)
         peer.wait_for_ack(7, 2)
         _, stats = sub.finish()

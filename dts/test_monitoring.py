@@ -9,7 +9,8 @@ import subprocess
 import pytest
 import yaml
 
-from harness import HttpClient, Lab, ROOT, listen_args, make_config, table
+from harness import HttpClient, ROOT, listen_args
+from harness.durable import DurableLab
 
 HERE = ROOT / "tools" / "monitoring"
 DOCUMENT = ROOT / "docs" / "monitoring.md"
@@ -26,8 +27,8 @@ def promtool(*args):
 @pytest.fixture(scope="module")
 def live():
     """{family: its labels} of a running appliance."""
-    with Lab() as lab, lab.receiver(1), \
-            lab.appliance(make_config(table(1)), args=listen_args()):
+    with DurableLab() as lab, lab.receiver(1), \
+            lab.appliance(lab.config_with_sink(), args=listen_args()):
         families = {}
         for (name, labels) in HttpClient(lab.inside).metrics().samples:
             families.setdefault(name, set()).update(dict(labels))

@@ -14,6 +14,7 @@ from selenium.webdriver.common.keys import Keys
 
 from harness import (HttpClient, Lab, Relay, backend, destination, listen_args, make_config, message,
                      table)
+from harness.durable import DurableLab, HandBackend, HandPublisher, wait_until
 
 DOWN_WITHIN_S = 3.0
 
@@ -160,6 +161,33 @@ def test_the_figures_are_those_of_the_api(bench, page):
     ports = {p["name"]: p for p in http.api("ports")}
     assert {name: row["Link"] for name, row in page.rows("ports").items()} == \
         {name: p["link"].upper() for name, p in ports.items()}
+
+
+def test_without_a_journal_there_is_no_panel_of_durability(page):
+    for name in ("durability", "durability-link"):
+        assert page.run("return document.getElementById(arguments[0]).hidden", name)
+
+
+def test_what_is_durable_has_a_panel():
+    with DurableLab() as lab, lab.appliance(lab.config_with_sink(), args=listen_args()) as sluice, \
+            sluice.control() as control, HandPublisher(lab) as source, HandBackend(lab) as kitchen:
+        source.send(1, 2, 3)
+        source.wait_acked(1, 2, 3)
+        kitchen.take(3)
+        kitchen.ack(1)
+        wait_until(lambda: control.show("sinks")[0]["rows"] == 3, what="the rows are written")
+        with Relay(HttpClient(lab.inside)) as relay, Page(relay.url) as page:
+            page.wait_live()
+            big = "return document.querySelector(`[data-tile='${arguments[0]}'] .big span`)?.textContent"
+            page.wait(lambda: page.run(big, "journal") == "OK", what="the journal's tile")
+            assert not page.run("return document.getElementById('durability').hidden")
+            assert page.run(big, "undelivered") == "2"
+            assert page.tile("undelivered") == "2 in flight"
+            assert number(page.tile("durable").split()[0]) >= 4
+            assert page.tile("sync").startswith("at most ")
+            row = page.rows("sinks")["local"]
+            assert (row["State"], row["Rows"], row["Failures"]) == ("running", "3", "0")
+            assert page.errors() == []
 
 
 def test_nodes_of_the_graph_are_drawn(bench, page):

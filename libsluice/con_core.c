@@ -377,6 +377,29 @@ forget(struct sl_con_core *core, struct sl_con_session *s)
 	sl_con_table_remove(&core->table, s);
 }
 
+/*
+ * For one more session. One address has a quarter of them at most, so that whoever begins many
+ * takes them from nobody else.
+ */
+static void
+make_room(struct sl_con_core *core, const struct sl_udp_peer *peer)
+{
+	uint32_t share = core->params.sessions_max / 4, nb = 0;
+	struct sl_con_session *s, *oldest = NULL;
+
+	TAILQ_FOREACH (s, &core->table.lru, lru) {
+		if (memcmp(&s->peer.ip, &peer->ip, sizeof(peer->ip)) == 0 && nb++ == 0)
+			oldest = s;
+	}
+	if (nb == 0 || nb < share)
+		oldest = core->table.nb < core->params.sessions_max ? NULL
+								    : TAILQ_FIRST(&core->table.lru);
+	if (oldest == NULL)
+		return;
+	core->stats.sessions_evicted++;
+	forget(core, oldest);
+}
+
 static struct sl_con_session *
 find_session(struct sl_con_core *core, const struct sl_udp_peer *peer, const uint8_t *first,
 	uint64_t now)
@@ -393,10 +416,7 @@ find_session(struct sl_con_core *core, const struct sl_udp_peer *peer, const uin
 		refuse(core, peer, number);
 		return NULL;
 	}
-	if (core->table.nb == core->params.sessions_max) {
-		core->stats.sessions_evicted++;
-		forget(core, TAILQ_FIRST(&core->table.lru));
-	}
+	make_room(core, peer);
 	s = sl_con_table_add(&core->table, peer, number, now);
 	if (s == NULL) {
 		core->stats.no_memory++;

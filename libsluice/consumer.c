@@ -534,6 +534,22 @@ open_socket(struct sluice_consumer *con, struct sluice_error *error)
 	return sl_loop_init(&con->loop, sock, (con->options.flags & SLUICE_NO_THREAD) == 0, error);
 }
 
+/* Bursts may be lost on the last meter. */
+static void
+tell_small_buffer(const struct sluice_consumer *con)
+{
+	const struct sluice_consumer_options *o = &con->options;
+	uint32_t bytes = sl_udp_buffer(con->loop.sock);
+	char text[256];
+
+	if (o->event == NULL || bytes >= o->socket_buffer_bytes)
+		return;
+	snprintf(text, sizeof(text),
+		"%s has a socket buffer of %u bytes instead of %u: raise net.core.rmem_max",
+		con->address, bytes, o->socket_buffer_bytes);
+	o->event(o->event_arg, SLUICE_LEVEL_INFO, text);
+}
+
 static bool
 allocate(struct sluice_consumer *con)
 {
@@ -592,6 +608,7 @@ sluice_consumer_open(const struct sluice_consumer_options *options, struct sluic
 		return NULL;
 	}
 	con->options.listen = con->options.accept_from = NULL;
+	tell_small_buffer(con);
 	if (!allocate(con))
 		rc = sl_error_set(error, SLUICE_NO_MEMORY, "out of memory");
 	if (rc == 0 && con->loop.has_thread)

@@ -44,7 +44,8 @@ sl_message_measure(
 
 	if (m->destination == NULL || m->priority > SL_WIRE_CLASSES ||
 		(m->flags & ~SLUICE_AT_MOST_ONCE) != 0 ||
-		(m->payload == NULL && m->payload_len != 0))
+		(m->payload == NULL && m->payload_len != 0) ||
+		(m->reserved[0] | m->reserved[1] | m->reserved[2] | m->reserved[3]) != 0)
 		return SLUICE_INVALID;
 	text_len = m->id_text == NULL ? 0 : strlen(m->id_text);
 	if (m->payload_len > SL_DATAGRAM_MAX || text_len > SL_DATAGRAM_MAX)

@@ -45,7 +45,7 @@ struct sl_pub_core {
 	bool is_silence_told;
 	uint64_t hold_until;  /* Nothing is sent in the session before; 0: no pause. */
 	uint64_t quiet_since; /* In flight, and nothing heard since; 0: it is not so. */
-	uint64_t silence_ns;  /* What is too long, for now. */
+	uint64_t silence_ns;  /* What is too long; grows with each round. */
 
 	uint64_t durable;
 	uint64_t failed;
@@ -415,6 +415,11 @@ sl_pub_tick(struct sl_pub_core *core, uint64_t now)
 		core->hold_until = 0;
 	if (core->hold_until != 0 || now < silence_deadline(core))
 		return;
+	if (TAILQ_EMPTY(&core->live)) {
+		/* All that is in flight was given up: nobody asks for an answer any more. */
+		restart(core, now);
+		return;
+	}
 	if (core->params.nb_appliances > 1) {
 		go_to_next_appliance(core, now, "does not answer");
 	} else {
@@ -423,6 +428,7 @@ sl_pub_tick(struct sl_pub_core *core, uint64_t now)
 				"does not answer; it is asked again and again");
 		core->is_silence_told = true;
 		core->quiet_since = 0;
+		core->params.hooks.connect(core->params.hooks.arg, 0);
 	}
 }
 

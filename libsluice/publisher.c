@@ -218,7 +218,7 @@ exchange(struct sluice_publisher *pub, struct sl_pub_list *submitted)
 	TAILQ_CONCAT(&pub->kept, &pub->released, next);
 	pub->held_bytes -= pub->released_bytes;
 	pub->unsettled -= pub->nb_settled;
-	if (pub->nb_settled != 0 && pub->nb_blocked != 0)
+	if ((pub->nb_settled | pub->released_bytes) != 0 && pub->nb_blocked != 0)
 		pthread_cond_broadcast(&pub->loop.changed);
 	pub->released_bytes = 0;
 	pub->nb_settled = 0;

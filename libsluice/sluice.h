@@ -312,13 +312,16 @@ struct sluice_consumer_options {
 	/** Messages of a session that may be on their way, waiting or in work: a power of 2 up to
 	 * 65536; 1024. */
 	uint32_t window;
-	uint32_t sessions_max;	  /**< Remembered at a time; the longest silent makes room: 256. */
-	uint32_t session_idle_ms; /**< Silent for so long, it is forgotten: 60000. */
-	uint32_t dedup_messages;  /**< Redeliveries are found among the last so many: 65536. */
-	uint32_t queue_messages;  /**< At-most-once messages that may wait: 65536. */
-	uint32_t memory_bytes;	  /**< Messages held, at most: 256 MiB. */
-	uint32_t ack_delay_us;	  /**< The time between two acknowledgements: 100. */
-	uint32_t ack_every;	  /**< So many messages do not wait for it: 64. */
+	/** Remembered at a time, a quarter of them of one address; the longest silent makes room:
+	 * 256.
+	 */
+	uint32_t sessions_max;
+	uint32_t session_idle_ms;     /**< Silent for so long, it is forgotten: 60000. */
+	uint32_t dedup_messages;      /**< Redeliveries are found among the last so many: 65536. */
+	uint32_t queue_messages;      /**< At-most-once messages that may wait: 65536. */
+	uint32_t memory_bytes;	      /**< Messages held, at most: 256 MiB. */
+	uint32_t ack_delay_us;	      /**< The time between two acknowledgements: 100. */
+	uint32_t ack_every;	      /**< So many messages do not wait for it: 64. */
 	uint32_t socket_buffer_bytes; /**< Each way: 4 MiB, as far as the system allows it. */
 	sluice_event_fn event;	      /**< May be NULL. */
 	void *event_arg;
@@ -346,8 +349,8 @@ int sluice_consumer_receive(
 int sluice_consumer_done(struct sluice_consumer *consumer, const struct sluice_delivery *delivery);
 
 /**
- * Acknowledge what is due and end. Messages that are not done are not acknowledged; their memory
- * goes. NULL is allowed.
+ * Acknowledge what is due and end. Messages that are not done are not acknowledged (but with
+ * SLUICE_EARLY_ACK, which has done so), and their memory goes. NULL is allowed.
  * @return 0; SLUICE_FORKED; SLUICE_WRONG_THREAD: called by a callback, and nothing was done
  */
 int sluice_consumer_close(struct sluice_consumer *consumer);

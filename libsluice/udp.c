@@ -241,13 +241,15 @@ sl_udp_open(int family, const struct sl_udp_peer *local, uint32_t buffer_bytes,
 	return sock;
 }
 
-int
-sl_udp_connect(int sock, int family, const struct sl_udp_peer *peer)
+uint32_t
+sl_udp_buffer(int sock)
 {
-	struct sockaddr_in6 to;
-	socklen_t len = to_sockaddr(family, peer, &to);
+	socklen_t len = sizeof(int);
+	int bytes = 0;
 
-	return connect(sock, (struct sockaddr *)&to, len) == 0 ? 0 : -errno;
+	/* The kernel doubles what it is asked for, and says the double. */
+	getsockopt(sock, SOL_SOCKET, SO_RCVBUF, &bytes, &len);
+	return (uint32_t)bytes / 2;
 }
 
 void
@@ -258,6 +260,31 @@ sl_udp_local(int sock, struct sl_udp_peer *local)
 
 	getsockname(sock, (struct sockaddr *)&name, &len);
 	from_sockaddr(local, (struct sockaddr *)&name);
+}
+
+int
+sl_udp_connect(int sock, int family, const struct sl_udp_peer *peer)
+{
+	struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+	struct sl_udp_peer local;
+	struct sockaddr_in6 to;
+	socklen_t len;
+
+	/*
+	 * The address to send from is chosen anew: the last one may be of another way, or gone. The
+	 * port stays, where an answer may be on its way to.
+	 */
+	sl_udp_local(sock, &local);
+	connect(sock, &nobody, sizeof(nobody));
+	if (local.port != 0) {
+		map_v4(&local.ip, (struct in_addr){0});
+		if (family == AF_INET6)
+			memset(&local.ip, 0, sizeof(local.ip));
+		len = to_sockaddr(family, &local, &to);
+		bind(sock, (struct sockaddr *)&to, len);
+	}
+	len = to_sockaddr(family, peer, &to);
+	return connect(sock, (struct sockaddr *)&to, len) == 0 ? 0 : -errno;
 }
 
 struct sl_udp_rx *

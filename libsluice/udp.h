@@ -55,6 +55,9 @@ int sl_udp_parse(const char *text, uint16_t port, bool is_local, struct sl_udp_p
 int sl_udp_open(int family, const struct sl_udp_peer *local, uint32_t buffer_bytes,
 	struct sluice_error *error);
 
+/** How much the socket holds of what has come, in bytes. */
+uint32_t sl_udp_buffer(int sock);
+
 /** The family that reaches all of these. */
 int sl_udp_family(const struct sl_udp_peer *peers, uint32_t nb);
 

@@ -7,7 +7,7 @@ set -u -o pipefail
 . "$(dirname "$0")/lib.sh"
 
 STEPS=(build unit asan fuzz e2e)
-ASAN_SUITES=(test_path.py test_bad_input.py test_control.py)
+ASAN_SUITES=(test_path.py test_bad_input.py test_control.py test_durable.py)
 QUICK_SUITES=(test_path.py test_arp.py test_bad_input.py)
 
 usage() {

@@ -45,12 +45,12 @@ show_damage(void *arg, const struct sl_journal_damage *damage)
 	struct run *run = arg;
 	/* What verify finds is its result. */
 	FILE *out = run->options->command == COMMAND_VERIFY && !run->options->is_json ? stdout
-										       : stderr;
+										      : stderr;
 
 	clear_progress(run);
 	fprintf(out, "%s/%s: offset %" PRIu64 ": %s (stream %" PRIu32 ", position %" PRIu64 ")",
-		run->options->directory, damage->file, damage->offset, damage->what,
-		damage->stream, damage->position);
+		run->options->directory, damage->file, damage->offset, damage->what, damage->stream,
+		damage->position);
 	if (damage->left_out > 0)
 		fprintf(out, "; what can be read goes on %" PRIu64 " bytes behind",
 			damage->left_out);
@@ -95,12 +95,12 @@ show(const struct options *options, struct sl_journal_report *report)
 
 	switch (options->command) {
 	case COMMAND_LIST:
-		rc = sl_journal_report_list(report, &options->filter, stdout, options->is_json,
-			error, sizeof(error));
+		rc = sl_journal_report_list(
+			report, &options->filter, stdout, options->is_json, error, sizeof(error));
 		break;
 	case COMMAND_DUMP:
-		rc = sl_journal_report_dump(report, &options->filter, stdout, options->is_json,
-			error, sizeof(error));
+		rc = sl_journal_report_dump(
+			report, &options->filter, stdout, options->is_json, error, sizeof(error));
 		break;
 	case COMMAND_VERIFY:
 		sl_journal_report_verdict(report, stdout, options->is_json);

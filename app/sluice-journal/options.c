@@ -29,9 +29,9 @@ enum {
 	OPT_HELP,
 };
 
-#define BIT(command)	(1u << (command))
-#define LISTS		(BIT(COMMAND_LIST) | BIT(COMMAND_DUMP))
-#define ALL_BUT_REPAIR	(LISTS | BIT(COMMAND_INFO) | BIT(COMMAND_VERIFY))
+#define BIT(command)	 (1u << (command))
+#define LISTS		 (BIT(COMMAND_LIST) | BIT(COMMAND_DUMP))
+#define ALL_BUT_REPAIR	 (LISTS | BIT(COMMAND_INFO) | BIT(COMMAND_VERIFY))
 #define NB(descriptions) (sizeof(descriptions) / sizeof((descriptions)[0]))
 
 static const struct {
@@ -44,8 +44,8 @@ static const struct {
 	{"destination", "NAME", "list, dump: messages to it", LISTS},
 	{"source", "NAME", "list, dump: messages from it", LISTS},
 	{"undelivered", NULL, "list, dump: messages without an outcome", LISTS},
-	{"since", "TIME", "list, dump: received since 2026-01-31T12:00:00 (UTC), or 90s, 10m, 2h, 1d",
-		LISTS},
+	{"since", "TIME",
+		"list, dump: received since 2026-01-31T12:00:00 (UTC), or 90s, 10m, 2h, 1d", LISTS},
 	{"stream", "N", "list, dump: of this stream", LISTS},
 	{"position", "N", "list, dump: with --stream: from there on", LISTS},
 	{"limit", "N", "list, dump: so many at most", LISTS},
@@ -78,8 +78,9 @@ options_print_help(FILE *out)
 {
 	char name[40];
 
-	fprintf(out, "usage: sluice-journal COMMAND [OPTION...] DIRECTORY\n\n"
-		     "Reads the journal in a directory, also beside the appliance that writes it.\n\n");
+	fprintf(out,
+		"usage: sluice-journal COMMAND [OPTION...] DIRECTORY\n\n"
+		"Reads the journal in a directory, also beside the appliance that writes it.\n\n");
 	for (unsigned int i = 0; i < NB(commands); i++)
 		fprintf(out, "  %-24s %s\n", commands[i].name, commands[i].help);
 	fputc('\n', out);
@@ -240,15 +241,17 @@ check(const struct options *options, unsigned int given)
 	for (unsigned int i = 0; i < NB(descriptions); i++) {
 		if ((given & 1u << i) != 0 && descriptions[i].commands != 0 &&
 			(descriptions[i].commands & BIT(options->command)) == 0) {
-			fprintf(stderr, "sluice-journal: --%s is no option of this command; see "
-					"sluice-journal --help\n",
+			fprintf(stderr,
+				"sluice-journal: --%s is no option of this command; see "
+				"sluice-journal --help\n",
 				descriptions[i].name);
 			return -1;
 		}
 	}
 	if (options->filter.position != 0 && !options->filter.has_stream) {
-		fprintf(stderr, "sluice-journal: --position: positions are those of a stream: "
-				"give --stream, too\n");
+		fprintf(stderr,
+			"sluice-journal: --position: positions are those of a stream: "
+			"give --stream, too\n");
 		return -1;
 	}
 	if (options->command == COMMAND_REPAIR && options->is_skip == options->is_cut) {
@@ -294,8 +297,8 @@ options_parse(int argc, char **argv, struct options *options)
 	memset(options, 0, sizeof(*options));
 	for (unsigned int i = 0; i < NB(descriptions); i++) {
 		long_options[i].name = descriptions[i].name;
-		long_options[i].has_arg =
-			descriptions[i].argument != NULL ? required_argument : no_argument;
+		long_options[i].has_arg = descriptions[i].argument != NULL ? required_argument
+									   : no_argument;
 		long_options[i].val = OPT_JSON + (int)i;
 	}
 	opterr = 0;
@@ -308,8 +311,8 @@ options_parse(int argc, char **argv, struct options *options)
 				argv[optind - 1]);
 			return -1;
 		}
-		if (opt == 1 ? parse_word(optarg, options) != 0 :
-			       parse_one(opt, optarg, options) != 0)
+		if (opt == 1 ? parse_word(optarg, options) != 0
+			     : parse_one(opt, optarg, options) != 0)
 			return -1;
 		if (opt != 1)
 			given |= 1u << (opt - OPT_JSON);

@@ -15,9 +15,6 @@
 #include "sl_publishers.h"
 #include "sl_sink.h"
 
-/* How long names wait for a journal that is behind: they are for people to read. */
-#define NAMES_WAIT_MS 1000
-
 #define PROGRESS_S 1
 
 struct durable {
@@ -33,6 +30,16 @@ struct durable {
 	char *directory;
 	int cpu;
 	bool is_started;
+
+	/* How much of the configuration that runs has been noted in the journal. */
+	uint32_t version;
+	uint32_t nb_noted;
+	uint32_t nb_noted_destinations;
+	bool is_noting;
+	uint64_t *keys; /* Of the names noted; sorted but for the latest. */
+	size_t nb_keys;
+	size_t nb_sorted;
+	size_t keys_size;
 
 	/* The recovery. */
 	uint64_t now_ns;
@@ -135,10 +142,9 @@ tell_recovery(const struct durable *d, const struct sl_journal_recovery *r)
 static int
 recover(struct durable *d, struct sl_journal_recovery *r, char *error, size_t error_len)
 {
-	const struct sl_journal_visitor visitor = {
+	struct sl_journal_visitor visitor = {
 		.undelivered = on_undelivered,
 		.recent = on_recent,
-		.since_ns = d->now_ns - d->config->dedup_window_ms * UINT64_C(1000000),
 		.progress = on_progress,
 		.arg = d,
 	};
@@ -146,6 +152,7 @@ recover(struct durable *d, struct sl_journal_recovery *r, char *error, size_t er
 	int rc;
 
 	d->now_ns = d->progress_ns = unix_ns();
+	visitor.since_ns = d->now_ns - d->config->dedup_window_ms * UINT64_C(1000000);
 	rc = sl_journal_recover(
 		d->directory, &visitor, r, notice, sizeof(notice), error, error_len);
 	if (d->restore_error == -ENOSPC)
@@ -254,6 +261,7 @@ fill_control(struct durable *d)
 {
 	d->control.journal = d->journal;
 	d->control.journal_status = sl_journal_get_status;
+	d->control.journal_retention = sl_journal_set_retention;
 	d->control.publishers = d->publishers;
 	d->control.publishers_list = sl_publishers_list;
 	d->control.publishers_stats = sl_publishers_get_stats;
@@ -300,44 +308,102 @@ durable_of(const struct durable *d)
 
 /* Names, so that what reads the journal can tell what its keys stand for. */
 
-static struct sl_record_name *
-put_name(struct sl_record_ring *ring, uint32_t len)
+static int
+compare_keys(const void *a, const void *b)
 {
-	struct sl_record_name *record;
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
-	for (int i = 0; i < NAMES_WAIT_MS; i++) {
-		sl_record_ring_refresh(ring);
-		record = sl_record_ring_put(ring, SL_RECORD_NAME, len, unix_ns());
-		if (record != NULL)
-			return record;
-		usleep(1000);
-	}
-	return NULL;
+	return x < y ? -1 : x > y;
 }
 
-/* The path has not started: the first worker's ring has no other producer. */
-static void
-write_names(struct durable *d)
+/* Each name is noted once in a run. @return false: there is no memory for it now */
+static bool
+is_known_or_add(struct durable *d, uint64_t key, bool *is_known)
+{
+	uint64_t *keys = d->keys;
+
+	*is_known = bsearch(&key, keys, d->nb_sorted, sizeof(*keys), compare_keys) != NULL;
+	if (*is_known || d->nb_keys < d->keys_size)
+		return true;
+	keys = realloc(keys, (2 * d->keys_size + 64) * sizeof(*keys));
+	if (keys == NULL)
+		return false;
+	d->keys = keys;
+	d->keys_size = 2 * d->keys_size + 64;
+	return true;
+}
+
+/* @return false: later */
+static bool
+note_name(struct durable *d, const struct sl_config_name *name)
+{
+	uint8_t bytes[sizeof(uint64_t) + 2 * SL_CONFIG_NAME_MAX + 2];
+	size_t len = strnlen(name->name, sizeof(bytes) - sizeof(uint64_t));
+	bool is_known;
+
+	if (!is_known_or_add(d, name->key, &is_known))
+		return false;
+	if (is_known)
+		return true;
+	memcpy(bytes, &name->key, sizeof(name->key));
+	memcpy(bytes + sizeof(name->key), name->name, len);
+	if (sl_datapath_note(
+		    d->datapath, SL_RECORD_NAME, bytes, (uint32_t)(sizeof(name->key) + len)) != 0)
+		return false;
+	d->keys[d->nb_keys++] = name->key;
+	return true;
+}
+
+static bool
+note_backends(struct durable *d, const struct sl_config_destination *dest)
+{
+	char text[2 * SL_CONFIG_NAME_MAX + 2];
+	struct sl_config_name name = {.name = text};
+	bool is_noted = true;
+
+	for (uint32_t j = 0; is_noted && j < dest->nb_backends; j++) {
+		snprintf(text, sizeof(text), "%s/%s", dest->name, dest->backends[j].name);
+		name.key = sl_wire_name_key(text);
+		is_noted = note_name(d, &name);
+	}
+	return is_noted;
+}
+
+void
+durable_applied(struct durable *d, const struct sl_config *config)
+{
+	if (d == NULL)
+		return;
+	d->version++;
+	d->nb_noted = 0;
+	d->nb_noted_destinations = 0;
+	d->is_noting = true;
+	durable_poll(d, config);
+}
+
+void
+durable_poll(struct durable *d, const struct sl_config *config)
 {
 	const struct sl_config_name *names;
-	uint32_t n = sl_config_names(d->config, &names);
-	struct sl_record_name *record;
+	uint32_t version[] = {config->epoch, d != NULL ? d->version : 0};
+	uint32_t n;
 
-	for (uint32_t i = 0; i < n; i++) {
-		size_t len = strlen(names[i].name);
-
-		record = put_name(d->rings[0], (uint32_t)(sizeof(*record) + len));
-		if (record == NULL) {
-			sl_log(SL_LOG_journal, SL_LEVEL_WARN,
-				"the journal does not take the names of %u keys: what reads it "
-				"shows numbers",
-				n - i);
-			break;
-		}
-		record->key = names[i].key;
-		memcpy(record->name, names[i].name, len);
-		sl_record_ring_publish(d->rings[0]);
+	if (d == NULL || !d->is_noting)
+		return;
+	n = sl_config_names(config, &names);
+	while (d->nb_noted < n) {
+		if (!note_name(d, &names[d->nb_noted]))
+			return;
+		d->nb_noted++;
 	}
+	for (; d->nb_noted_destinations < config->nb_destinations; d->nb_noted_destinations++) {
+		if (!note_backends(d, &config->destinations[d->nb_noted_destinations]))
+			return;
+	}
+	qsort(d->keys, d->nb_keys, sizeof(*d->keys), compare_keys);
+	d->nb_sorted = d->nb_keys;
+	d->is_noting = sl_datapath_note(d->datapath, SL_RECORD_CONFIG, version, sizeof(version)) !=
+		0;
 }
 
 int
@@ -354,7 +420,7 @@ durable_start(struct durable *d, char *error, size_t error_len)
 		return rc;
 	}
 	d->is_started = true;
-	write_names(d);
+	durable_applied(d, d->config);
 	d->config = NULL;
 	rc = readback_start(d->datapath, d->directory, d->journal, &d->readback, error, error_len);
 	for (uint32_t i = 0; rc == 0 && i < d->control.nb_sinks; i++)
@@ -383,6 +449,7 @@ durable_close(struct durable *d)
 	sl_journal_close(d->journal);
 	sl_publishers_destroy(d->publishers);
 	free(d->refs);
+	free(d->keys);
 	free(d->directory);
 	free(d);
 }

@@ -30,6 +30,12 @@ const struct sl_durable *durable_of(const struct durable *durable);
 /** Start the threads; before the path starts. */
 int durable_start(struct durable *durable, char *error, size_t error_len);
 
+/** Another configuration runs: note it, and the names in it, in the journal. */
+void durable_applied(struct durable *durable, const struct sl_config *config);
+
+/** Go on with that, when it takes longer; now and then. */
+void durable_poll(struct durable *durable, const struct sl_config *config);
+
 /** The path has stopped: make durable what it has left, and let the sinks have it. */
 void durable_stop(struct durable *durable);
 

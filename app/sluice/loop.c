@@ -153,6 +153,7 @@ on_housekeeping(evutil_socket_t fd, short what, void *arg)
 	RTE_SET_USED(fd);
 	RTE_SET_USED(what);
 	sl_datapath_poll(loop->datapath, now_ms());
+	durable_poll(loop->durable, sl_control_config(loop->control));
 }
 
 static void
@@ -346,6 +347,7 @@ on_applied(void *arg)
 	const struct sl_config_http *http = &sl_control_config(loop->control)->http;
 	char error[512];
 
+	durable_applied(loop->durable, sl_control_config(loop->control));
 	if (loop->http == NULL ||
 		(http->clients_max == loop->http_clients_max &&
 			http->timeout_ms == loop->http_timeout_ms))

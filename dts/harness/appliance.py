@@ -38,8 +38,9 @@ class Stats(dict):
         super().__init__(fields)
         accounted = (self["delivered"] + self["duplicates"] + self["queued"] +
                      sum(self["dropped"].values()))
-        assert self["received"] == accounted, \
-            f"received {self['received']}, but {accounted} accounted for: {self.happened()}"
+        assert self["received"] + self["recovered"] == accounted, \
+            f"received {self['received']}, recovered {self['recovered']}, but {accounted} " \
+            f"accounted for: {self.happened()}"
 
     def happened(self):
         """What is not zero, without the graph's nodes."""

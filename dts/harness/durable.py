@@ -130,6 +130,12 @@ class DurableLab(Lab):
                      "ring_bytes": "4M", "max_bytes": "256M", **(journal or {})}
         return conf.make_config(*chosen, journal=directory, **keys)
 
+    def config_with_sink(self, *destinations, **keys):
+        """The same with a sink in a file beside the journal."""
+        sink = {"name": "local", "kind": "sqlite", "path": str(self.dir / "messages.db"),
+                "batch_ms": 50}
+        return self.config(*destinations, sinks=[sink], **keys)
+
     def appliance(self, config=None, **kwargs):
         return super().appliance(config or self.config(), **kwargs)
 
@@ -180,12 +186,14 @@ class HandPublisher:
         self.socket.close()
 
     def send(self, *sequences, ids=None, payload=b"by hand", session=None):
-        """One datagram with these sequences; ids are the sequences unless given."""
+        """These sequences, as few datagrams as they fit; ids are the sequences unless given."""
         messages = [wire.message(ident, source=self.source, destination=self.destination,
                                  sequence=sequence, flags=1, payload=payload)
                     for sequence, ident in zip(sequences, ids or sequences, strict=True)]
-        self.socket.sendto(wire.encode(*messages, epoch=0, session=session or self.session),
-                           (conf.ADDRESS, wire.PORT))
+        for at in range(0, len(messages), 10):
+            self.socket.sendto(wire.encode(*messages[at:at + 10], epoch=0,
+                                           session=session or self.session),
+                               (conf.ADDRESS, wire.PORT))
 
     def poll(self, timeout=0.0):
         """Take the acks that are there, waiting at most @timeout for the first."""

@@ -134,7 +134,7 @@ class FakeAppliance:
         found = journal.Journal(self.directory)
         assert not found.damaged, found.damaged
         incarnation = max((s.incarnation for s in found.segments), default=0) + 1
-        end = max((s.end for s in found.segments), default=0)
+        end = max((r.end for r in found.records), default=0)
         for message in found.messages:
             self._seen.add(message.ident)
         undelivered = found.undelivered()
@@ -143,7 +143,7 @@ class FakeAppliance:
         for message in undelivered:
             parsed = wire.pb2.Message.FromString(message.data)
             self._queues[parsed.destination].append((message.ref, parsed))
-        self._writer = journal.Writer(self.directory, incarnation, base=end)
+        self._writer = journal.Writer(self.directory, incarnation, end=end)
 
     def _run(self):
         while not self._is_ending:
@@ -290,7 +290,8 @@ class FakeAppliance:
                 self._send(backend, sequence, entry, now)
         ready = [b for b in backends if not b.unacked or now - b.heard_at < self.requeue_s / 2]
         while queue:
-            room = [b for b in ready if b.next <= max(b.limit, b.cumulative + 1) and len(b.unacked) < 256]
+            room = [b for b in ready if len(b.unacked) < 256 and
+                    b.next <= max(b.limit, b.cumulative + 1)]
             if not room:
                 return
             backend = min(room, key=lambda b: len(b.unacked))

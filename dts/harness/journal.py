@@ -19,7 +19,7 @@ MARK_AT = 512
 PAD, MESSAGE, DUPLICATE, DONE, NAME, CONFIG, CLOSE = range(1, 8)
 DELIVERED, DEAD = 1, 2
 
-_SEGMENT = struct.Struct("<8sIIQQQII")
+_SEGMENT = struct.Struct("<8sIIQQQIIQQ")
 _MARK = struct.Struct("<IIQ")
 _RECORD = struct.Struct("<IIQQIHBB")
 _MESSAGE = struct.Struct("<QIB3x")
@@ -49,9 +49,17 @@ def crc32c(data):
 
 
 Segment = collections.namedtuple(
-    "Segment", "path stream base end created_ns incarnation number synced size")
-Record = collections.namedtuple(
-    "Record", "kind ref time_ns incarnation flags body path offset length")
+    "Segment", "path stream base end created_ns incarnation number first previous_end synced")
+
+
+class Record(collections.namedtuple(
+        "Record", "kind ref time_ns incarnation flags body path offset length")):
+    """A record; its body is what stands behind the header."""
+
+    @property
+    def end(self):
+        """The position behind it in its stream."""
+        return (self.ref & (1 << 48) - 1) + stride(self.length)
 
 
 class Message:
@@ -81,9 +89,9 @@ def outcomes(record):
 
 
 class Journal:
-    """What is in a directory at this moment; nothing is changed. A record that is not whole ends
-    its segment, as long as no segment follows it: that is a torn end, in `torn`. Anything else is
-    damage, in `damaged`, each as "FILE: offset N: what"."""
+    """What is in a directory at this moment; nothing is changed. What is not whole at the end of a
+    stream was torn off by a crash: `torn`. Where everything had been durable it is damage:
+    `damaged`. Each is "FILE: offset N: what"."""
 
     def __init__(self, directory, check_crc=True):
         self.directory, self.check_crc = pathlib.Path(directory), check_crc
@@ -91,45 +99,55 @@ class Journal:
         self.segments = self._find_segments()
         self.records = list(self._read())
 
+    @staticmethod
+    def _bytes_of(path, size=-1):
+        try:
+            with open(path, "rb") as file:
+                return file.read(size)
+        except FileNotFoundError:
+            return b""
+
     def _find_segments(self):
         found = []
         for path in sorted(self.directory.iterdir()):
             if not path.is_file():
                 continue
-            with open(path, "rb") as file:
-                head = file.read(HEADER)
+            head = self._bytes_of(path, HEADER)
             if len(head) < HEADER or head[:8] != MAGIC:
                 continue
-            _, crc, stream, base, end, created_ns, incarnation, number = _SEGMENT.unpack_from(head)
+            (_, crc, stream, base, end, created_ns, incarnation, number, first,
+             previous_end) = _SEGMENT.unpack_from(head)
             if crc != crc32c(head[12:MARK_AT]):
                 self.damaged.append(f"{path}: offset 8: checksum of the header is wrong")
                 continue
             mark_crc, _, synced = _MARK.unpack_from(head, MARK_AT)
             if mark_crc != crc32c(head[MARK_AT + 4:MARK_AT + _MARK.size]):
                 synced = 0
-            found.append(Segment(path, stream, base, end, created_ns, incarnation, number, synced,
-                                 path.stat().st_size))
-        return sorted(found, key=lambda s: (s.stream, s.base, s.incarnation, s.number))
+            found.append(Segment(path, stream, base, end, created_ns, incarnation, number, first,
+                                 previous_end, synced))
+        return sorted(found, key=lambda s: (s.stream, s.incarnation, s.number))
 
     def _read(self):
         for at, segment in enumerate(self.segments):
-            after = self.segments[at + 1] if at + 1 < len(self.segments) else None
-            if after is not None and after.stream != segment.stream:
-                after = None
-            # One that begins anew where another failed comes in its place.
-            limit = min(segment.end, after.base) if after is not None else segment.end
-            yield from self._read_segment(segment, limit, after is None)
+            # What was begun later cuts off what was not durable, and says that the rest was.
+            cuts = [s.previous_end for s in self.segments[at + 1:] if s.stream == segment.stream]
+            limit = min([segment.end, *cuts])
+            yield from self._read_segment(segment, limit,
+                                          max(segment.synced, limit) if cuts else segment.synced)
 
-    def _read_segment(self, segment, limit, is_last):
-        data = segment.path.read_bytes()
-        position = segment.base
+    def _read_segment(self, segment, limit, durable):
+        data = self._bytes_of(segment.path)
+        head = _SEGMENT.unpack_from(data) if len(data) >= HEADER else ()
+        if head[6:8] != (segment.incarnation, segment.number):
+            return  # deleted, or used again, since the directory was read
+        position = segment.first
         while position + _RECORD.size <= limit:
             offset = HEADER + position - segment.base
             if offset + _RECORD.size > len(data):
                 return
             what, record = self._record(segment, data, position, offset)
             if record is None:
-                if position < segment.synced:
+                if position < min(durable, limit):
                     self.damaged.append(f"{segment.path}: offset {offset}: {what}")
                 elif what:
                     self.torn.append(f"{segment.path}: offset {offset}: {what}")
@@ -174,10 +192,12 @@ class Journal:
 class Writer:
     """Writes one stream of a journal, for a fake appliance and for tests of the reader."""
 
-    def __init__(self, directory, incarnation, stream=0, base=0, segment_bytes=1 << 20):
+    def __init__(self, directory, incarnation, stream=0, end=0, segment_bytes=1 << 20):
+        """@end: of the stream so far"""
         self.directory = pathlib.Path(directory)
         self.incarnation, self.stream, self.segment_bytes = incarnation, stream, segment_bytes
-        self.position = -(-base // HEADER) * HEADER
+        self.position = -(-end // HEADER) * HEADER
+        self._previous_end = end
         self._number = 0
         self._file = None
         self._end = 0
@@ -186,12 +206,12 @@ class Writer:
     def _begin(self):
         self.close()
         self._base = self.position
-        self._end = self._base + self.segment_bytes - HEADER
+        self._end = (self._base // self.segment_bytes + 1) * self.segment_bytes
         head = bytearray(HEADER)
         _SEGMENT.pack_into(head, 0, MAGIC, 0, self.stream, self._base, self._end, 0,
-                           self.incarnation, self._number)
+                           self.incarnation, self._number, self._base, self._previous_end)
         struct.pack_into("<I", head, 8, crc32c(head[12:MARK_AT]))
-        name = f"{self.stream:04}-{self.incarnation:06}-{self._number:06}"
+        name = f"{self.stream:04x}-{self._base:012x}-{self.incarnation:04x}.seg"
         self._number += 1
         self._file = open(self.directory / name, "wb", buffering=0)
         self._file.write(head)
@@ -199,9 +219,16 @@ class Writer:
     def add(self, kind, body, flags=0):
         """Append a record; it is in the file when this returns. Returns its ref."""
         length = _RECORD.size + len(body)
-        if self.position + stride(length) > self._end:
-            self.position = self._end
+        left = self._end - self.position
+        if stride(length) > left:
+            if left >= _RECORD.size:
+                self._write(PAD, bytes(left - _RECORD.size), 0)
+            self.position = self._previous_end = self._end
             self._begin()
+        return self._write(kind, body, flags)
+
+    def _write(self, kind, body, flags):
+        length = _RECORD.size + len(body)
         record = bytearray(_RECORD.pack(0, length, self.position, 0, self.incarnation, 0xFFFF,
                                         kind, flags) + body)
         struct.pack_into("<I", record, 0, crc32c(memoryview(record)[4:]))

@@ -91,8 +91,8 @@ class Report:
     def __str__(self):
         return (f"sent {self.sent}, acked {self.acked}, delivered {self.delivered}, undelivered in "
                 f"the journal {self.undelivered}, lost {len(self.lost)}, duplicates "
-                f"{self.duplicates}, reordered {self.reordered}, unknown {len(self.unknown)}, acked "
-                f"and never sent {len(self.unsent_acked)}")
+                f"{self.duplicates}, reordered {self.reordered}, unknown {len(self.unknown)}, "
+                f"acked and never sent {len(self.unsent_acked)}")
 
     def check(self, drained=False, duplicates=None, reordered=None):
         """acked is in delivered or the journal, delivered is in sent; @drained: and everything

@@ -73,9 +73,17 @@ enum sl_cli_result sl_cli_fail(
 /** Run a command that a line was read as. */
 enum sl_cli_result sl_cli_run_match(struct sl_cli *cli, const struct sl_cli_match *match);
 
+/**
+ * Ask for a view without arguments.
+ * @param[out] json  the caller's
+ * @return SL_CLI_OK; else what is wrong has been said
+ */
+enum sl_cli_result sl_cli_ask_view(struct sl_cli *cli, const char *view, json_t **json);
+
 /** Commands that the client does itself. @{ */
 enum sl_cli_result sl_cli_help(struct sl_cli *cli, const struct sl_cli_match *match);
 enum sl_cli_result sl_cli_capture(struct sl_cli *cli, const struct sl_cli_match *match);
+enum sl_cli_result sl_cli_journal(struct sl_cli *cli, const struct sl_cli_match *match);
 /** @} */
 
 /** sl_cli_names_t on a struct sl_cli: asks the appliance, at most once a second. */

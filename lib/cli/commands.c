@@ -22,6 +22,11 @@
 #define REQUEUE_VALUE  ":uint(100..3600000)=requeue_after_ms>"
 #define LETTER_VALUE   ":destination=dead_letter>"
 
+#define JOURNAL_FILTER                                                                             \
+	"destination <DESTINATION:destination>, source <SOURCE:name>, "                            \
+	"only <WHICH:undelivered|all>, last <SECONDS:uint(1..3153600000)>, "                       \
+	"limit <COUNT:uint(1..1000000000)>"
+
 static const char show[] = "Show";
 static const char change[] = "Change what runs";
 static const char ask[] = "Follow messages";
@@ -113,6 +118,24 @@ const struct sl_cli_command sl_cli_commands[] = {
 	{ask, "capture [<PORT:port>]", "How to capture a port's packets with dpdk-dumpcap",
 		"Prints the command line; captures nothing itself.", "capture net0",
 		SL_CLI_CAPTURE},
+
+	{ask, "journal info", "What the journal holds: runs and streams, counts, sizes and times",
+		"Read by sluicectl itself, which has to be allowed to. sluice-journal does the same "
+		"for an appliance that is stopped.",
+		"journal info", SL_CLI_JOURNAL_INFO},
+	{ask, "journal list {" JOURNAL_FILTER "}",
+		"Messages in the journal, a line each, with what became of them",
+		"At most COUNT (100) of them, those received in the last SECONDS.",
+		"journal list only undelivered limit 10", SL_CLI_JOURNAL_LIST},
+	{ask,
+		"journal dump {" JOURNAL_FILTER
+		", stream <STREAM:uint(0..1023)>, payload <PAYLOAD:hex|none>}",
+		"Records of the journal in full",
+		"At most COUNT (100) of them. All kinds of records, unless destination, source or "
+		"undelivered asks for messages.",
+		"journal dump limit 3 payload none", SL_CLI_JOURNAL_DUMP},
+	{ask, "journal verify", "Read all of the journal, and tell every place that is damaged",
+		"Fails when there is one.", "journal verify", SL_CLI_JOURNAL_VERIFY},
 
 	{change,
 		"add destination <DESTINATION:name> {policy <POLICY" POLICY_VALUE ", "

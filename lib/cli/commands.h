@@ -26,6 +26,10 @@ enum sl_cli_action {
 	SL_CLI_CLEAR,
 	SL_CLI_LOG,
 	SL_CLI_CAPTURE, /**< From here on done by the client itself. */
+	SL_CLI_JOURNAL_INFO,
+	SL_CLI_JOURNAL_LIST,
+	SL_CLI_JOURNAL_DUMP,
+	SL_CLI_JOURNAL_VERIFY,
 	SL_CLI_SHOW_HELP,
 	SL_CLI_EXIT,
 };

@@ -151,8 +151,8 @@ print_capture(struct sl_cli *cli, json_t *ports, const char *name, const char *p
 		"--in-memory.\n");
 }
 
-static enum sl_cli_result
-ask_view(struct sl_cli *cli, const char *view, json_t **json)
+enum sl_cli_result
+sl_cli_ask_view(struct sl_cli *cli, const char *view, json_t **json)
 {
 	Sluice__Control__V1__Show show = SLUICE__CONTROL__V1__SHOW__INIT;
 	struct sl_cli_request request = {0};
@@ -194,9 +194,9 @@ sl_cli_capture(struct sl_cli *cli, const struct sl_cli_match *match)
 
 	if (value != NULL)
 		sl_cli_decode(value->text, value->len, name, sizeof(name));
-	result = ask_view(cli, "ports", &ports);
+	result = sl_cli_ask_view(cli, "ports", &ports);
 	if (result == SL_CLI_OK)
-		result = ask_view(cli, "version", &version);
+		result = sl_cli_ask_view(cli, "version", &version);
 	if (result == SL_CLI_OK && name[0] != '\0' && !has_port(ports, name)) {
 		snprintf(error, sizeof(error),
 			"capture: there is no port %s; show port info all tells them", name);

@@ -246,6 +246,11 @@ sl_cli_run_match(struct sl_cli *cli, const struct sl_cli_match *match)
 		return SL_CLI_OK;
 	case SL_CLI_CAPTURE:
 		return sl_cli_capture(cli, match);
+	case SL_CLI_JOURNAL_INFO:
+	case SL_CLI_JOURNAL_LIST:
+	case SL_CLI_JOURNAL_DUMP:
+	case SL_CLI_JOURNAL_VERIFY:
+		return sl_cli_journal(cli, match);
 	case SL_CLI_QUIT:
 		return run_quit(cli, match);
 	default:

@@ -293,7 +293,7 @@ const struct sl_config_key sl_config_keys[] = {
 
 	{"log.levels.module", NAME, NULL, "", LIVE,
 		"The module's name as log lines have it: `main`, `config`, `datapath`, "
-		"`neighbour`, `health`, `event`, `control` or `http`; each at most once."},
+		"`neighbour`, `health`, `event`, `control`, `http` or `journal`; each at most once."},
 	{"log.levels.level", NULL, NULL, NULL, LIVE, "Its level."},
 
 	{"events.exec", NULL, NULL, NULL, LIVE,

@@ -41,6 +41,9 @@ durable_create(struct event_base *base, const struct durable_params *params,
 		return NULL;
 	d->params = *params;
 	backends = durable_follow(d, config);
+	/* Counters begin at 0 with the process; those of a backend that comes later may not. */
+	for (uint32_t i = 0; backends != NULL && i < backends->nb; i++)
+		backends->list[i].is_known = true;
 	if (backends != NULL)
 		durable_replace(d, config, backends);
 	if (backends == NULL ||
@@ -88,8 +91,12 @@ read_status(struct durable *d, struct sl_journal_status *status)
 static void
 note_second(struct durable *d, const struct sl_journal_status *status, uint64_t now_ms)
 {
-	struct durable_second *second = &d->seconds[d->nb_ticks % DURABLE_WINDOW];
+	struct durable_second *second;
 
+	/* Counters begin at 0 with the process. */
+	if (d->nb_ticks == 0)
+		d->seconds[d->nb_ticks++].at_ms = now_ms - 1000;
+	second = &d->seconds[d->nb_ticks % DURABLE_WINDOW];
 	*second = (struct durable_second){
 		.at_ms = now_ms,
 		.records = status->records,

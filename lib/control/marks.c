@@ -223,6 +223,7 @@ marks_subtract_stats(const struct marks *m, struct sl_datapath_stats *stats)
 	for (unsigned int i = 0; i < SL_FRAME_DROPS; i++)
 		reduce(&stats->frames_dropped[i], mark->frames_dropped[i]);
 	reduce(&stats->received, mark->received);
+	reduce(&stats->recovered, mark->recovered);
 	reduce(&stats->delivered, mark->delivered);
 	reduce(&stats->duplicates, mark->duplicates);
 	for (unsigned int i = 0; i < SL_MESSAGE_DROPS; i++)

@@ -309,6 +309,8 @@ struct sl_datapath {
 	struct rte_ring *probe_ring;
 	struct rte_ring *control_ring;
 	const struct sl_datapath_journal *journal; /* NULL: there is none. */
+	struct rte_ring *notes;			   /* For it, from the control thread, */
+	struct rte_ring *notes_done;		   /* and back, to be freed. */
 	_Atomic int64_t unix_offset_ns; /* Unix time less the path's, kept by the control thread. */
 	struct dp_publishers *publishers; /* NULL: there is no journal. */
 	struct rte_graph_cluster_stats *cluster;

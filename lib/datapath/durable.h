@@ -202,6 +202,12 @@ void dp_keeper_flush_outcomes(struct dp_lcore *lcore);
 bool dp_keeper_has_room(struct dp_lcore *lcore, uint32_t nb_outcomes);
 /** @} */
 
+/** @name Notes of the control thread: note.c. @{ */
+int dp_notes_create(struct sl_datapath *dp);
+void dp_notes_destroy(struct sl_datapath *dp);
+void dp_notes_poll(struct dp_lcore *lcore); /* The first worker, once a turn. */
+/** @} */
+
 /** @name Parking: park.c. Worker. @{ */
 
 /* Queue a durable message, or park it. Owns the buffer. */

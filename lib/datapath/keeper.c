@@ -99,6 +99,8 @@ dp_keepers_create(struct sl_datapath *dp, char *error, size_t error_len)
 				rc = connect_acks(dp->lcores[i], dp->workers[w]);
 		}
 	}
+	if (rc == 0)
+		rc = dp_notes_create(dp);
 	if (rc != 0)
 		snprintf(error, error_len,
 			"no memory for what durable destinations need: lower "
@@ -127,6 +129,7 @@ destroy_keeper(struct sl_datapath *dp, struct dp_keeper *keeper)
 void
 dp_keepers_destroy(struct sl_datapath *dp)
 {
+	dp_notes_destroy(dp);
 	for (uint32_t w = 0; w < dp->nb_workers; w++) {
 		if (dp->workers[w]->keeper != NULL)
 			destroy_keeper(dp, dp->workers[w]->keeper);
@@ -192,12 +195,18 @@ dp_keeper_begin_turn(struct dp_lcore *lcore)
 	/* What outcomes may take, and the pads of two segments' ends, is not for new messages. */
 	keeper->budget = room / 4 * 3 > 2 * SL_RECORD_LEN_MAX ? room / 4 * 3 - 2 * SL_RECORD_LEN_MAX
 							      : 0;
+	if (lcore->worker_index == 0)
+		dp_notes_poll(lcore);
 }
 
 void
 dp_keeper_end_turn(struct dp_lcore *lcore)
 {
-	sl_record_ring_publish(lcore->keeper->ring);
+	struct sl_record_ring *ring = lcore->keeper->ring;
+
+	/* The journal's thread looks at it all the time: not a store more than needed. */
+	if (atomic_load_explicit(&ring->published, memory_order_relaxed) != ring->put)
+		sl_record_ring_publish(ring);
 }
 
 /* Records. */

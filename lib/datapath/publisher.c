@@ -192,6 +192,7 @@ sl_datapath_get_publishers(const struct sl_datapath *dp, struct sl_datapath_publ
 
 		sum->sessions += atomic_load_explicit(&table->nb_sessions, memory_order_relaxed);
 		sum->expired += atomic_load_explicit(&table->expired, memory_order_relaxed);
+		sum->turned_away += atomic_load_explicit(&table->turned_away, memory_order_relaxed);
 		sum->over_limit += atomic_load_explicit(&table->over_limit, memory_order_relaxed);
 	}
 }

@@ -20,6 +20,9 @@
 #define STRANGERS_PER_S 20000
 #define ASK_AGAIN_MS	20
 
+/* A session that there is no room for counts as turned away again when it comes so much later. */
+#define TURN_AWAY_AGAIN_MS 1000
+
 /* The least that is looked through in a millisecond. */
 #define SWEEP_MIN 8u
 
@@ -190,6 +193,29 @@ move(struct dp_publisher_table *table, struct dp_publisher *slot,
 	return true;
 }
 
+/* Counters with one writer. */
+static inline void
+count(_Atomic uint64_t *counter)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+		memory_order_relaxed);
+}
+
+static bool
+was_lately(const struct dp_publisher_table *table, uint64_t session, uint64_t now_ms)
+{
+	uint64_t at = session % DP_ASKED;
+
+	return table->asked[at].session == session && now_ms < table->asked[at].until_ms;
+}
+
+static void
+remember(struct dp_publisher_table *table, uint64_t session, uint64_t until_ms)
+{
+	table->asked[session % DP_ASKED].session = session;
+	table->asked[session % DP_ASKED].until_ms = until_ms;
+}
+
 /* Ask the journal's thread about a session that this lcore cannot go on with. */
 static void
 ask(struct dp_publisher_table *table, uint64_t session, uint64_t source, bool has_slot,
@@ -205,17 +231,35 @@ ask(struct dp_publisher_table *table, uint64_t session, uint64_t source, bool ha
 		.table = table->params.first,
 		.has_slot = has_slot,
 	};
-	uint64_t at = session % DP_ASKED;
 
-	if (table->asked[at].session == session && now_ms < table->asked[at].until_ms)
-		return;
-	if (!sl_gcra_conforms(&table->ask_rate, now))
+	if (was_lately(table, session, now_ms) || !sl_gcra_conforms(&table->ask_rate, now))
 		return;
 	sl_gcra_take(&table->ask_rate, now);
-	table->asked[at].session = session;
-	table->asked[at].until_ms = now_ms + ASK_AGAIN_MS;
+	remember(table, session, now_ms + ASK_AGAIN_MS);
 	/* Full: it will be heard of again. */
 	rte_ring_sp_enqueue_elem(table->strangers, (void *)(uintptr_t)&stranger, sizeof(stranger));
+}
+
+/* A session that is new here. */
+static struct dp_publisher *
+find_new(struct dp_publisher_table *table, uint64_t session, uint64_t sequence, uint64_t source,
+	const struct dp_publisher_from *from, uint64_t now_ms, uint64_t now,
+	enum dp_publisher_verdict *verdict)
+{
+	struct dp_publisher *slot;
+
+	if (!sl_session_rx_may_begin(sequence)) {
+		*verdict = DP_PUBLISHER_UNKNOWN_SESSION;
+		ask(table, session, source, false, from, now_ms, now);
+		return NULL;
+	}
+	slot = begin(
+		table, session, source, from, table->params.begin_credit | DP_CREDIT_BEGIN, now_ms);
+	if (slot == NULL && !was_lately(table, session, now_ms)) {
+		remember(table, session, now_ms + TURN_AWAY_AGAIN_MS);
+		count(&table->turned_away);
+	}
+	return slot;
 }
 
 struct dp_publisher *
@@ -227,14 +271,8 @@ dp_publisher_find(struct dp_publisher_table *table, uint64_t session, uint64_t s
 	struct dp_publisher *slot;
 
 	*verdict = DP_PUBLISHER_TOO_MANY_SESSIONS;
-	if (unlikely(at == NULL)) {
-		if (sl_session_rx_may_begin(sequence))
-			return begin(table, session, source, from,
-				table->params.begin_credit | DP_CREDIT_BEGIN, now_ms);
-		*verdict = DP_PUBLISHER_UNKNOWN_SESSION;
-		ask(table, session, source, false, from, now_ms, now);
-		return NULL;
-	}
+	if (unlikely(at == NULL))
+		return find_new(table, session, sequence, source, from, now_ms, now, verdict);
 	slot = &table->slots[*at];
 	if (unlikely(memcmp(&slot->from, from, sizeof(*from)) != 0) && !move(table, slot, from))
 		return NULL;
@@ -244,14 +282,6 @@ dp_publisher_find(struct dp_publisher_table *table, uint64_t session, uint64_t s
 		    (atomic_load_explicit(&slot->credit, memory_order_relaxed) & DP_CREDIT_MAX)))
 		ask(table, session, source, true, from, now_ms, now);
 	return slot;
-}
-
-/* Counters with one writer. */
-static inline void
-count(_Atomic uint64_t *counter)
-{
-	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
-		memory_order_relaxed);
 }
 
 static enum dp_publisher_verdict

@@ -90,7 +90,7 @@ struct dp_publisher_params {
 	uint64_t seeds[2]; /* Random. */
 };
 
-/* Sessions that were asked about lately. */
+/* Sessions that were asked about, or turned away, lately. */
 #define DP_ASKED 256
 
 struct dp_publisher_table {
@@ -114,6 +114,7 @@ struct dp_publisher_table {
 	_Atomic uint64_t now_ms;
 	_Atomic uint64_t expired;
 	_Atomic uint64_t over_limit;
+	_Atomic uint64_t turned_away;
 	_Atomic uint32_t nb_sessions;
 };
 

@@ -228,6 +228,15 @@ int sl_datapath_restore(
 void sl_datapath_restore_seen(
 	struct sl_datapath *datapath, const struct sl_record_message *record, uint64_t now_unix_ns);
 
+/**
+ * Have a record put into the journal; while the path runs, by its first worker.
+ * @param type   SL_RECORD_NAME or SL_RECORD_CONFIG
+ * @param bytes  what follows struct sl_record in it; copied
+ * @return 0; -EAGAIN: so many wait already, try again later; -ENOMEM
+ */
+int sl_datapath_note(
+	struct sl_datapath *datapath, enum sl_record_type type, const void *bytes, uint32_t len);
+
 /** Messages that are to be read back from the journal. */
 struct dp_fetch;
 
@@ -279,8 +288,9 @@ struct sl_datapath_publishers {
 	uint32_t sessions; /**< Slots in use. */
 	uint32_t sessions_max;
 	uint64_t expired;
-	uint64_t over_limit; /**< Also of those that are gone. */
-	uint64_t no_buffer;  /**< Acks that were put off because there was no buffer. */
+	uint64_t turned_away; /**< Sessions there was no room for; again each second they come. */
+	uint64_t over_limit;  /**< Messages; also of sessions that are gone. */
+	uint64_t no_buffer;   /**< Acks that were put off because there was no buffer. */
 };
 
 /** All of them together; any thread. */

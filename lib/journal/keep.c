@@ -41,6 +41,20 @@ forget(struct sl_journal *j, struct stream *s, struct segment *segment)
 	atomic_fetch_add_explicit(&j->layout, 1, memory_order_release);
 }
 
+static uint64_t
+retention_bytes(const struct sl_journal *j)
+{
+	return RTE_MIN(atomic_load_explicit(&j->retention_bytes, memory_order_relaxed),
+		j->params.max_bytes);
+}
+
+void
+sl_journal_set_retention(struct sl_journal *j, uint64_t bytes, uint64_t ms)
+{
+	atomic_store_explicit(&j->retention_bytes, bytes, memory_order_relaxed);
+	atomic_store_explicit(&j->retention_ns, ms * (SECOND_NS / 1000), memory_order_relaxed);
+}
+
 static bool
 is_held(const struct sl_journal *j, uint32_t stream, uint64_t from, uint64_t to)
 {
@@ -122,7 +136,7 @@ static bool
 is_too_old(const struct sl_journal *j, const struct segment *segment, uint64_t now_ns)
 {
 	const struct segment *next = segment != NULL ? TAILQ_NEXT(segment, next) : NULL;
-	uint64_t age_ns = j->params.retention_ms * (SECOND_NS / 1000);
+	uint64_t age_ns = atomic_load_explicit(&j->retention_ns, memory_order_relaxed);
 
 	return next != NULL && next->header.created_ns + age_ns <= now_ns;
 }
@@ -141,22 +155,38 @@ delete_old(struct sl_journal *j, struct stream *s, uint64_t now_ns)
 	}
 }
 
+/* Of a stream, the older go first: a gap is damage to who reads it after a crash. */
+static bool
+has_to_wait(const struct sl_journal *j, const struct segment *segment)
+{
+	const struct segment *older;
+
+	TAILQ_FOREACH (older, &j->trash, next) {
+		if (older == segment)
+			break;
+		if (older->header.incarnation != 0 &&
+			older->header.stream == segment->header.stream)
+			return true;
+	}
+	return false;
+}
+
 static void
 empty_trash(struct sl_journal *j)
 {
-	struct segment *segment;
+	struct segment *segment, *next;
 	int rc;
 
-	while ((segment = TAILQ_FIRST(&j->trash)) != NULL) {
+	for (segment = TAILQ_FIRST(&j->trash); segment != NULL; segment = next) {
+		next = TAILQ_NEXT(segment, next);
+		if (has_to_wait(j, segment))
+			continue;
 		rc = j->disk.remove(j->disk.arg, segment->name);
-		if (rc < 0 && rc != -ENOENT) {
-			/* The next one's turn, so that one that cannot go keeps none. */
-			if (rc != -EAGAIN) {
-				TAILQ_REMOVE(&j->trash, segment, next);
-				TAILQ_INSERT_TAIL(&j->trash, segment, next);
-			}
+		if (rc == -EAGAIN)
 			return;
-		}
+		/* It is tried again; those of other streams need not wait for it. */
+		if (rc < 0 && rc != -ENOENT)
+			continue;
 		TAILQ_REMOVE(&j->trash, segment, next);
 		j->bytes -= segment->bytes;
 		j->trash_bytes -= segment->bytes;
@@ -188,7 +218,7 @@ keep_sweep(struct sl_journal *j, uint64_t now_ns)
 	j->swept_ns = now_ns;
 	for (uint32_t i = 0; i < j->nb_known; i++)
 		delete_old(j, &j->streams[i], now_ns);
-	while (j->bytes - j->trash_bytes > j->params.retention_bytes && delete_oldest(j))
+	while (j->bytes - j->trash_bytes > retention_bytes(j) && delete_oldest(j))
 		;
 	describe(j);
 }
@@ -205,10 +235,11 @@ make_room(struct sl_journal *j, uint64_t size)
 }
 
 static void
-cannot_create(struct sl_journal *j, int rc, const char *file, const char *what, uint64_t now_ns)
+cannot_create(struct sl_journal *j, int rc, const char *file, const char *what, const char *remedy,
+	uint64_t now_ns)
 {
 	j->create_state = state_of(rc);
-	journal_note(j, rc, file, what);
+	journal_note(j, rc, file, what, remedy);
 	backoff_fail(&j->create_backoff, now_ns);
 	/* What is only kept for its age gives way to what is to be accepted. */
 	if (j->create_state == SL_JOURNAL_FULL)
@@ -238,13 +269,13 @@ take_oldest(struct sl_journal *j, struct stream *s, uint64_t size, uint64_t now_
 	struct segment *head = TAILQ_FIRST(&s->segments);
 	uint64_t kept = j->bytes - j->trash_bytes;
 
+	/* What is older is gone first, or a crash would leave a gap where this one was. */
 	if (j->disk.reuse == NULL || head == NULL || head->bytes != size || head->is_abandoned ||
-		holder_of(j, s) != NULL)
+		!TAILQ_EMPTY(&j->trash) || holder_of(j, s) != NULL)
 		return NULL;
 	if (!is_too_old(j, head, now_ns) &&
-		(kept + size <= RTE_MIN(j->params.retention_bytes, j->params.max_bytes) ||
-			(bytes_of(s) < j->params.retention_bytes / j->nb_streams &&
-				oldest(j, true) != s)))
+		(kept + size <= retention_bytes(j) ||
+			(bytes_of(s) < retention_bytes(j) / j->nb_streams && oldest(j, true) != s)))
 		return NULL;
 	TAILQ_REMOVE(&s->segments, head, next);
 	j->nb_segments--;
@@ -263,13 +294,15 @@ new_segment(struct sl_journal *j, uint64_t size, uint64_t now_ns)
 	int rc = make_room(j, size);
 
 	if (rc == -ENOSPC)
-		cannot_create(j, rc, NULL,
-			"journal.max_bytes is reached and all segments are needed", now_ns);
+		cannot_create(j, rc, NULL, "no new segment",
+			"journal.max_bytes is reached and somebody needs all of them: show journal "
+			"tells who; or raise it",
+			now_ns);
 	if (rc < 0)
 		return NULL;
 	segment = calloc(1, sizeof(*segment));
 	if (segment == NULL) {
-		cannot_create(j, -ENOMEM, NULL, "making a segment", now_ns);
+		cannot_create(j, -ENOMEM, NULL, "no new segment", NULL, now_ns);
 		return NULL;
 	}
 	segment->bytes = size;
@@ -348,7 +381,7 @@ keep_prepare(struct sl_journal *j, struct stream *s, uint64_t base, uint64_t now
 		return NULL;
 	}
 	if (rc < 0) {
-		cannot_create(j, rc, segment->name, "making it", now_ns);
+		cannot_create(j, rc, segment->name, "making it", NULL, now_ns);
 		drop_prepared(j, s, segment);
 		return NULL;
 	}
@@ -470,7 +503,8 @@ keep_init(struct sl_journal *j, const struct sl_journal_recovery *recovery,
 
 	if (sorted == NULL)
 		return -ENOMEM;
-	memcpy(sorted, found, nb_found * sizeof(*sorted));
+	if (nb_found > 0)
+		memcpy(sorted, found, nb_found * sizeof(*sorted));
 	qsort(sorted, nb_found, sizeof(*sorted), compare_found);
 	for (uint32_t i = 0; rc == 0 && i < nb_found; i++)
 		rc = add_found(j, &sorted[i]);

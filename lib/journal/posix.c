@@ -138,6 +138,8 @@ reuse(struct posix_disk *disk, const char *old, const char *name, int *fd)
 {
 	int rc;
 
+	if (fsync(disk->dir) != 0)
+		return -errno;
 	*fd = wipe(disk, old);
 	if (*fd < 0)
 		return *fd;

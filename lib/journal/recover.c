@@ -189,11 +189,11 @@ read_run(struct recover *r, const struct run *run)
 	const struct sl_record *record;
 	struct walk *walk = &r->walk;
 	uint32_t segment = run->first;
-	uint64_t told = 0, nb_records = r->recovery->nb_records;
+	uint64_t begin, told;
 	int rc;
 
 	walk_begin(walk, run->first, run->nb, 0);
-	told = walk->at;
+	begin = told = walk->at;
 	outcomes_enter(&r->outcomes, segment);
 	while ((rc = walk_next(walk, &record)) > 0) {
 		if (walk->segment != segment) {
@@ -214,7 +214,7 @@ read_run(struct recover *r, const struct run *run)
 	tell_progress(r, walk->at - told);
 	r->run_ends[run - r->set.runs] = walk->at;
 	/* A run that crashed before its first record was durable has left the end where it was. */
-	r->recovery->end[run->stream] = r->recovery->nb_records > nb_records
+	r->recovery->end[run->stream] = walk->at > begin
 		? walk->at
 		: r->set.all[run->first].found.header.previous_end;
 	return 0;

@@ -249,22 +249,6 @@ say_lost(struct repair *r, const struct segment *segment, uint64_t from, uint64_
 	return 0;
 }
 
-static int
-give_up(struct repair *r, const struct segment *segment, uint64_t from, uint64_t to)
-{
-	int rc;
-
-	/* A pad has room for its header; what stands there is no record's worth. */
-	if (to - from < sizeof(struct sl_record) && to < segment->to)
-		to += SL_RECORD_ALIGN;
-	rc = say_lost(r, segment, from, to);
-	if (rc == 0)
-		rc = mend_file(r, segment, &segment->found.header, from, to);
-	if (rc == 0)
-		r->nb_mended++;
-	return rc;
-}
-
 /* What stands at `at` follows nothing any more from `end` on. */
 static int
 bridge(struct repair *r, uint32_t at, uint64_t end)
@@ -284,6 +268,26 @@ bridge(struct repair *r, uint32_t at, uint64_t end)
 	return rc;
 }
 
+static int
+give_up(struct repair *r, uint32_t at, uint64_t from, uint64_t to)
+{
+	const struct segment *segment = &r->set->all[at];
+	int rc;
+
+	/* A pad needs room for its header: it takes some of what follows, or that follows sooner.
+	 */
+	if (to - from < sizeof(struct sl_record) && to < segment->to)
+		to += SL_RECORD_ALIGN;
+	if (to - from < sizeof(struct sl_record) && to < segment->found.header.end)
+		return bridge(r, at + 1, from);
+	rc = say_lost(r, segment, from, to);
+	if (rc == 0)
+		rc = mend_file(r, segment, &segment->found.header, from, to);
+	if (rc == 0)
+		r->nb_mended++;
+	return rc;
+}
+
 /* From the first damage of a stream on, everything. */
 static int
 cut(struct repair *r, uint32_t at, uint64_t from)
@@ -293,12 +297,11 @@ cut(struct repair *r, uint32_t at, uint64_t from)
 	int rc = 0;
 
 	if (from < r->set->all[at].to)
-		rc = give_up(r, &r->set->all[at], from, r->set->all[at].to);
+		rc = give_up(r, at, from, r->set->all[at].to);
 	else if (at + 1 < end)
 		rc = bridge(r, at + 1, from);
 	for (uint32_t i = at + 1; i < end && rc == 0; i++)
-		rc = give_up(
-			r, &r->set->all[i], r->set->all[i].found.header.first, r->set->all[i].to);
+		rc = give_up(r, i, r->set->all[i].found.header.first, r->set->all[i].to);
 	return rc;
 }
 
@@ -322,7 +325,7 @@ mend_place(struct repair *r, struct walk *walk)
 		return 0;
 	if (from >= segment->to)
 		return bridge(r, at + 1, from);
-	return give_up(r, segment, from, walk->segment == at ? walk->at : segment->to);
+	return give_up(r, at, from, walk->segment == at ? walk->at : segment->to);
 }
 
 static int
@@ -502,9 +505,8 @@ sl_journal_repair(const char *directory, const struct sl_journal_repair *repair,
 		return rc;
 	if (r.nb_mended > 0)
 		fprintf(out,
-			"%" PRIu32 " places, %" PRIu64
-			" messages known to be lost; outcomes that are lost make their messages be "
-			"delivered again\n",
+			"damaged places: %" PRIu32 "; messages known to be lost: %" PRIu64
+			"; a message whose outcome is lost is delivered again\n",
 			r.nb_mended, r.nb_lost);
 	return (int)r.nb_mended;
 }

@@ -432,7 +432,7 @@ sl_journal_report_info(const struct sl_journal_report *report, FILE *out, bool i
 		report_time(sum.first_ns, first), report_time(sum.last_ns, last), sum.nb_messages,
 		sum.nb_undelivered, sum.nb_duplicates, sum.nb_records, report->nb_names);
 	if (report->nb_damaged > 0)
-		fprintf(out, "DAMAGED in %" PRIu32 " places: see sluice-journal verify\n",
+		fprintf(out, "DAMAGED, places: %" PRIu32 "; see sluice-journal verify\n",
 			report->nb_damaged);
 	fprintf(out, "\n%5s  %6s  %8s  %16s  %12s  %11s  %-27s  %s\n", "run", "stream", "segments",
 		"end", "messages", "undelivered", "last", "state");
@@ -473,7 +473,7 @@ sl_journal_report_verdict(const struct sl_journal_report *report, FILE *out, boo
 	if (report->nb_damaged == 0)
 		fprintf(out, ": whole\n");
 	else
-		fprintf(out, ": damaged in %" PRIu32 " places\n", report->nb_damaged);
+		fprintf(out, ": DAMAGED, places: %" PRIu32 "\n", report->nb_damaged);
 	if (torn > 0)
 		fprintf(out,
 			"%" PRIu64 " bytes at the end were never synced, and are no part of it\n",

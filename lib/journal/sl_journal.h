@@ -52,9 +52,9 @@ struct sl_journal_disk {
 	/** -EAGAIN: it is being removed, call again; -ENOENT: it is not there. */
 	int (*remove)(void *arg, const char *name);
 	/**
-	 * As create(), of a file of the same size that is not needed any more: its first
-	 * SL_SEGMENT_HEADER bytes become 0, what is behind them may stay, and it is renamed; in
-	 * this order, all of it durable. NULL: there is no such thing.
+	 * As create(), of a file of the same size that is not needed any more: what was removed
+	 * before stays removed, its first SL_SEGMENT_HEADER bytes become 0, what is behind them may
+	 * stay, and it is renamed; in this order, all of it durable. NULL: there is no such thing.
 	 */
 	int (*reuse)(void *arg, const char *old, const char *name);
 	void *arg;
@@ -149,6 +149,9 @@ int sl_journal_start(struct sl_journal *journal, int cpu);
 void sl_journal_stop(struct sl_journal *journal);
 /** Give everything back, the rings and the directory's lock too; NULL is fine. */
 void sl_journal_close(struct sl_journal *journal);
+
+/** Change how long what nobody holds is kept; as in the parameters. Any thread. */
+void sl_journal_set_retention(struct sl_journal *journal, uint64_t bytes, uint64_t ms);
 
 /** The ring of a worker. Lives as long as the journal. */
 struct sl_record_ring *sl_journal_ring(struct sl_journal *journal, uint32_t stream);

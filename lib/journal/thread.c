@@ -159,6 +159,7 @@ sl_journal_core_open(const struct sl_journal_params *params,
 	j->incarnation = recovery->incarnation;
 	j->nb_streams = params->nb_streams;
 	j->nb_known = count_streams(params->nb_streams, recovery, found, nb_found);
+	sl_journal_set_retention(j, params->retention_bytes, params->retention_ms);
 	TAILQ_INIT(&j->trash);
 	pthread_mutex_init(&j->lock, NULL);
 	j->directory = strdup(params->directory);

@@ -14,10 +14,16 @@ static const char missing[] = "the segment that begins there is missing";
 int
 walk_init(struct walk *walk, struct segments *set, size_t window)
 {
+	uint64_t largest = 0;
+
 	memset(walk, 0, sizeof(*walk));
 	walk->set = set;
 	walk->limit = UINT64_MAX;
-	return window_init(&walk->window, window);
+	for (uint32_t i = 0; i < set->nb && largest < window; i++) {
+		if (set->all[i].found.size > largest)
+			largest = set->all[i].found.size;
+	}
+	return window_init(&walk->window, largest < window ? WALK_WINDOW_MIN : window);
 }
 
 void
@@ -63,7 +69,10 @@ set_place(struct walk *walk, const struct segment *segment, const char *what)
 struct search {
 	uint32_t segment;
 	uint64_t at;
-	uint64_t bytes; /* In front of `at`: up to the last byte of each segment that is not 0. */
+	/* In front of `at`: up to the last place of each segment where something says that it stands
+	 * there. Anything else may be left over, from what the ring held before or from the file's
+	 * earlier use. */
+	uint64_t bytes;
 	const struct sl_record *record;
 };
 
@@ -93,7 +102,7 @@ search_segment(struct walk *walk, struct search *search)
 				break;
 			bytes += sizeof(words);
 			search->at += sizeof(words);
-			if ((words[0] | words[1]) != 0)
+			if (words[1] == search->at - sizeof(words))
 				used = search->at;
 		}
 		if (n < (ssize_t)sizeof(words))
@@ -155,22 +164,6 @@ shown_durable(const struct sl_record *record)
 	return record->type == SL_RECORD_CLOSE ? record->position : sl_record_synced_before(record);
 }
 
-/* Blocks are written whole, and what stands behind the last record is left over from what the ring
- * held there before: records of other positions. */
-static bool
-is_left_over(struct walk *walk, uint64_t bytes)
-{
-	const struct segment *segment = &walk->set->all[walk->segment];
-	const uint8_t *head;
-	ssize_t n;
-
-	if (walk->at % JOURNAL_BLOCK + bytes > JOURNAL_BLOCK || walk->at % JOURNAL_BLOCK == 0)
-		return false;
-	n = window_peek(&walk->window, walk->set, segment, walk->at, &head);
-	return n < (ssize_t)sizeof(struct sl_record) ||
-		((const struct sl_record *)head)->position != walk->at;
-}
-
 /* There is no record at `at`. Was there one that was durable? Returns 0: no, the run ends here;
  * -EBADMSG; -errno. */
 static int
@@ -204,7 +197,7 @@ judge(struct walk *walk, const char *what)
 				   "synced is damaged";
 		return -EBADMSG;
 	}
-	if (search.bytes > 0 && !is_left_over(walk, search.bytes)) {
+	if (search.bytes > 0) {
 		walk->torn.place = walk->place;
 		walk->torn.bytes = search.bytes;
 		walk->torn.nb++;

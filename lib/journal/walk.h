@@ -11,6 +11,7 @@
 
 #define WALK_WINDOW_MAX	  (4u << 20)
 #define WALK_WINDOW_SMALL (1u << 20)
+#define WALK_WINDOW_MIN	  (2 * SL_RECORD_LEN_MAX)
 
 /* A piece of a segment's file in memory. */
 struct window {
@@ -73,6 +74,7 @@ struct walk {
 	struct walk_torn torn;
 };
 
+/* The window is not larger than it needs to be for the largest file there is. */
 int walk_init(struct walk *walk, struct segments *set, size_t window);
 void walk_free(struct walk *walk);
 

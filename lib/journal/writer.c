@@ -39,20 +39,25 @@ backoff_fail(struct backoff *backoff, uint64_t now_ns)
 	backoff->until_ns = now_ns + backoff->wait_ns;
 }
 
-void
-journal_note(struct sl_journal *j, int rc, const char *file, const char *what)
+static const char *
+remedy_of(int rc)
 {
-	const char *remedy = "it is tried again in a new file; check the disk and the kernel's log";
-
 	if (state_of(rc) == SL_JOURNAL_FULL)
-		remedy = "it is tried again; make room there or lower journal.max_bytes";
-	else if (rc == -EACCES || rc == -EPERM || rc == -EROFS)
-		remedy = "it is tried again; make the directory writable";
+		return "it is tried again; make room there, or lower journal.max_bytes";
+	if (rc == -EACCES || rc == -EPERM || rc == -EROFS)
+		return "it is tried again; make the directory writable";
+	return "it is tried again in a new file; check the disk, and what the kernel says of it";
+}
+
+void
+journal_note(struct sl_journal *j, int rc, const char *file, const char *what, const char *remedy)
+{
 	pthread_mutex_lock(&j->lock);
 	j->status.error = -rc;
 	j->status.failures++;
 	snprintf(j->status.what, sizeof(j->status.what), "%s%s%s: %s: %s; %s", j->directory,
-		file != NULL ? "/" : "", file != NULL ? file : "", what, strerror(-rc), remedy);
+		file != NULL ? "/" : "", file != NULL ? file : "", what, strerror(-rc),
+		remedy != NULL ? remedy : remedy_of(rc));
 	pthread_mutex_unlock(&j->lock);
 }
 
@@ -60,7 +65,7 @@ journal_note(struct sl_journal *j, int rc, const char *file, const char *what)
 static void
 fail(struct sl_journal *j, struct stream *s, int rc, const char *what, uint64_t now_ns)
 {
-	journal_note(j, rc, s->current->name, what);
+	journal_note(j, rc, s->current->name, what, NULL);
 	keep_end(j, s, true);
 	s->written = s->durable;
 	s->synced = s->durable;
@@ -107,7 +112,8 @@ seal(struct sl_journal *j, struct stream *s)
 		next = next_record(s, position, end, boundary, &record);
 		if (unlikely(next == position)) {
 			s->is_broken = true;
-			journal_note(j, -EBADMSG, NULL, "a worker's ring holds what is no record");
+			journal_note(j, -EBADMSG, NULL, "a worker's ring holds what is no record",
+				"what it publishes cannot be kept any more; restart the appliance");
 			break;
 		}
 		if (likely(record != NULL)) {
@@ -183,7 +189,8 @@ write_stream(struct sl_journal *j, struct stream *s, uint64_t now_ns)
 		return;
 	if (s->current == NULL && !begin(j, s, now_ns))
 		return;
-	/* Whole blocks: what was written of the first is written again, the last is not full. */
+	/* Whole blocks: what was written of the first is written again, and behind the last record
+	 * comes whatever the worker has there: it is no record before it is sealed. */
 	from = floor_block(s->written);
 	to = ceil_block(s->sealed);
 	if (from < to) {

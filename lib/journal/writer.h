@@ -88,6 +88,9 @@ struct sl_journal {
 	struct stream *streams;
 	uint8_t *block; /* A header block. */
 
+	_Atomic uint64_t retention_bytes;
+	_Atomic uint64_t retention_ns;
+
 	uint32_t next_number;
 	uint64_t nb_syncs;
 	uint64_t last_write_ns;
@@ -139,8 +142,9 @@ is_due(uint64_t when_ns, uint64_t now_ns)
 
 void backoff_fail(struct backoff *backoff, uint64_t now_ns);
 
-/* For the status. `file` may be NULL: the directory. */
-void journal_note(struct sl_journal *j, int rc, const char *file, const char *what);
+/* For the status. `file` may be NULL: the directory; `remedy`, too: the usual one. */
+void
+journal_note(struct sl_journal *j, int rc, const char *file, const char *what, const char *remedy);
 
 static inline enum sl_journal_state
 state_of(int rc)

@@ -272,7 +272,8 @@ sl_publishers_get_stats(struct sl_publishers *p, struct sl_publishers_stats *sta
 		.sessions_max = sum.sessions_max,
 		.acks_sent = atomic_load_explicit(&p->acks_sent, memory_order_relaxed),
 		.acks_put_off = sum.no_buffer,
-		.refused = atomic_load_explicit(&p->refused, memory_order_relaxed),
+		.refused = atomic_load_explicit(&p->refused, memory_order_relaxed) +
+			sum.turned_away,
 		.over_limit = sum.over_limit,
 		.expired = sum.expired,
 	};

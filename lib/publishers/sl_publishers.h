@@ -71,7 +71,7 @@ struct sl_publishers_stats {
 	uint32_t sessions_max;
 	uint64_t acks_sent;
 	uint64_t acks_put_off; /**< There was no buffer; they went with a later batch. */
-	uint64_t refused;      /**< Sessions that were not known. */
+	uint64_t refused;      /**< Sessions that were not known, or one too many. */
 	uint64_t over_limit;   /**< Messages, of all sessions, also of those that are gone. */
 	uint64_t expired;      /**< Sessions forgotten because they were silent. */
 };

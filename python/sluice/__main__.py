@@ -17,8 +17,8 @@ from .publisher import Closed, Publisher
 
 def arguments():
     parser = argparse.ArgumentParser(
-        prog="python3 -m sluice", description="Send messages to a Sluice appliance, or be a backend. "
-        "The options are those of sluice-pub and sluice-sub.")
+        prog="python3 -m sluice", description="Send messages to a Sluice appliance, or be a "
+        "backend. The options are those of sluice-pub and sluice-sub.")
     commands = parser.add_subparsers(dest="command", required=True)
 
     pub = commands.add_parser("pub", add_help=False,

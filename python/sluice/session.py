@@ -4,8 +4,8 @@
 datagrams come out. Times are seconds of a clock that does not run backwards.
 
 Loss is found as in RFC 9002: what was sent before something that was acknowledged, and longer ago
-than 9/8 of a round trip, is lost; a timeout (RFC 6298, with backoff) asks for the rest. The count of
-three packets of that RFC is not used: messages of one session become durable in several streams of
+than 9/8 of a round trip, is lost; a timeout (RFC 6298, with backoff) asks for the rest. The RFC's
+count of three packets is not used: messages of one session become durable in several streams of
 the journal, so that acks out of order are no sign of loss. The congestion window is NewReno's, in
 bytes. The rules of both ends are those of docs/wire-format.md, Sessions and acks.
 """

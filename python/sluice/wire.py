@@ -236,7 +236,8 @@ _ACK_FIELDS = {
     7: ("ack_delay_ns", _FIXED32)}
 _PROBE_FIELDS = {1: ("nonce", _FIXED64), 2: ("reply", _VARINT), 3: ("in_flight", _FIXED32),
                  4: ("latency_ns", _FIXED64)}
-_DATAGRAM_KINDS = {1: _FIXED32, 2: _FIXED32, 3: _FIXED64, 4: _BYTES, 5: _BYTES, 6: _BYTES, 7: _BYTES}
+_DATAGRAM_KINDS = {1: _FIXED32, 2: _FIXED32, 3: _FIXED64, 4: _BYTES, 5: _BYTES, 6: _BYTES,
+                   7: _BYTES}
 
 
 def _text(data):

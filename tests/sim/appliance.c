@@ -231,7 +231,7 @@ start(struct sim *sim)
 		.segment_bytes = 1 << 20,
 		.ring_bytes = 1 << 20,
 		.max_bytes = 256 << 20,
-		.retention_bytes = 256 << 20,
+		.retention_bytes = sim->is_history_short ? 4 << 20 : 256 << 20,
 		.retention_ms = a->retention_ms,
 		.commit_interval_us = (uint32_t)below(sim, 2) * 200,
 		.nb_streams = sim->nb_workers,

@@ -179,7 +179,54 @@ do_remove(void *arg, const char *name)
 		return -ENOENT;
 	if (chance(sim, 300, 1000))
 		return -EAGAIN;
+	if (chance(sim, sim->faults.write_error_per_million, 1000000))
+		return -EIO;
 	f->removed_at = ++sim->disk->nb_removed;
+	if (sim->is_history_short)
+		ledger_history_lost(sim);
+	return 0;
+}
+
+/* What was removed before does not come back any more. */
+static void
+bury(struct disk *d)
+{
+	for (uint32_t i = 0; i < d->nb;) {
+		if (d->files[i].removed_at != 0)
+			free_file(d, &d->files[i]);
+		else
+			i++;
+	}
+	d->nb_removed = 0;
+}
+
+/* The header first, then the name. What is behind the header is as old as it was. */
+static int
+do_reuse(void *arg, const char *old, const char *name)
+{
+	struct sim *sim = arg;
+	struct disk *d = sim->disk;
+	struct file *f;
+	bool is_dead = dies(d);
+
+	if (is_dead && below(sim, 2) == 0)
+		return -EIO;
+	bury(d);
+	f = find(d, old);
+	if (f == NULL)
+		return -ENOENT;
+	if (find(d, name) != NULL)
+		return -EEXIST;
+	memset(f->cache, 0, SL_SEGMENT_HEADER);
+	memset(f->durable, 0, SL_SEGMENT_HEADER);
+	memset(f->is_dirty, 0, SL_SEGMENT_HEADER / SECTOR);
+	if (is_dead || chance(sim, sim->faults.write_error_per_million, 1000000))
+		return -EIO;
+	if (chance(sim, 300, 1000))
+		return -EAGAIN;
+	snprintf(f->name, sizeof(f->name), "%s", name);
+	if (sim->is_history_short)
+		ledger_history_lost(sim);
 	return 0;
 }
 
@@ -193,6 +240,7 @@ disk_init(struct sim *sim)
 		.sync = do_sync,
 		.close = do_close,
 		.remove = do_remove,
+		.reuse = below(sim, 3) == 0 ? NULL : do_reuse,
 		.arg = sim,
 	};
 }
@@ -246,15 +294,22 @@ disk_is_dead(const struct sim *sim)
 	return sim->disk->is_dead;
 }
 
-/* What is left of a sector that was not synced. */
+/*
+ * What is left of a sector that was not synced. Those of header and mark are whole, or as they were
+ * before: when they are damaged nobody can tell what had been durable, and recovery refuses.
+ */
 static void
-crash_sector(struct sim *sim, uint8_t *durable, const uint8_t *cache)
+crash_sector(struct sim *sim, uint8_t *durable, const uint8_t *cache, bool is_header)
 {
 	const struct faults *faults = &sim->faults;
 	uint64_t len = SECTOR, at;
 
 	if (!chance(sim, faults->survive_per_mille, 1000))
 		return;
+	if (is_header) {
+		memcpy(durable, cache, len);
+		return;
+	}
 	if (chance(sim, faults->tear_per_mille, 1000))
 		len = below(sim, SECTOR);
 	at = below(sim, SECTOR);
@@ -274,7 +329,7 @@ crash_file(struct sim *sim, struct file *f, bool is_power)
 		uint8_t *durable = f->durable + i * SECTOR, *cache = f->cache + i * SECTOR;
 
 		if (f->is_dirty[i] && is_power)
-			crash_sector(sim, durable, cache);
+			crash_sector(sim, durable, cache, i < SL_SEGMENT_HEADER / SECTOR);
 		else if (f->is_dirty[i])
 			memcpy(durable, cache, SECTOR);
 	}

@@ -11,22 +11,24 @@
 #include "sim.h"
 
 #define SMALL_MAX 300u
-#define LARGE_MAX 20000u
+#define LARGE_MAX 60000u
 
 void
 ledger_init(struct sim *sim, uint32_t nb)
 {
 	struct ledger *l = &sim->ledger;
+	uint32_t large_max;
 
 	memset(l, 0, sizeof(*l));
+	/* So that some runs need more than one segment. */
+	large_max = LARGE_MAX >> 2 * below(sim, 4);
 	l->msgs = sim_zalloc(nb * sizeof(l->msgs[0]));
 	l->nb = nb;
 	for (uint32_t m = 0; m < nb; m++) {
 		l->msgs[m].publisher = (uint32_t)below(sim, sim->nb_publishers);
 		l->msgs[m].size = 4 + (uint32_t)below(sim, SMALL_MAX);
-		/* So that a run needs more than one segment. */
 		if (chance(sim, 100, 1000))
-			l->msgs[m].size = 4 + (uint32_t)below(sim, LARGE_MAX);
+			l->msgs[m].size = 4 + (uint32_t)below(sim, large_max);
 		l->msgs[m].timestamp_ns = sim->now + m;
 	}
 }

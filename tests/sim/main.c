@@ -26,6 +26,7 @@ struct options {
 	double seconds; /* 0: as long as the runs take. */
 	bool is_verbose;
 	bool must_fail; /* A bug was planted: it is to be found. */
+	bool is_twice;	/* Each run, to see that it repeats itself. */
 };
 
 struct totals {
@@ -52,12 +53,13 @@ usage(FILE *out)
 {
 	fprintf(out,
 		"usage: sluice-sim [--seed N] [--runs N] [--time SECONDS] [--nightly HOURS]\n"
-		"                  [--must-fail] [--verbose]\n"
+		"                  [--must-fail] [--twice] [--verbose]\n"
 		"  --seed N         of the first run; the next ones count up (else: from the clock)\n"
 		"  --runs N         so many runs at most\n"
 		"  --time SECONDS   begin no run after that (else: 100 runs)\n"
 		"  --nightly HOURS  the same in hours\n"
 		"  --must-fail      succeed when a run fails: there is a bug to be found\n"
+		"  --twice          make each run twice, and fail when they differ\n"
 		"  --verbose        say what happens\n");
 }
 
@@ -71,6 +73,7 @@ parse_options(struct options *o, int argc, char **argv)
 		{"time", required_argument, NULL, 't'},
 		{"nightly", required_argument, NULL, 'n'},
 		{"must-fail", no_argument, NULL, 'm'},
+		{"twice", no_argument, NULL, '2'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL},
@@ -92,6 +95,8 @@ parse_options(struct options *o, int argc, char **argv)
 			o->seconds = 3600 * strtod(optarg, &end);
 		} else if (c == 'm') {
 			o->must_fail = true;
+		} else if (c == '2') {
+			o->is_twice = true;
 		} else if (c == 'v') {
 			o->is_verbose = true;
 		} else if (c == 'h') {
@@ -143,12 +148,19 @@ static bool
 run_all(const struct options *o, const char *directory, struct totals *totals)
 {
 	double begun = now_s();
+	struct totals again = {0};
 
 	for (uint64_t i = 0; o->runs == 0 || i < o->runs; i++) {
 		if (o->seconds > 0 && now_s() - begun >= o->seconds)
 			break;
 		if (!run_one(o, o->seed + i, directory, totals))
 			return false;
+		if (!o->is_twice)
+			continue;
+		if (!run_one(o, o->seed + i, directory, &again) || again.hash != totals->hash) {
+			printf("seed %" PRIu64 " went another way the second time\n", o->seed + i);
+			return false;
+		}
 	}
 	return true;
 }

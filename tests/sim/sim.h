@@ -90,7 +90,8 @@ struct sim {
 	uint64_t nb_steps;
 	uint32_t nb_crashes;
 	bool is_verbose;
-	bool is_calm; /* Nothing befalls it any more. */
+	bool is_calm;	       /* Nothing befalls it any more. */
+	bool is_history_short; /* The journal may keep less than deduplication needs. */
 	char failure[512];
 	char directory[128];
 

@@ -188,6 +188,7 @@ begin(struct sim *sim)
 	sim->nb_publishers = 1 + (uint32_t)below(sim, PUBLISHERS_MAX);
 	sim->nb_backends = 1 + (uint32_t)below(sim, BACKENDS_MAX);
 	sim->nb_workers = 1 + (uint32_t)below(sim, WORKERS_MAX);
+	sim->is_history_short = below(sim, 4) == 0;
 	draw_faults(sim);
 	ledger_init(sim, 1 + (uint32_t)below(sim, MESSAGES_MAX));
 	net_init(sim);

@@ -57,8 +57,8 @@ put(struct sl_record_ring *ring, enum sl_record_type type, uint32_t len)
 static void
 put_name(struct sl_record_ring *ring, const char *text)
 {
-	struct sl_record_name *name =
-		put(ring, SL_RECORD_NAME, (uint32_t)(sizeof(*name) + strlen(text)));
+	struct sl_record_name *name = put(
+		ring, SL_RECORD_NAME, (uint32_t)(sizeof(*name) + strlen(text)));
 
 	name->key = sl_wire_name_key(text);
 	memcpy(name->name, text, strlen(text));
@@ -128,8 +128,8 @@ put_message(struct sl_record_ring *ring, uint64_t id, uint32_t payload_len)
 static void
 put_done(struct sl_record_ring *ring, sl_record_ref message, enum sl_record_outcome outcome)
 {
-	struct sl_record_done *done =
-		put(ring, SL_RECORD_DONE, sizeof(*done) + sizeof(done->outcomes[0]));
+	struct sl_record_done *done = put(
+		ring, SL_RECORD_DONE, sizeof(*done) + sizeof(done->outcomes[0]));
 
 	done->backend = sl_wire_name_key("table0/kitchen");
 	done->nb_outcomes = 1;
@@ -147,8 +147,8 @@ write_all(struct sl_journal *journal, const struct options *o)
 	for (uint32_t i = 0; i < o->nb_streams; i++)
 		put_names(sl_journal_ring(journal, i));
 	for (uint64_t i = 0; i < o->nb_messages; i++) {
-		struct sl_record_ring *ring =
-			sl_journal_ring(journal, (uint32_t)(i % o->nb_streams));
+		struct sl_record_ring *ring = sl_journal_ring(
+			journal, (uint32_t)(i % o->nb_streams));
 		sl_record_ref ref = put_message(ring, first + i, o->payload_len);
 
 		/* Of any worker, and so perhaps read before its message. */
@@ -189,8 +189,8 @@ run(const struct options *o)
 	char notice[1024], error[1024];
 	int rc;
 
-	rc = sl_journal_recover(o->directory, &visitor, &recovery, notice, sizeof(notice), error,
-		sizeof(error));
+	rc = sl_journal_recover(
+		o->directory, &visitor, &recovery, notice, sizeof(notice), error, sizeof(error));
 	if (rc == 0)
 		rc = sl_journal_open(&params, &recovery, &journal, error, sizeof(error));
 	if (rc != 0) {
@@ -223,8 +223,9 @@ main(int argc, char **argv)
 		.dead_every = 10};
 
 	if (argc < 2) {
-		fprintf(stderr, "usage: journal_write DIRECTORY [messages|streams|payload|"
-				"segment|done|crash=N]...\n");
+		fprintf(stderr,
+			"usage: journal_write DIRECTORY [messages|streams|payload|"
+			"segment|done|crash=N]...\n");
 		return 2;
 	}
 	o.directory = argv[1];

@@ -159,8 +159,7 @@ maker_message(struct maker_segment *s, const struct maker_message *from)
 	record = maker_put(s, SL_RECORD_MESSAGE, len, from->time_ns);
 	sl_wire_put_message(buf, &m);
 	/* Without the tag and the length in front. */
-	memcpy(record + 1,
-		buf + sl_wire_message_size(from->payload_len) - (len - sizeof(*record)),
+	memcpy(record + 1, buf + sl_wire_message_size(from->payload_len) - (len - sizeof(*record)),
 		len - sizeof(*record));
 	free(buf);
 	record->session = from->session;

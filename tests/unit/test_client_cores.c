@@ -221,7 +221,7 @@ begin(struct world *w, const char *test)
 	w->pack.datagram_bytes = 600;
 	w->pack.buf = malloc((size_t)SL_PACK_DATAGRAMS * w->pack.datagram_bytes);
 	w->params = (struct sl_con_params){.window = 256,
-		.sessions_max = 4,
+		.sessions_max = 16,
 		.dedup_messages = 4 * NB_MAX,
 		.queue_messages = 1000,
 		.memory_bytes = 1 << 20,
@@ -501,6 +501,9 @@ test_a_message_that_takes_too_long_is_given_up(void **state)
 	run_until_settled(w, 200);
 	assert_int_equal(w->nb_failed, 200);
 	assert_in_range(w->now, 2000 * MS, 2001 * MS);
+	/* Then there is nothing left to do. */
+	while (sl_pub_deadline(w->pub) != UINT64_MAX)
+		assert_true(step(w) && w->now < 20000 * MS);
 	start_consumer(w, 0);
 	start_consumer(w, 1);
 	for (uint32_t n = 200; n < 400; n++)
@@ -568,11 +571,11 @@ test_a_redelivery_shares_the_fate_of_the_first(void **state)
 	end(w);
 }
 
-/* A flood of sessions takes a bounded number, and the others go on. */
+/* A flood of sessions takes a bounded number, and none of anybody else. */
 static void
 test_sessions_are_bounded(void **state)
 {
-	static const struct sl_udp_peer peer = {.port = 5000};
+	struct sl_udp_peer peer = {.port = 5000};
 	struct sl_wire_message m = {.key = {1, 2, 3, 4}, .sequence = 1};
 	struct sluice_consumer_stats stats = {0};
 	struct world *w = &world;
@@ -580,16 +583,33 @@ test_sessions_are_bounded(void **state)
 
 	begin(w, __func__);
 	start_consumers(w);
-	for (uint64_t session = 1; session <= 1000; session++) {
+	for (uint64_t session = 0; session <= 1000; session++) {
+		/* The first is of another. */
+		peer.ip.s6_addr[15] = session == 0;
 		m.key.id_low = session;
 		m.sequence = session % 2 == 0 ? 1 : 100000;
-		p = sl_wire_put_message(sl_wire_put_header(buf, 1, session), &m);
+		p = sl_wire_put_message(sl_wire_put_header(buf, 1, 1 + session), &m);
+		sl_con_input(w->cons[0], &peer, buf, (size_t)(p - buf), w->now);
+	}
+	peer.ip.s6_addr[15] = 1;
+	m.sequence = 2;
+	m.key.id_low = 2000;
+	p = sl_wire_put_message(sl_wire_put_header(buf, 1, 1), &m);
+	sl_con_input(w->cons[0], &peer, buf, (size_t)(p - buf), w->now);
+	sl_con_get_stats(w->cons[0], &stats);
+	assert_int_equal(stats.refused, 500);
+	assert_int_equal(stats.sessions, 1 + 4);
+	assert_int_equal(stats.sessions_opened, 501);
+	assert_int_equal(stats.sessions_evicted, 496);
+	/* And of many addresses: as many as there are places. */
+	m.sequence = 1;
+	for (uint32_t i = 0; i < 100; i++) {
+		peer.ip.s6_addr[14] = (uint8_t)(1 + i);
+		p = sl_wire_put_message(sl_wire_put_header(buf, 1, 1), &m);
 		sl_con_input(w->cons[0], &peer, buf, (size_t)(p - buf), w->now);
 	}
 	sl_con_get_stats(w->cons[0], &stats);
-	assert_int_equal(stats.refused, 500);
-	assert_int_equal(stats.sessions, 4);
-	assert_int_equal(stats.sessions_evicted, 496);
+	assert_int_equal(stats.sessions, 16);
 	end(w);
 }
 

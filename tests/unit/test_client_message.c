@@ -118,6 +118,9 @@ test_what_cannot_be_is_refused(void **state)
 	m.payload = NULL;
 	assert_int_equal(sl_message_measure(&m, 1400, &shape), SLUICE_INVALID);
 	m = good;
+	m.reserved[3] = 1;
+	assert_int_equal(sl_message_measure(&m, 1400, &shape), SLUICE_INVALID);
+	m = good;
 	m.payload_len = SIZE_MAX;
 	assert_int_equal(sl_message_measure(&m, 1400, &shape), SLUICE_TOO_BIG);
 }

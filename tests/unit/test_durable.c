@@ -497,7 +497,7 @@ test_a_reload_does_not_tell_again(void **state)
 	told.sessions[0].is_stalled = true;
 	told.sessions[0].requeued = 3;
 	tick(b);
-	assert_string_equal(kinds(b), "backend_stalled ");
+	assert_string_equal(kinds(b), "backend_stalled backend_requeued ");
 	backends = durable_follow(b->control.durable, config);
 	assert_non_null(backends);
 	durable_retention(b->control.durable, &config->journal);

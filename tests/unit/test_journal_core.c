@@ -328,6 +328,36 @@ expect_what_was_told(void)
 	}
 }
 
+/* The library recovers it, too: a disk that failed before the crash is no damage. */
+static void
+expect_recovery(void)
+{
+	static struct sl_journal_recovery recovery;
+	const struct sl_journal_visitor visitor = {0};
+	char directory[] = "test_journal_core.XXXXXX", path[128], notice[300], error[300];
+
+	assert_non_null(mkdtemp(directory));
+	for (unsigned int i = 0; i < disk.nb; i++) {
+		const struct file *file = &disk.files[i];
+		FILE *f;
+
+		if (file->is_removed)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", directory, file->name);
+		f = fopen(path, "w");
+		assert_non_null(f);
+		assert_int_equal(fwrite(file->synced, 1, file->size, f), file->size);
+		assert_int_equal(fclose(f), 0);
+	}
+	if (sl_journal_recover(directory, &visitor, &recovery, notice, sizeof(notice), error,
+		    sizeof(error)) != 0)
+		fail_msg("%s", error);
+	for (uint32_t i = 0; i < NB_STREAMS; i++)
+		assert_true(told[i] == 0 || recovery.end[i] + 32 > status()->durable[i]);
+	snprintf(path, sizeof(path), "rm -rf %s", directory);
+	assert_int_equal(system(path), 0);
+}
+
 static void
 what_is_published_becomes_durable_in_order(void **state)
 {
@@ -473,6 +503,8 @@ random_failures_lose_nothing(void **state)
 		turn(test_rand_below(r, 50 * MS));
 		if (i % 16 == 0)
 			expect_what_was_told();
+		if (i % 64 == 0 || (i % 16 == 0 && status()->state != SL_JOURNAL_OK))
+			expect_recovery();
 	}
 	disk.nb_failures = 0;
 	assert_true(settle(1000, 100 * MS));
@@ -514,10 +546,34 @@ segments_are_deleted_by_size_and_age(void **state)
 	assert_in_range(status()->nb_segments, 6, 7);
 	assert_true(status()->segments_bytes <= params.retention_bytes);
 	assert_string_equal(status()->holder, "");
+	sl_journal_set_retention(journal, 5 * FILE_SIZE, 3600 * 1000);
+	for (unsigned int i = 0; i < 3; i++)
+		turn(SECOND);
+	assert_in_range(status()->nb_segments, 3, 4);
 	turn(3601 * SECOND);
 	turn(61 * SECOND); /* One may wait for being used again. */
 	turn(SECOND);
 	assert_int_equal(status()->nb_segments, 1); /* The last one of a stream stays. */
+	expect_what_was_told();
+}
+
+static void
+retention_changes_while_it_writes(void **state)
+{
+	struct sl_journal_params params = params_of_test();
+
+	disk.rand.state = 1;
+	open_journal(&params);
+	fill_segments(0, 4);
+	turn(SECOND);
+	assert_int_equal(status()->nb_segments, 5);
+	sl_journal_set_retention(journal, 3 * FILE_SIZE, params.retention_ms);
+	turn(2 * SECOND);
+	assert_in_range(status()->nb_segments, 1, 3);
+	sl_journal_set_retention(journal, params.retention_bytes, 1000);
+	turn(100 * SECOND);
+	turn(2 * SECOND);
+	assert_int_equal(status()->nb_segments, 1);
 	expect_what_was_told();
 }
 
@@ -652,6 +708,7 @@ main(void)
 		core_test(a_failure_of_an_idle_stream_is_over_by_itself),
 		core_test(random_failures_lose_nothing),
 		core_test(segments_are_deleted_by_size_and_age),
+		core_test(retention_changes_while_it_writes),
 		core_test(held_segments_stay_until_they_are_released),
 		core_test(segments_a_reader_needs_stay),
 		core_test(a_full_journal_waits_and_goes_on),

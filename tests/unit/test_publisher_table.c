@@ -15,6 +15,7 @@
 
 /* From inside: it is private to the path. */
 #include "publisher_table.c"
+#include "test_rand.h"
 
 #define SLOTS	     16
 #define PER_ADDRESS  4
@@ -282,6 +283,7 @@ sessions_are_limited_and_expire(void **state)
 	}
 	assert_int_equal(come(rig, 999, 1, 200), DP_PUBLISHER_TOO_MANY_SESSIONS);
 	assert_int_equal(atomic_load(&rig->table.nb_sessions), SLOTS);
+	assert_int_equal(atomic_load(&rig->table.turned_away), 1);
 	/* One that is heard stays, the others go. */
 	for (uint32_t i = 0; i < 3 * IDLE_MS; i += 100) {
 		pass(rig, 100);
@@ -313,6 +315,89 @@ a_session_may_move(void **state)
 		assert_int_equal(come(rig, 300 + i, 1, 2), DP_PUBLISHER_TAKE);
 	assert_int_equal(come(rig, 399, 1, 2), DP_PUBLISHER_TOO_MANY_SESSIONS);
 	assert_int_equal(come(rig, 200, 2, 2), DP_PUBLISHER_TOO_MANY_SESSIONS);
+	free_rig(rig);
+}
+
+enum { SESSIONS = 48, HOSTS = 8 };
+
+/* What a table with no cleverness would know of a session. */
+struct known {
+	bool is_in;
+	uint8_t host;
+	uint64_t seen_ms;
+	uint64_t limit;
+	bool is_begin;
+};
+
+static uint32_t
+count_known(const struct known *known, uint8_t host)
+{
+	uint32_t n = 0;
+
+	for (uint32_t s = 1; s <= SESSIONS; s++)
+		n += known[s].is_in && (host == 0 || known[s].host == host);
+	return n;
+}
+
+static enum dp_publisher_verdict
+come_known(struct known *known, uint64_t session, uint64_t sequence, uint8_t host, uint64_t now_ms)
+{
+	struct known *k = &known[session];
+
+	if (!k->is_in) {
+		if (sequence > SL_SESSION_BEGIN_MAX)
+			return DP_PUBLISHER_UNKNOWN_SESSION;
+		if (count_known(known, 0) == SLOTS || count_known(known, host) >= PER_ADDRESS)
+			return DP_PUBLISHER_TOO_MANY_SESSIONS;
+		*k = (struct known){
+			.is_in = true, .host = host, .limit = BEGIN_CREDIT, .is_begin = true};
+	} else if (k->host != host) {
+		if (count_known(known, host) >= PER_ADDRESS)
+			return DP_PUBLISHER_TOO_MANY_SESSIONS;
+		k->host = host;
+	}
+	k->seen_ms = now_ms;
+	return sequence > k->limit ? DP_PUBLISHER_OVER_CREDIT : DP_PUBLISHER_TAKE;
+}
+
+/* Sessions come, move, are granted credit, and fall silent, at random. */
+static void
+says_what_a_plain_table_says(void **state)
+{
+	struct known known[SESSIONS + 1] = {0};
+	struct rig *rig = make_rig(0);
+	struct dp_publisher_seen seen;
+	struct test_rand rand;
+
+	(void)state;
+	test_rand_init(&rand, __func__);
+	for (uint32_t step = 0; step < 50000; step++) {
+		uint64_t session = 1 + test_rand_below(&rand, SESSIONS);
+		uint64_t sequence = 1 + test_rand_below(&rand, 3 * BEGIN_CREDIT);
+		uint8_t host_number = (uint8_t)(1 + test_rand_below(&rand, HOSTS));
+		struct known *k = &known[session];
+
+		/* Each slot is looked at in half the idle time: so much longer, and it is gone. */
+		if (test_rand_below(&rand, 200) == 0) {
+			uint64_t ms = 3 * IDLE_MS * test_rand_below(&rand, 2);
+
+			for (uint32_t s = 1; s <= SESSIONS; s++)
+				known[s].is_in = known[s].is_in && ms == 0;
+			pass(rig, ms);
+		}
+		if (k->is_in && test_rand_below(&rand, 3) == 0) {
+			struct dp_publisher *slot = &rig->slots[slot_of(rig, session)];
+
+			assert_true(dp_publisher_read(slot, &seen));
+			dp_publisher_raise_credit(slot, &seen, sequence);
+			k->limit = k->is_begin ? sequence : RTE_MAX(k->limit, sequence);
+			k->is_begin = false;
+			continue;
+		}
+		assert_int_equal(come(rig, session, sequence, host_number),
+			come_known(known, session, sequence, host_number, rig->now_ms));
+		assert_int_equal(atomic_load(&rig->table.nb_sessions), count_known(known, 0));
+	}
 	free_rig(rig);
 }
 
@@ -365,6 +450,7 @@ main(void)
 		cmocka_unit_test(the_rate_is_kept_to),
 		cmocka_unit_test(sessions_are_limited_and_expire),
 		cmocka_unit_test(a_session_may_move),
+		cmocka_unit_test(says_what_a_plain_table_says),
 		cmocka_unit_test(a_slot_is_read_whole_while_it_changes),
 	};
 

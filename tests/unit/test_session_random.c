@@ -470,7 +470,7 @@ test_anything_arrives_once(void **state)
 	test_rand_init(&r, "anything_arrives_once");
 	for (unsigned int i = 0; i < NB_RUNS; i++) {
 		u = random_run(&r);
-		/* Half the datagrams and half the acks lost: ten timeouts a message at the worst. */
+		/* Half of all lost in both directions: ten timeouts a message at the worst. */
 		run_all(u, MESSAGES * 2000 * MS);
 		restarts += u->nb_restarts;
 		run_end(u);

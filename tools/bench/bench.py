@@ -8,6 +8,7 @@ import json
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 
 import config
@@ -26,6 +27,8 @@ RATIO_MIN = 0.5
 CYCLES_MAX = 650
 GROWTH_MAX = 1.6
 SCRAPES_PER_S = 10
+JOURNAL_RATE_MIN = 1e6  # Records of 192 bytes a second, made durable from one worker's ring.
+JOURNAL_P99_MAX = 3  # Times what the disk takes for a write and sync of that size, at half the rate.
 SINK_RATIO_MIN = 0.6
 SQLITE_MIN = 200_000
 BESIDE_RATE_MIN = 0.98
@@ -41,8 +44,9 @@ def load_of(size, destinations):
 
 
 class Bench:
-    def __init__(self, rig, rounds):
+    def __init__(self, rig, rounds, journal_dir):
         self.rig = rig
+        self.journal_dir = journal_dir
         self.rounds = rounds
         self.results = {}
         self.missed = []
@@ -181,6 +185,30 @@ class Bench:
                                   "bytes_per_destination": per_destination,
                                   "bytes_per_queued_message": memory["mbuf_bytes"]}
 
+    def journal(self, program):
+        """Records made durable, and how long that takes, against the disk alone."""
+        say("\nrecords of 192 bytes through one ring and the journal's thread, in the directory of --journal; "
+            "beside it the\ndisk alone, writing and syncing blocks of the same size")
+        report = self.rig.path("journal.json")
+        with tempfile.TemporaryDirectory(prefix="sluice-bench-", dir=self.journal_dir) as directory:
+            done = subprocess.run([program, f"{directory}/journal", "--rounds", str(self.rounds),
+                                   "--seconds", "1", "--json", report], capture_output=True,
+                                  text=True, stdin=subprocess.DEVNULL, timeout=600, check=False)
+        if done.returncode != 0:
+            raise BenchError("bench_journal: " + done.stderr.strip()[-400:])
+        say(done.stdout.rstrip())
+        with open(report, encoding="utf-8") as f:
+            result = json.load(f)
+        rate = median(r["most"]["records_per_s"] for r in result["rounds"])
+        p99 = median(r["half"]["p99_us"] / r["disk_p50_us"] for r in result["rounds"])
+        say(f"  median {rate / 1e6:.2f} M records a second (at least {JOURNAL_RATE_MIN / 1e6:g} M)"
+            + self.check("records made durable a second", rate, f">= {JOURNAL_RATE_MIN:g}",
+                         rate >= JOURNAL_RATE_MIN))
+        say(f"  median p99 at half of that {p99:.1f} times the disk's median (at most "
+            f"{JOURNAL_P99_MAX})" + self.check("p99 until durable", p99, f"<= {JOURNAL_P99_MAX}",
+                                               p99 <= JOURNAL_P99_MAX))
+        self.results["journal"] = {**result, "records_per_s": rate, "p99": p99}
+
     def dedup(self, program):
         """The window against rte_hash in two generations."""
         say("\nthe dedup window against rte_hash in two generations")
@@ -246,9 +274,12 @@ def parse_args():
     parser.add_argument("--sink-messages", type=int, default=1_000_000,
                         help="of the sinks' backlog (default 1000000)")
     parser.add_argument("--json", default="bench.json", help="where the results go as JSON")
+    parser.add_argument("--journal", default="/var/tmp", metavar="DIR",
+                        help="where the journal is measured: a directory of the disk it will be "
+                             "on (default /var/tmp)")
     parser.add_argument("--only", action="append", default=[],
                         choices=["testpmd", "windows", "destinations", "sizes", "batches", "dedup",
-                                 "beside", "sink"],
+                                 "beside", "journal", "sink"],
                         help="only this part; may be given more than once")
     return parser.parse_args()
 
@@ -264,6 +295,7 @@ def run(args, bench):
         "batches": bench.batches,
         "beside": bench.beside,
         "dedup": lambda: bench.dedup(f"{args.build}/tests/bench_dedup"),
+        "journal": lambda: bench.journal(f"{args.build}/tests/bench_journal"),
         "sink": lambda: sinks(bench, args.build, args.sink_messages),
     }
     for name, part in parts.items():
@@ -277,7 +309,7 @@ def main():
     say(f"{cpu_name()}, {'huge pages' if huge else 'no huge pages'}, "
         f"{args.rounds} rounds of {args.seconds:g} s")
     rig = Rig(args.build, args.seconds, huge)
-    bench = Bench(rig, args.rounds)
+    bench = Bench(rig, args.rounds, args.journal)
     try:
         run(args, bench)
     except (BenchError, subprocess.TimeoutExpired) as error:

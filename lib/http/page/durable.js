@@ -11,7 +11,7 @@ const $ = (id) => document.getElementById(id);
 const STATES = ["refused", "broken", "retrying", "connecting", "stopped", "running"];
 /* As the page colours backends. */
 const COLOURS = { running: "UP", connecting: "WARMING", retrying: "SUSPECT", broken: "DOWN", refused: "DOWN", stopped: "MAINTENANCE" };
-const bytes = (n) => `${short(n)}B`;
+const bytes = (n) => short(n).includes(" ") ? `${short(n)}B` : `${short(n)} B`;
 
 /* The counters of which the panel shows the change a second. */
 export function durableCounters(journal) {
@@ -60,7 +60,7 @@ export class Durable {
 		this.tiles.set("sync", "A sync", of("syncs") ? time(of("sync_ns") / of("syncs") / 1e3) : "–", "", `at most ${time(journal.sync_us.max)}`, journal.sync_us.max > 1e6 ? "warn" : null);
 		this.tiles.set("undelivered", "Undelivered", short(journal.undelivered), "", `${count(add("in_flight"))} in flight`);
 		this.tiles.set("parked", "On disk only", short(parked), "", `${count(parked)} messages`);
-		this.tiles.set("disk", "Journal in use", percent(used), "", `${bytes(journal.segments_bytes)} of ${bytes(journal.max_bytes)}`, used > 0.8 ? "bad" : null);
+		this.tiles.set("disk", "Journal in use", percent(used), "", `of ${bytes(journal.max_bytes)}`, used > 0.8 ? "bad" : null);
 		this.tiles.set("free", "Disk free", journal.disk ? bytes(journal.disk.free_bytes) : "–", "", journal.disk ? `of ${bytes(journal.disk.size_bytes)}` : "", journal.disk && journal.disk.free_bytes < journal.disk.size_bytes / 10 ? "bad" : null);
 		this.tiles.set("publishers", "Publishers", short(journal.publishers), "", "sessions now");
 		this.sinks.update(journal.sinks);
