@@ -156,10 +156,9 @@ drain(const struct options *options, const struct sl_sink_params *params)
 		fprintf(stderr, "sluice-sink: no thread: %s\n", strerror(-rc));
 	else
 		wait_for(sink, options);
-	sl_sink_get_status(sink, &status);
+	/* Stopping writes what it can. */
 	sl_sink_stop(sink);
-	if (status.is_drained)
-		sl_sink_get_status(sink, &status);
+	sl_sink_get_status(sink, &status);
 	sl_sink_destroy(sink);
 	if (report(&status, options->is_json) != 0)
 		return EXIT_LEFT;

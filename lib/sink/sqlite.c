@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,14 +139,23 @@ sqlite_close(struct engine *engine)
 	free(engine);
 }
 
+/* Counting its memory would cost a lock for each piece. */
+static void
+configure(void)
+{
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static int
 sqlite_open(const struct engine_params *params, struct engine **opened, struct sink_error *error)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct engine *engine = calloc(1, sizeof(*engine));
 	int rc;
 
 	if (engine == NULL)
 		return -ENOMEM;
+	pthread_once(&once, configure);
 	engine->params = *params;
 	snprintf(params->server, params->server_len, "%s", params->config->path);
 	rc = sqlite3_open_v2(params->config->path, &engine->db,

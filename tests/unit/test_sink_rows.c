@@ -96,7 +96,7 @@ static sl_record_ref
 push_message(struct source *source, uint32_t stream, bool is_known)
 {
 	sl_record_ref ref = sl_record_ref_of(stream, source->ends[stream]);
-	uint32_t len = make_message(source, "x", NULL, 0);
+	uint32_t len = make_message(source, "x", "", 0);
 
 	assert_int_equal(push(source, stream, SL_RECORD_MESSAGE, len, is_known), 0);
 	return ref;
@@ -286,7 +286,7 @@ a_full_window_takes_no_more_and_is_emptied_by_cuts(void **state)
 {
 	struct source *source = *state;
 	struct batch batch = {0};
-	uint32_t len = make_message(source, "x", NULL, 0), nb = 0, nb_cut = 0;
+	uint32_t len = make_message(source, "x", "", 0), nb = 0, nb_cut = 0;
 
 	while (push(source, 0, SL_RECORD_MESSAGE, len, false) == 0)
 		nb++;
