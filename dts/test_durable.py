@@ -5,6 +5,8 @@
 Publishers and backends are played by hand where it matters which datagram comes when, and are
 processes with a ledger where it matters that nothing is missing."""
 
+import contextlib
+import sqlite3
 import time
 
 from harness import backend, destination, message, pb2, table
@@ -344,3 +346,18 @@ def test_a_python_consumer_that_is_restarted(durable):
                 while len(set(got)) < 2000:
                     got.append(consumer.get(10).id)
         assert len(got) == 2000
+
+
+# Sinks.
+
+def test_a_sink_of_the_appliance_has_every_message_once(durable):
+    """Names where they are known, the outcome of each, and the rest of the journal at the end."""
+    config = durable.config_with_sink(table(1))
+    path = config["sinks"][0]["path"]
+    with durable.appliance(config), durable.backend(1):
+        durable.publisher(count=3000).wait()
+        durable.wait_drained().check(drained=True)
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        rows = db.execute("SELECT destination, status, count(*), count(DISTINCT id) "
+                          "FROM sluice_messages GROUP BY 1, 2").fetchall()
+    assert rows == [("table1", "DELIVERED", 3000, 3000)]

@@ -56,6 +56,20 @@ def test_a_message_reaches_its_backend(lab):
         assert stats["frames"]["received"] >= 1 and stats["parse_slow"] == 0
 
 
+def test_datagrams_of_one_message_and_of_several_keep_their_order(lab):
+    """Also when they come in one burst: the former go on as they are, the latter are split."""
+    count = 0
+    with lab.receiver(1) as kitchen, lab.appliance():
+        for _ in range(50):
+            burst = []
+            for size in (1, 3, 1, 2, 1):
+                burst.append(encode(*(message(count + n) for n in range(size))))
+                count += size
+            for data in burst:
+                lab.send_bytes(data)
+        assert [m.id_low for m in kitchen.take(count)] == list(range(count))
+
+
 @pytest.mark.parametrize("payload", [b"", b"x", b"y" * 54, b"z" * 55, bytes(range(256)) * 5],
                          ids=["empty", "one byte", "short length", "two byte length", "1280 bytes"])
 def test_every_byte_on_the_wire(wire_lab, payload):

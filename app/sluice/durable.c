@@ -181,6 +181,20 @@ release(void *journal, uint32_t worker, sl_record_ref ref)
 	sl_journal_release(journal, worker, ref);
 }
 
+/* What the operator should know of the disk. */
+static void
+tell_notice(const struct durable *d)
+{
+	struct sl_journal_status *status = malloc(sizeof(*status));
+
+	if (status == NULL)
+		return;
+	sl_journal_get_status(d->journal, status);
+	if (status->notice[0] != '\0')
+		sl_log(SL_LOG_journal, SL_LEVEL_WARN, "%s", status->notice);
+	free(status);
+}
+
 static int
 open_journal(struct durable *d, char *error, size_t error_len)
 {
@@ -211,6 +225,7 @@ open_journal(struct durable *d, char *error, size_t error_len)
 	free(recovery);
 	if (rc != 0)
 		return rc;
+	tell_notice(d);
 	for (uint64_t i = 0; i < d->nb_refs; i++)
 		sl_journal_hold(d->journal, 0, d->refs[i]);
 	free(d->refs);

@@ -52,6 +52,8 @@ static const char *const message_hints[SL_MESSAGE_DROPS] = {
 		"the journal could not be read back: see the log, and sluice-journal verify",
 	[SL_MESSAGE_DROP_over_credit] = "a publisher sends on beyond what its acks allow",
 	[SL_MESSAGE_DROP_over_rate] = "a publisher sends more than publishers.rate_msgs_per_s",
+	[SL_MESSAGE_DROP_unknown_session] =
+		"their publishers' sessions are not known here: they were told to begin anew",
 	[SL_MESSAGE_DROP_too_many_sessions] =
 		"raise publishers.sessions_max or publishers.sessions_per_address_max",
 };

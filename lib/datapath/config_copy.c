@@ -35,9 +35,6 @@ forget(struct sl_config *copy)
 	copy->nb_sinks = 0;
 	copy->sinks = NULL;
 	copy->journal.directory = NULL;
-	copy->journal.directory = NULL;
-	copy->nb_sinks = 0;
-	copy->sinks = NULL;
 	copy->storage = NULL;
 }
 

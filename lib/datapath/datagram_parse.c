@@ -243,6 +243,19 @@ parse_slow(struct rte_graph *graph, struct rte_node *node, struct rte_mbuf *m)
 	rte_pktmbuf_free(m);
 }
 
+/* Messages that need no splitting go on together; but none overtakes one that came before it. */
+static uint16_t
+forward_singles(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t n)
+{
+	struct dp_lcore *lcore = dp_lcore(node);
+
+	lcore->rx.received += n;
+	lcore->messages_in += n;
+	if (n > 0)
+		rte_node_enqueue(graph, node, ROUTE, objs, n);
+	return 0;
+}
+
 static uint16_t
 datagram_parse_process(
 	struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
@@ -265,12 +278,14 @@ datagram_parse_process(
 				continue;
 			objs[n++] = m;
 		} else if (rc == SL_WIRE_OK) {
+			n = forward_singles(graph, node, objs, n);
 			split(graph, node, m, data, &d);
 			rte_pktmbuf_free(m);
 		} else if (rc == SL_WIRE_SLOW && is_ack(data, m->data_len) &&
 			sl_wire_parse_ack_fast(data, m->data_len, &ack)) {
 			rte_node_enqueue_x1(graph, node, ACK_INPUT, m);
 		} else if (rc == SL_WIRE_SLOW) {
+			n = forward_singles(graph, node, objs, n);
 			parse_slow(graph, node, m);
 		} else {
 			rte_node_enqueue_x1(graph, node, error_edge(rc), m);

@@ -116,7 +116,7 @@ static int
 keep_as_it_was(struct repair *r, const char *name)
 {
 	int directory = r->set->directory;
-	char kept[128];
+	char kept[160];
 
 	snprintf(kept, sizeof(kept), "%s.damaged", name);
 	for (unsigned int i = 1; linkat(directory, name, directory, kept, 0) != 0; i++) {

@@ -3,8 +3,7 @@
 """XXH3-128 with seed 0, which makes an id of a text (docs/wire-format.md, Names and keys).
 
 Python's standard library does not have it. The algorithm and its constants are those of xxHash 0.8,
-https://github.com/Cyan4973/xxHash/blob/v0.8.1/doc/xxhash_spec.md (BSD-2-Clause), written anew; the
-package `xxhash` is used instead where it is installed.
+https://github.com/Cyan4973/xxHash/blob/v0.8.1/doc/xxhash_spec.md (BSD-2-Clause), written anew.
 """
 
 import struct
