@@ -9,7 +9,7 @@ import contextlib
 import sqlite3
 import time
 
-from harness import backend, destination, message, pb2, table
+from harness import MemifLab, backend, destination, message, pb2, sink_backend, table
 from harness.client import sluice
 from harness.durable import HandBackend, HandPublisher, wait_until
 from harness.journal import DEAD, MESSAGE
@@ -346,6 +346,34 @@ def test_a_python_consumer_that_is_restarted(durable):
                 while len(set(got)) < 2000:
                     got.append(consumer.get(10).id)
         assert len(got) == 2000
+
+
+# The generator's session, over memif.
+
+def test_acked_messages_of_the_generator_are_durable_and_delivered(tmp_path):
+    """A session from the generator, others to its sink, and every message in the journal between."""
+    tables = [destination(f"table{n}", sink_backend(n), guarantee="at-least-once")
+              for n in range(1, 5)]
+    journal = {"directory": str(tmp_path / "journal"), "segment_bytes": "1M", "ring_bytes": "4M",
+               "max_bytes": "256M"}
+    with MemifLab() as cables, cables.appliance(
+            cables.config(*tables, journal=journal)) as sluice:
+        report = cables.generate("--count", 20000, "--destinations", 4, "--acked", 1024,
+                                 "--batch", 4, "--size", "0-200", "--seed", 5)
+        assert report.is_clean, report.said
+        assert report["acked"]["messages"] == 20000 == report["delivered"]
+        assert report["acked"]["not_acked"] == report["acked"]["bad_acks"] == 0
+        sluice.wait_for(delivered=20000, queued=0, dropped={})
+
+
+def test_without_acks_the_generators_report_is_not_clean():
+    """An at-most-once sink for a session: nobody answers, and it does not wait for ever."""
+    with MemifLab() as cables, cables.appliance(
+            cables.config(destination("table1", sink_backend(1)))):
+        report = cables.generate("--count", 100, "--destinations", 1, "--acked", 64,
+                                 "--drain-ms", 300, "--drain-max-ms", 1500)
+        assert not report.is_clean
+        assert report["acked"]["not_acked"] == report["sent"] == 64
 
 
 # Sinks.

@@ -6,6 +6,7 @@
 #include <rte_cycles.h>
 #include <rte_pause.h>
 
+#include "acks.h"
 #include "arp.h"
 #include "clock.h"
 #include "lane.h"
@@ -36,6 +37,11 @@ is_tx_over(struct lane *l, uint64_t now_ns)
 	if (tx_is_empty(l->tx) || *l->nb_signals > 1)
 		return true;
 	patience_ms = l->tx->is_stopping ? o->drain_ms : o->drain_max_ms;
+	/* Nobody acknowledges what was sent. */
+	if (l->tx->has_session && l->tx->first_ns != 0 && !acked_is_done(&l->tx->acked) &&
+		now_ns - RTE_MAX(l->tx->acked.progress_ns, l->tx->first_ns) >=
+			patience_ms * NS_PER_MS)
+		return true;
 	return l->tx->stuck_ns != 0 && now_ns - l->tx->stuck_ns >= patience_ms * NS_PER_MS;
 }
 
@@ -82,7 +88,7 @@ is_lingering(const struct lane *l, uint64_t now_ns)
 static bool
 do_chores(struct lane *l, uint64_t now_ns)
 {
-	if (l->listen != NULL)
+	if (l->listen != NULL && (l->tx == NULL || !l->tx->has_session))
 		arp_poll(l->listen, l->pool);
 	if (l->tx != NULL && !l->tx->is_done && is_tx_over(l, now_ns))
 		__atomic_store_n(&l->tx->is_done, true, __ATOMIC_RELEASE);
@@ -106,8 +112,11 @@ lane_run(void *arg)
 		now_ns = clock_now_ns();
 		moved = 0;
 		before = rte_rdtsc();
+		if (l->tx != NULL && l->tx->has_session)
+			moved = acks_poll(l->listen, l->pool, l->tx, now_ns);
 		if (l->tx != NULL && !l->tx->is_done) {
-			moved = tx_turn(l->tx, now_ns, before);
+			before = rte_rdtsc();
+			moved += tx_turn(l->tx, now_ns, before);
 			tsc = rte_rdtsc();
 			if (moved > 0)
 				l->tx->busy_cycles += tsc - before;

@@ -37,6 +37,7 @@ enum option_id {
 	OPT_BATCH,
 	OPT_MTU,
 	OPT_UDP_CHECKSUM,
+	OPT_ACKED,
 	OPT_RATE,
 	OPT_COUNT,
 	OPT_SECONDS,
@@ -97,6 +98,8 @@ static const struct {
 	[OPT_BATCH] = {"batch", "N", "messages in a datagram, as the MTU allows (1)"},
 	[OPT_MTU] = {"mtu", "BYTES", "longest IP packet (1500)"},
 	[OPT_UDP_CHECKSUM] = {"udp-checksum", "on|off", "send UDP checksums (on)"},
+	[OPT_ACKED] = {"acked", "N",
+		"in a session, until each is acknowledged; N in flight, a power of 2 (no session)"},
 	[OPT_RATE] = {"rate", "N", "messages a second, copies not counted; 0: flat out (0)"},
 	[OPT_COUNT] = {"count", "N", "messages to send, copies not counted (no end)"},
 	[OPT_SECONDS] = {"seconds", "N", "how long to send (no end)"},
@@ -246,6 +249,7 @@ static const struct {
 	[OPT_DUPLICATE_DISTANCE] = NUMBER(traffic.distance, 1, TRAFFIC_DISTANCE_MAX),
 	[OPT_BATCH] = NUMBER(packer.batch, 1, SL_WIRE_MESSAGES_MAX),
 	[OPT_MTU] = NUMBER(packer.mtu, OPTIONS_MTU_MIN, OPTIONS_MTU_MAX),
+	[OPT_ACKED] = NUMBER(acked_window, 16, SL_SESSION_WINDOW_MAX),
 	[OPT_RATE] = NUMBER(rate_msgs_per_s, 0, UINT64_C(1000000000)),
 	[OPT_COUNT] = NUMBER(count, 1, UINT64_MAX - 1),
 	[OPT_SECONDS] = NUMBER(seconds, 1, 10000000),
@@ -356,6 +360,14 @@ find_conflict(const struct options *o)
 			return "--pcap needs --dst-mac, as there is no port to ask for it by ARP";
 		return NULL;
 	}
+	if ((o->acked_window & (o->acked_window - 1)) != 0)
+		return "--acked: must be a power of 2";
+	if (o->acked_window != 0 &&
+		(o->traffic.retransmitted_share > 0 || o->traffic.second_feed_share > 0))
+		return "--acked sends again what is missing, and takes neither --duplicates nor "
+		       "--second-feed";
+	if (o->acked_window != 0 && o->tx != NULL && o->rx != NULL && strcmp(o->tx, o->rx) == 0)
+		return "--acked needs a port of its own for the acks: --tx and --rx are the same";
 	if (o->tx == NULL && o->rx == NULL)
 		return "neither --tx nor --rx names a port; --help lists all options";
 	if (o->tx == NULL && (o->rate_msgs_per_s != 0 || o->has_dst_mac))
@@ -418,6 +430,7 @@ options_parse(struct options *o, int argc, char **argv, char *error, size_t erro
 		snprintf(error, error_len, "%s: not an option; --help lists them", argv[optind]);
 		return -EINVAL;
 	}
+	o->traffic.flags = o->acked_window != 0 ? SL_WIRE_FLAG_ACK : 0;
 	conflict = find_conflict(o);
 	if (conflict != NULL)
 		snprintf(error, error_len, "%s", conflict);

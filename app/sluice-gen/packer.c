@@ -69,6 +69,7 @@ take_copy(struct schedule *s, uint64_t number, enum packer_feed feed, struct sen
 {
 	traffic_message(s->traffic, number, &out->message);
 	out->timestamp_ns = s->timestamp_ns[number & s->mask];
+	out->sequence = 0;
 	out->feed = feed;
 	out->is_original = false;
 }
@@ -84,11 +85,32 @@ take_retransmission(struct schedule *s, struct sending *out)
 	s->nb_due--;
 }
 
+/* What the appliance has not acknowledged; it is sent with the time of now, as if it were new. */
+static bool
+take_again(struct schedule *s, uint64_t now_ns, struct sending *out)
+{
+	uint64_t number;
+
+	if (!acked_next(s->acked, now_ns, &number, &out->sequence))
+		return false;
+	traffic_message(s->traffic, number, &out->message);
+	out->timestamp_ns = now_ns;
+	out->feed = PACKER_FIRST_FEED;
+	out->is_original = false;
+	return true;
+}
+
 static bool
 schedule_next(struct schedule *s, uint64_t now_ns, struct sending *out)
 {
 	uint64_t number;
 
+	if (s->acked != NULL) {
+		if (take_again(s, now_ns, out))
+			return true;
+		if (!acked_has_room(s->acked))
+			return false;
+	}
 	if (unlikely(s->is_second_feed_due)) {
 		s->is_second_feed_due = false;
 		take_copy(s, s->position, PACKER_SECOND_FEED, out);
@@ -102,6 +124,7 @@ schedule_next(struct schedule *s, uint64_t now_ns, struct sending *out)
 		number = s->next++;
 		traffic_message(s->traffic, number, &out->message);
 		out->timestamp_ns = now_ns;
+		out->sequence = s->acked != NULL ? acked_send(s->acked, number, now_ns) : 0;
 		out->feed = PACKER_FIRST_FEED;
 		out->is_original = true;
 		if (s->mask != 0)
@@ -172,6 +195,12 @@ packer_fini(struct packer *p)
 	free(p->nb_by_destination);
 }
 
+static uint64_t
+session_of(const struct packer *p)
+{
+	return p->schedule.acked != NULL ? p->schedule.acked->session : 0;
+}
+
 void
 packer_give(struct packer *p, enum packer_feed feed, uint8_t *frame, void *cookie)
 {
@@ -181,7 +210,25 @@ packer_give(struct packer *p, enum packer_feed feed, uint8_t *frame, void *cooki
 	d->cookie = cookie;
 	d->nb_messages = 0;
 	d->nb_originals = 0;
-	d->end = sl_wire_put_header(frame + PACKER_HEADERS_LEN, 0, 0);
+	d->end = sl_wire_put_header(frame + PACKER_HEADERS_LEN, 0, session_of(p));
+}
+
+void
+packer_set_session(struct packer *p, struct acked *acked)
+{
+	p->schedule.acked = acked;
+}
+
+void
+packer_renew(struct packer *p)
+{
+	for (unsigned int i = 0; i < PACKER_NB_FEEDS; i++) {
+		struct datagram *d = &p->open[i];
+
+		d->nb_messages = 0;
+		d->end = sl_wire_put_header(d->frame + PACKER_HEADERS_LEN, 0, session_of(p));
+	}
+	p->has_held = false;
 }
 
 static struct datagram *
@@ -236,11 +283,21 @@ hand_out(struct packer *p, struct datagram *d)
 	return close_datagram(p, d);
 }
 
+/* Into a message that begins here with its tag and length. */
+static void
+put_sequence(uint8_t *p, uint64_t sequence)
+{
+	for (p++; *p & 0x80; p++)
+		;
+	sl_wire_put64(p + 1 + SL_WIRE_OFF_SEQUENCE, sequence);
+}
+
 struct datagram *
 packer_fill(struct packer *p, uint64_t now_ns)
 {
 	struct sending *s = &p->held;
 	struct datagram *d;
+	uint8_t *begin;
 
 	if (unlikely(p->is_second_full)) {
 		p->is_second_full = false;
@@ -254,7 +311,10 @@ packer_fill(struct packer *p, uint64_t now_ns)
 			p->has_held = true;
 			return hand_out(p, d);
 		}
+		begin = d->end;
 		d->end = traffic_put(p->traffic, &s->message, s->timestamp_ns, d->end);
+		if (s->sequence != 0)
+			put_sequence(begin, s->sequence);
 		d->nb_messages++;
 		if (s->is_original) {
 			d->nb_originals++;

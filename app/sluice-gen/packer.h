@@ -21,6 +21,7 @@
 
 #include <sl_net.h>
 
+#include "acked.h"
 #include "traffic.h"
 
 #define PACKER_HEADERS_LEN                                                                         \
@@ -56,6 +57,7 @@ struct datagram {
 struct sending {
 	struct traffic_message message;
 	uint64_t timestamp_ns;
+	uint64_t sequence; /**< In the session; 0: there is none. */
 	enum packer_feed feed;
 	bool is_original;
 };
@@ -63,9 +65,10 @@ struct sending {
 /** What is sent next. */
 struct schedule {
 	const struct traffic *traffic;
-	uint64_t next;	/**< Number of the next original. */
-	uint64_t limit; /**< Originals from here on wait: moved on by who sets the pace. */
-	uint64_t end;	/**< Originals from here on will not be sent at all. */
+	struct acked *acked; /**< The session; NULL: there is none. */
+	uint64_t next;	     /**< Number of the next original. */
+	uint64_t limit;	     /**< Originals from here on wait: moved on by who sets the pace. */
+	uint64_t end;	     /**< Originals from here on will not be sent at all. */
 
 	/* Copies. Rings over the last messages, by number & mask. */
 	uint64_t mask;
@@ -108,6 +111,12 @@ void packer_fini(struct packer *packer);
 /** The longest payload that fits an MTU; 0 when even an empty message does not. */
 uint32_t packer_payload_max(uint16_t mtu);
 
+/** Send in a session from now on; before anything was packed. It outlives @p packer. */
+void packer_set_session(struct packer *packer, struct acked *acked);
+
+/** Another session has begun: what is packed and not handed out is sent in that one, again. */
+void packer_renew(struct packer *packer);
+
 /** Give a feed an empty buffer. Both feeds need one before packer_fill() is called again. */
 void packer_give(struct packer *packer, enum packer_feed feed, uint8_t *frame, void *cookie);
 
@@ -133,7 +142,7 @@ packer_is_done(const struct packer *packer)
 	const struct schedule *s = &packer->schedule;
 
 	return s->next >= s->end && s->nb_due == 0 && s->chain == 0 && !s->is_second_feed_due &&
-		!packer->has_held;
+		!packer->has_held && (s->acked == NULL || acked_is_done(s->acked));
 }
 
 #endif /* PACKER_H */

@@ -20,7 +20,10 @@ report_conclude(struct report *r)
 		r->nb_sent = r->options->count != UINT64_MAX ? r->options->count : s->ledger.top;
 	}
 	r->has_ledger = s != NULL && s->verify != OPTIONS_VERIFY_NONE;
-	r->is_clean = r->nb_given_up == 0 && (s == NULL || sink_nb_bad(s) == 0);
+	if (r->tx != NULL && r->tx->has_session)
+		r->nb_not_acked = r->nb_sent - RTE_MIN(r->nb_sent, r->tx->acked.nb_acked);
+	r->is_clean = r->nb_given_up == 0 && r->nb_not_acked == 0 &&
+		(s == NULL || sink_nb_bad(s) == 0);
 	if (!r->has_ledger)
 		return;
 	r->nb_lost = r->nb_sent - RTE_MIN(r->nb_sent, s->ledger.nb_delivered);
@@ -67,6 +70,22 @@ print_tx_text(const struct report *r, FILE *out)
 	if (r->nb_given_up > 0)
 		fprintf(out, "given up    %" PRIu64 " messages that the port did not take\n",
 			r->nb_given_up);
+}
+
+static void
+print_acked_text(const struct report *r, FILE *out)
+{
+	const struct acked *a = &r->tx->acked;
+
+	fprintf(out,
+		"acked       %" PRIu64 " messages, %.3f M/s; %" PRIu64 " sent again, %" PRIu64
+		" sessions refused; from sending to ack p50 %.1f us, p99 %.1f us\n",
+		a->nb_acked, per_second(a->nb_acked, r->tx->first_ns, a->progress_ns) / 1e6,
+		a->nb_resent, a->nb_refused,
+		(double)sl_hist_quantile(&a->latency_ns, 0.5) / NS_PER_US,
+		(double)sl_hist_quantile(&a->latency_ns, 0.99) / NS_PER_US);
+	if (r->nb_not_acked > 0)
+		fprintf(out, "not acked   %" PRIu64 "\n", r->nb_not_acked);
 }
 
 static void
@@ -158,6 +177,8 @@ report_print_text(const struct report *r, FILE *out)
 	fprintf(out, "----- SLUICE-GEN, SEED %" PRIu64 " -----\n", r->traffic->params.seed);
 	if (r->tx != NULL)
 		print_tx_text(r, out);
+	if (r->tx != NULL && r->tx->has_session)
+		print_acked_text(r, out);
 	if (r->sink != NULL)
 		print_rx_text(r, out);
 	if (r->has_ledger)
@@ -187,6 +208,23 @@ print_tx_json(const struct report *r, FILE *out)
 		per_second(t->nb_messages, t->first_ns, t->last_ns), t->busy_cycles,
 		ratio(t->busy_cycles, t->nb_messages), ratio(t->busy_cycles, r->tx_elapsed_cycles),
 		t->nb_turns, t->nb_full_turns, t->nb_no_mbuf_turns, r->tx_stats.oerrors);
+}
+
+static void
+print_acked_json(const struct report *r, FILE *out)
+{
+	const struct acked *a = &r->tx->acked;
+
+	fprintf(out,
+		"\"acked\":{\"messages\":%" PRIu64 ",\"messages_per_s\":%.0f,\"not_acked\":%" PRIu64
+		",\"sent_again\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"bad_acks\":%" PRIu64
+		",\"latency_us\":{\"mean\":%.3f,\"p50\":%.3f,\"p99\":%.3f,\"max\":%.3f}},",
+		a->nb_acked, per_second(a->nb_acked, r->tx->first_ns, a->progress_ns),
+		r->nb_not_acked, a->nb_resent, a->nb_refused, a->nb_bad,
+		sl_hist_mean(&a->latency_ns) / NS_PER_US,
+		(double)sl_hist_quantile(&a->latency_ns, 0.5) / NS_PER_US,
+		(double)sl_hist_quantile(&a->latency_ns, 0.99) / NS_PER_US,
+		(double)a->latency_ns.max / NS_PER_US);
 }
 
 static void
@@ -266,6 +304,8 @@ report_print_json(const struct report *r, FILE *out)
 		r->nb_sent);
 	if (r->tx != NULL)
 		print_tx_json(r, out);
+	if (r->tx != NULL && r->tx->has_session)
+		print_acked_json(r, out);
 	if (r->sink != NULL)
 		print_rx_json(r, out);
 	if (r->has_ledger)

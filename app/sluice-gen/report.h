@@ -31,7 +31,8 @@ struct report {
 	uint64_t rx_elapsed_cycles;
 
 	/* Filled in by report_conclude(). */
-	uint64_t nb_sent; /**< Different messages. */
+	uint64_t nb_sent;      /**< Different messages. */
+	uint64_t nb_not_acked; /**< With a session. */
 	uint64_t nb_given_up;
 	uint64_t nb_lost;
 	bool has_ledger;

@@ -29,6 +29,7 @@ sink_init(struct sink *s, const struct options *o, const struct traffic *traffic
 	s->port = port;
 	s->pool = pool;
 	s->burst = o->burst;
+	s->is_acking = o->acked_window != 0;
 	s->verify = o->verify;
 	s->is_order_known = !traffic_has_copies(traffic);
 	/* A second feed of single messages is right behind the first; one of batches is not. */
@@ -57,6 +58,7 @@ sink_init(struct sink *s, const struct options *o, const struct traffic *traffic
 void
 sink_fini(struct sink *s)
 {
+	acker_fini(&s->acker);
 	ledger_fini(&s->ledger);
 	free(s->delivered_by_destination);
 }
@@ -188,10 +190,26 @@ strip_headers(struct sink *s, const uint8_t *data, uint32_t len, uint16_t *paylo
 	return data + sizeof(struct rte_udp_hdr);
 }
 
+/* The session of the datagram that was parsed. False: it is refused, or there is no memory. */
+static bool
+begin_session(struct sink *s, const uint8_t *frame, const uint8_t *payload,
+	struct acker_session **session)
+{
+	const struct sl_wire_datagram *d = &s->datagram;
+	const uint8_t *first = payload + d->messages[0].offset;
+
+	*session = acker_find(&s->acker, d->session, sl_wire_get64(first + SL_WIRE_OFF_SEQUENCE),
+		(const struct rte_ether_hdr *)frame,
+		(const struct rte_ipv4_hdr *)(frame + RTE_ETHER_HDR_LEN),
+		(const struct rte_udp_hdr *)(payload - sizeof(struct rte_udp_hdr)));
+	return *session != NULL;
+}
+
 static void
 take_frame(struct sink *s, const uint8_t *data, uint32_t len, uint64_t now_ns)
 {
 	struct sl_wire_datagram *d = &s->datagram;
+	struct acker_session *session = NULL;
 	enum sl_wire_error error;
 	uint16_t payload_len;
 	const uint8_t *payload;
@@ -206,8 +224,16 @@ take_frame(struct sink *s, const uint8_t *data, uint32_t len, uint64_t now_ns)
 	}
 	s->nb_frames++;
 	s->nb_bytes += len;
-	for (uint16_t i = 0; i < d->nb_messages; i++)
-		find(s, payload + d->messages[i].offset, d->messages[i].len, now_ns);
+	if (s->is_acking && d->session != 0 && !begin_session(s, data, payload, &session))
+		return;
+	for (uint16_t i = 0; i < d->nb_messages; i++) {
+		const uint8_t *message = payload + d->messages[i].offset;
+
+		if (session == NULL ||
+			acker_receive(
+				&s->acker, session, sl_wire_get64(message + SL_WIRE_OFF_SEQUENCE)))
+			find(s, message, d->messages[i].len, now_ns);
+	}
 }
 
 unsigned int
@@ -220,8 +246,10 @@ sink_turn(struct sink *s)
 
 	s->nb_turns++;
 	nb = rte_eth_rx_burst(s->port->id, 0, mbufs, s->burst);
-	if (nb == 0)
+	if (nb == 0) {
+		acker_flush(&s->acker, s->port, s->pool);
 		return 0;
+	}
 	now_ns = clock_now_ns();
 	if (s->nb_built != NULL)
 		s->bound = __atomic_load_n(s->nb_built, __ATOMIC_ACQUIRE);
@@ -239,6 +267,7 @@ sink_turn(struct sink *s)
 	}
 	enter_all(s, now_ns);
 	rte_pktmbuf_free_bulk(mbufs, nb);
+	acker_flush(&s->acker, s->port, s->pool);
 	if (s->nb_messages != nb_before) {
 		if (s->first_ns == 0)
 			s->first_ns = now_ns;

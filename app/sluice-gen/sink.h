@@ -19,6 +19,7 @@
 #include <sl_net.h>
 #include <sl_wire.h>
 
+#include "acker.h"
 #include "ledger.h"
 #include "options.h"
 #include "port.h"
@@ -40,6 +41,7 @@ struct sink {
 	struct rte_mempool *pool;
 	uint16_t burst;
 	enum options_verify verify;
+	bool is_acking;	     /**< Sessions are answered. */
 	bool is_order_known; /**< No message has a later copy. */
 	bool has_late_second_feed;
 	const uint64_t *nb_built; /**< The generator's; NULL when it is elsewhere. */
@@ -64,6 +66,7 @@ struct sink {
 	uint64_t nb_turns;
 	uint64_t busy_cycles; /**< Of turns that moved something; kept by the loop. */
 
+	struct acker acker;
 	struct sink_found found[SL_WIRE_MESSAGES_MAX];
 	unsigned int nb_found;
 	struct sl_wire_datagram datagram;

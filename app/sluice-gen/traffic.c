@@ -228,6 +228,7 @@ traffic_put(
 		.timestamp_ns = timestamp_ns,
 		.type = t->type_keys[m->type],
 		.priority = t->params.classes[m->class_index].level,
+		.flags = t->params.flags,
 		.payload = t->pool + m->payload_offset,
 		.payload_len = m->payload_len,
 	};
@@ -272,7 +273,7 @@ traffic_is_intact(const struct traffic *t, const struct traffic_message *m, cons
 	bad |= sl_wire_get64(message + SL_WIRE_OFF_ID_LOW) ^ m->number;
 	bad |= sl_wire_get32(message + SL_WIRE_OFF_PRIORITY) ^
 		t->params.classes[m->class_index].level;
-	bad |= sl_wire_get32(message + SL_WIRE_OFF_FLAGS);
+	bad |= sl_wire_get32(message + SL_WIRE_OFF_FLAGS) ^ t->params.flags;
 	if (bad != 0)
 		return false;
 	payload = sl_wire_message_payload(message, len, &payload_len);

@@ -62,6 +62,7 @@ struct traffic_params {
 	struct traffic_size sizes[TRAFFIC_SIZES_MAX];
 	double retransmitted_share; /**< 0..1 of the messages are sent a second time, later ... */
 	uint32_t distance;	    /**< ... when 1 to so many further messages have been sent. */
+	uint32_t flags;		    /**< Of every message: SL_WIRE_FLAG_ACK or 0. */
 	double second_feed_share;   /**< 0..1 of the messages come by a second feed as well. */
 };
 

@@ -9,6 +9,7 @@
 #include <rte_ethdev.h>
 #include <rte_prefetch.h>
 
+#include "clock.h"
 #include "tx.h"
 
 /* A pace that fell behind is caught up with for so long, and not beyond. */
@@ -48,6 +49,11 @@ tx_init(struct tx *tx, const struct options *o, const struct traffic *traffic, u
 	tx->msgs_per_cycle = (double)o->rate_msgs_per_s / (double)rte_get_tsc_hz();
 	tx->debt_max = (double)o->rate_msgs_per_s * DEBT_S + o->burst;
 	rc = packer_init(&tx->packer, traffic, &o->packer, o->count, o->has_destinations_report);
+	if (rc == 0 && o->acked_window != 0) {
+		rc = acked_init(&tx->acked, o->acked_window, clock_now_ns(), clock_now_ns());
+		tx->has_session = rc == 0;
+		packer_set_session(&tx->packer, &tx->acked);
+	}
 	if (rc < 0) {
 		fprintf(stderr, "sluice-gen: cannot prepare the traffic: %s\n", strerror(-rc));
 		return rc;
@@ -68,6 +74,15 @@ tx_fini(struct tx *tx)
 	for (unsigned int i = 0; i < PACKER_NB_FEEDS; i++)
 		rte_pktmbuf_free(tx->packer.open[i].cookie);
 	packer_fini(&tx->packer);
+	if (tx->has_session)
+		acked_fini(&tx->acked);
+}
+
+void
+tx_acked(struct tx *tx, const struct sl_wire_ack *ack, uint64_t now_ns)
+{
+	if (acked_take(&tx->acked, ack, now_ns))
+		packer_renew(&tx->packer);
 }
 
 /* Move the limit on: the originals that are due by now. */
@@ -118,7 +133,8 @@ make_frames(struct tx *tx, uint64_t now_ns)
 		if (tx->nb_stash == 0 && !refill_stash(tx))
 			break;
 		d = packer_fill(&tx->packer, now_ns);
-		if (d == NULL && packer_is_done(&tx->packer))
+		/* In a session more can be sent when this has come: it does not wait to be full. */
+		if (d == NULL && (tx->has_session || packer_is_done(&tx->packer)))
 			d = packer_flush(&tx->packer);
 		if (d == NULL)
 			break;

@@ -45,6 +45,8 @@ struct tx {
 	uint64_t start_tsc;    /**< When the first message was due. */
 	uint64_t paced_from;   /**< Number of that message. */
 	bool is_stopping;      /**< No new originals. */
+	bool has_session;
+	struct acked acked; /**< With a session. */
 
 	/* What the port took. */
 	uint64_t nb_frames;
@@ -74,6 +76,9 @@ int tx_init(struct tx *tx, const struct options *options, const struct traffic *
 
 /** Free what is left. What the ring never took is not counted as sent. */
 void tx_fini(struct tx *tx);
+
+/** An ack has come, of whatever session. */
+void tx_acked(struct tx *tx, const struct sl_wire_ack *ack, uint64_t now_ns);
 
 /** One turn: make frames if none are left, and offer them to the port. @return frames it took */
 unsigned int tx_turn(struct tx *tx, uint64_t now_ns, uint64_t now_tsc);
