@@ -12,6 +12,7 @@ import tempfile
 import time
 
 import config
+import durable
 from beside import Beside, Busy, Clients
 from rig import GEN_CORE, GEN_MAC, BenchError, Rig, has_huge_pages, median
 from scraper import Scraper
@@ -209,6 +210,28 @@ class Bench:
                                                p99 <= JOURNAL_P99_MAX))
         self.results["journal"] = {**result, "records_per_s": rate, "p99": p99}
 
+    def durable(self, directory):
+        """Publisher, appliance, disk and backend together."""
+        say(f"\ndurable messages of 64 bytes through one worker, {self.rounds} rounds")
+        disk = self.results.get("journal", {}).get("rounds")
+        disk_p99 = median(r["disk_p99_us"] for r in disk) if disk else None
+        result = durable.measure(self, directory, disk_p99)
+        rate, others = result["rate"], result["others"]
+        say(f"  {rate / 1e6:.3f} M acknowledged a second (at least {durable.RATE_MIN / 1e6:g} M)"
+            + self.check("acknowledged a second", rate, f">= {durable.RATE_MIN}",
+                         rate >= durable.RATE_MIN))
+        say(f"  at {durable.RATE_MIN / 2e6:g} M a second from sending to ack: p50 "
+            f"{result['p50_us']:.0f} us, p99 {result['p99_us']:.0f} us")
+        if "p99" in result:
+            say(f"  that is {result['p99']:.1f} p99s of the disk (at most {durable.P99_MAX})"
+                + self.check("p99 of acks", result["p99"], f"<= {durable.P99_MAX}",
+                             result["p99"] <= durable.P99_MAX))
+        say(f"  at-most-once messages keep {others:.2f} of their rate where there is a journal "
+            f"(at least {durable.OTHERS_MIN})"
+            + self.check("at-most-once beside a journal", others, f">= {durable.OTHERS_MIN}",
+                         others >= durable.OTHERS_MIN))
+        self.results["durable"] = result
+
     def dedup(self, program):
         """The window against rte_hash in two generations."""
         say("\nthe dedup window against rte_hash in two generations")
@@ -279,7 +302,7 @@ def parse_args():
                              "on (default /var/tmp)")
     parser.add_argument("--only", action="append", default=[],
                         choices=["testpmd", "windows", "destinations", "sizes", "batches", "dedup",
-                                 "beside", "journal", "sink"],
+                                 "beside", "journal", "durable", "sink"],
                         help="only this part; may be given more than once")
     return parser.parse_args()
 
@@ -296,6 +319,7 @@ def run(args, bench):
         "beside": bench.beside,
         "dedup": lambda: bench.dedup(f"{args.build}/tests/bench_dedup"),
         "journal": lambda: bench.journal(f"{args.build}/tests/bench_journal"),
+        "durable": lambda: bench.durable(args.journal),
         "sink": lambda: sinks(bench, args.build, args.sink_messages),
     }
     for name, part in parts.items():
