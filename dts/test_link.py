@@ -91,3 +91,4 @@ def test_a_link_that_is_down_from_the_start_is_told_once():
         with cables.generating("--rate", 100):
             sluice.wait_said("port net0: its link is up")
             assert sluice.stderr.count("net0: its link is down") == 1
+            sluice.wait_for(lambda stats: stats["received"] > 0)
