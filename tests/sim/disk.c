@@ -74,6 +74,19 @@ dies(struct disk *d)
 	return d->is_dead;
 }
 
+/* What was removed before does not come back any more. */
+static void
+bury(struct disk *d)
+{
+	for (uint32_t i = 0; i < d->nb;) {
+		if (d->files[i].removed_at != 0)
+			free_file(d, &d->files[i]);
+		else
+			i++;
+	}
+	d->nb_removed = 0;
+}
+
 static int
 do_create(void *arg, const char *name, uint64_t size)
 {
@@ -107,6 +120,8 @@ do_create(void *arg, const char *name, uint64_t size)
 	if (chance(sim, 300, 1000))
 		return -EAGAIN;
 	f->is_pending = false;
+	/* Its name is durable because the directory was synced. */
+	bury(d);
 	return 0;
 }
 
@@ -185,19 +200,6 @@ do_remove(void *arg, const char *name)
 	if (sim->is_history_short)
 		ledger_history_lost(sim);
 	return 0;
-}
-
-/* What was removed before does not come back any more. */
-static void
-bury(struct disk *d)
-{
-	for (uint32_t i = 0; i < d->nb;) {
-		if (d->files[i].removed_at != 0)
-			free_file(d, &d->files[i]);
-		else
-			i++;
-	}
-	d->nb_removed = 0;
 }
 
 /* The header first, then the name. What is behind the header is as old as it was. */
