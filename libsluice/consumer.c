@@ -281,25 +281,17 @@ sluice_consumer_fd(const struct sluice_consumer *con)
 
 /* The application's side. */
 
+static void
+process(void *con)
+{
+	sluice_consumer_process(con);
+}
+
 /* Wait for something to have changed; under the lock. @return false: the time is over */
 static bool
 wait_changed(struct sluice_consumer *con, uint64_t deadline)
 {
-	bool is_in_time;
-
-	if (con->loop.has_thread) {
-		con->nb_receivers++;
-		is_in_time = sl_loop_wait_changed(&con->loop, deadline);
-		con->nb_receivers--;
-		return is_in_time;
-	}
-	if (sl_loop_now() >= deadline)
-		return false;
-	pthread_mutex_unlock(&con->loop.lock);
-	sl_loop_poll(&con->loop, deadline);
-	sluice_consumer_process(con);
-	pthread_mutex_lock(&con->loop.lock);
-	return true;
+	return sl_loop_wait_changed(&con->loop, &con->nb_receivers, process, con, deadline);
 }
 
 static int

@@ -183,8 +183,9 @@ sl_loop_arm(struct sl_loop *loop, uint64_t deadline)
 	timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
-bool
-sl_loop_wait_changed(struct sl_loop *loop, uint64_t deadline)
+/* @return false: the time is over */
+static bool
+wait_for_thread(struct sl_loop *loop, uint64_t deadline)
 {
 	struct timespec at = to_timespec(deadline);
 
@@ -193,12 +194,34 @@ sl_loop_wait_changed(struct sl_loop *loop, uint64_t deadline)
 	return pthread_cond_timedwait(&loop->changed, &loop->lock, &at) == 0;
 }
 
-void
-sl_loop_poll(struct sl_loop *loop, uint64_t deadline)
+/* Wait until the descriptor is readable. */
+static void
+wait_for_descriptor(struct sl_loop *loop, uint64_t deadline)
 {
 	struct pollfd fd = {.fd = loop->epoll_fd, .events = POLLIN};
 	uint64_t now = sl_loop_now();
 	struct timespec left = to_timespec(deadline > now ? deadline - now : 0);
 
 	ppoll(&fd, 1, deadline == UINT64_MAX ? NULL : &left, NULL);
+}
+
+bool
+sl_loop_wait_changed(struct sl_loop *loop, uint32_t *nb_waiting, sl_loop_process_t process,
+	void *arg, uint64_t deadline)
+{
+	bool is_in_time;
+
+	if (loop->has_thread) {
+		++*nb_waiting;
+		is_in_time = wait_for_thread(loop, deadline);
+		--*nb_waiting;
+		return is_in_time;
+	}
+	if (sl_loop_now() >= deadline)
+		return false;
+	pthread_mutex_unlock(&loop->lock);
+	wait_for_descriptor(loop, deadline);
+	process(arg);
+	pthread_mutex_lock(&loop->lock);
+	return true;
 }

@@ -71,10 +71,16 @@ void sl_loop_arm(struct sl_loop *loop, uint64_t deadline);
 /** Take back what sl_loop_wake() said. */
 void sl_loop_clear(struct sl_loop *loop);
 
-/** Under the lock, by another thread: wait for `changed`. @return false: the time is over */
-bool sl_loop_wait_changed(struct sl_loop *loop, uint64_t deadline);
+/** What is done without a thread when the descriptor is readable; not under the lock. */
+typedef void (*sl_loop_process_t)(void *arg);
 
-/** Without a thread: wait until the descriptor is readable. */
-void sl_loop_poll(struct sl_loop *loop, uint64_t deadline);
+/**
+ * Under the lock, by who is not the loop's thread: wait for something to have changed; without a
+ * thread, make it change.
+ * @param nb_waiting  who waits for the thread is counted there meanwhile
+ * @return false: the time is over
+ */
+bool sl_loop_wait_changed(struct sl_loop *loop, uint32_t *nb_waiting, sl_loop_process_t process,
+	void *arg, uint64_t deadline);
 
 #endif /* SL_LOOP_H */

@@ -34,7 +34,7 @@ struct sl_pub_core {
 	struct sl_pub_params params;
 	struct sl_session_tx *tx;
 	uint64_t session;
-	uint32_t epoch;		    /* The highest in this session. */
+	uint32_t epoch;		    /* The highest in this session, since it was silent. */
 	struct sl_pub_list waiting; /* For a place in the session. */
 	struct sl_pub_list loose;   /* At-most-once. */
 	struct sl_pub_list live;
@@ -242,6 +242,18 @@ sl_pub_give_up_abandoned(struct sl_pub_core *core)
 	}
 }
 
+/* Where the appliances are may have changed. */
+static void
+look_up(struct sl_pub_core *core)
+{
+	const struct sl_pub_hooks *hooks = &core->params.hooks;
+
+	if (hooks->look_up == NULL)
+		return;
+	core->params.nb_appliances = hooks->look_up(hooks->arg);
+	core->appliance %= core->params.nb_appliances;
+}
+
 static void
 go_to_next_appliance(struct sl_pub_core *core, uint64_t now, const char *why)
 {
@@ -260,9 +272,11 @@ go_to_next_appliance(struct sl_pub_core *core, uint64_t now, const char *why)
 	core->silence_ns = jitter(core, doubled(core->params.silence_ns, rounds, max));
 	restart(core, now);
 	core->hold_until = 0;
-	if (core->hops % nb == 0)
+	if (core->hops % nb == 0) {
 		core->hold_until = now +
 			jitter(core, doubled(ROUND_PAUSE, rounds - 1, ROUND_PAUSE_MAX));
+		look_up(core);
+	}
 	if (!hooks->connect(hooks->arg, core->appliance)) {
 		/* As good as silence: the tick after the pause goes on. */
 		core->quiet_since = now;
@@ -410,12 +424,15 @@ expire(struct sl_pub_core *core, uint64_t now)
 void
 sl_pub_tick(struct sl_pub_core *core, uint64_t now)
 {
+	const struct sl_pub_message *first;
+
 	expire(core, now);
 	if (core->hold_until != 0 && now >= core->hold_until)
 		core->hold_until = 0;
 	if (core->hold_until != 0 || now < silence_deadline(core))
 		return;
-	if (TAILQ_EMPTY(&core->live)) {
+	first = TAILQ_FIRST(&core->live);
+	if (first == NULL) {
 		/* All that is in flight was given up: nobody asks for an answer any more. */
 		restart(core, now);
 		return;
@@ -428,6 +445,12 @@ sl_pub_tick(struct sl_pub_core *core, uint64_t now)
 				"does not answer; it is asked again and again");
 		core->is_silence_told = true;
 		core->quiet_since = 0;
+		/* It may have been started again with a lower one. */
+		core->epoch = 0;
+		/* All in flight was given up, and those that wait need not wait for it. */
+		if (first->is_waiting)
+			restart(core, now);
+		look_up(core);
 		core->params.hooks.connect(core->params.hooks.arg, 0);
 	}
 }

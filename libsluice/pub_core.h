@@ -61,6 +61,8 @@ struct sl_pub_hooks {
 	uint64_t (*random)(void *arg);
 	/** The appliance of that number: @p what, a part of a sentence. */
 	void (*event)(void *arg, enum sluice_level level, uint32_t appliance, const char *what);
+	/** None answers: look up again where they are. May be NULL. @return how many, 1 or more */
+	uint32_t (*look_up)(void *arg);
 };
 
 struct sl_pub_params {

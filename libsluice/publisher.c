@@ -47,6 +47,7 @@ struct sluice_publisher {
 	uint64_t source;
 	uint64_t id_high;
 	int family;
+	char *appliances; /* To be looked up again, by the thread; without one: NULL. */
 	uint32_t nb_peers;
 	struct sl_udp_peer peers[APPLIANCES_MAX];
 
@@ -128,6 +129,29 @@ pub_connect(void *arg, uint32_t appliance)
 	struct sluice_publisher *pub = arg;
 
 	return sl_udp_connect(pub->loop.sock, pub->family, &pub->peers[appliance]) == 0;
+}
+
+/* The socket stays, and with it the family. A name that is not found now may be found later. */
+static uint32_t
+pub_look_up(void *arg)
+{
+	struct sl_udp_peer found[APPLIANCES_MAX];
+	struct sluice_publisher *pub = arg;
+	uint32_t kept = 0;
+	int nb;
+
+	if (pub->appliances == NULL)
+		return pub->nb_peers;
+	nb = sl_udp_parse(pub->appliances, SLUICE_PORT, false, found, APPLIANCES_MAX, NULL);
+	for (int i = 0; i < nb; i++) {
+		if (pub->family == AF_INET6 || sl_udp_family(&found[i], 1) == AF_INET)
+			found[kept++] = found[i];
+	}
+	if (kept > 0) {
+		memcpy(pub->peers, found, kept * sizeof(found[0]));
+		pub->nb_peers = kept;
+	}
+	return pub->nb_peers;
 }
 
 static void
@@ -322,25 +346,17 @@ may_wait(const struct sluice_publisher *pub)
 	return pub->loop.has_thread ? !sl_loop_is_inside(&pub->loop) : !pub->is_busy;
 }
 
+static void
+process(void *pub)
+{
+	sluice_publisher_process(pub);
+}
+
 /* Wait for something to have changed; under the lock. @return false: the time is over */
 static bool
 wait_changed(struct sluice_publisher *pub, uint64_t deadline)
 {
-	bool is_in_time;
-
-	if (pub->loop.has_thread) {
-		pub->nb_blocked++;
-		is_in_time = sl_loop_wait_changed(&pub->loop, deadline);
-		pub->nb_blocked--;
-		return is_in_time;
-	}
-	if (sl_loop_now() >= deadline)
-		return false;
-	pthread_mutex_unlock(&pub->loop.lock);
-	sl_loop_poll(&pub->loop, deadline);
-	sluice_publisher_process(pub);
-	pthread_mutex_lock(&pub->loop.lock);
-	return true;
+	return sl_loop_wait_changed(&pub->loop, &pub->nb_blocked, process, pub, deadline);
 }
 
 static bool
@@ -572,6 +588,7 @@ destroy(struct sluice_publisher *pub)
 	sl_loop_fini(&pub->loop);
 	sl_udp_rx_free(pub->rx);
 	free(pub->pack.buf);
+	free(pub->appliances);
 	free(pub);
 }
 
@@ -680,7 +697,7 @@ open_socket(struct sluice_publisher *pub, struct sluice_error *error)
 }
 
 static bool
-allocate(struct sluice_publisher *pub)
+allocate(struct sluice_publisher *pub, const char *appliances)
 {
 	struct sl_pub_params params = {
 		.window = pub->options.window,
@@ -690,6 +707,7 @@ allocate(struct sluice_publisher *pub)
 			.settled = pub_settled,
 			.release = pub_release,
 			.connect = pub_connect,
+			.look_up = pub_look_up,
 			.random = pub_random,
 			.event = pub_event},
 	};
@@ -697,7 +715,10 @@ allocate(struct sluice_publisher *pub)
 	pub->pack.datagram_bytes = pub->options.datagram_bytes;
 	pub->pack.buf = malloc((size_t)SL_PACK_DATAGRAMS * pub->options.datagram_bytes);
 	pub->rx = sl_udp_rx_new(UINT16_MAX);
-	if (pub->pack.buf == NULL || pub->rx == NULL)
+	if (pub->loop.has_thread)
+		pub->appliances = strdup(appliances);
+	if (pub->pack.buf == NULL || pub->rx == NULL ||
+		(pub->loop.has_thread && pub->appliances == NULL))
 		return false;
 	pub->core = sl_pub_new(&params, sl_loop_now());
 	return pub->core != NULL;
@@ -731,7 +752,7 @@ sluice_publisher_open(const struct sluice_publisher_options *options, struct slu
 	pub->id_high = pub_random(pub);
 	pub->id_low = pub_random(pub);
 	pub->options.appliances = pub->options.source = pub->options.bind = NULL;
-	if (!allocate(pub)) {
+	if (!allocate(pub, options->appliances)) {
 		rc = sl_error_set(error, SLUICE_NO_MEMORY, "out of memory");
 	} else if (!pub_connect(pub, 0)) {
 		/* No way now may be one later: silence then goes on to the next. */

@@ -81,12 +81,9 @@ acker_find(struct acker *a, uint64_t number, uint64_t sequence, const struct rte
 }
 
 bool
-acker_receive(struct acker *a, struct acker_session *s, uint64_t sequence)
+acker_receive(struct acker_session *s, uint64_t sequence)
 {
-	bool is_new = sl_session_rx_receive(s->rx, sequence) == SL_SESSION_NEW;
-
-	a->nb_again += !is_new;
-	return is_new;
+	return sl_session_rx_receive(s->rx, sequence) == SL_SESSION_NEW;
 }
 
 static bool
@@ -132,7 +129,5 @@ acker_flush(struct acker *a, struct port *port, struct rte_mempool *pool)
 			continue;
 		s->is_due = false;
 		a->nb_due--;
-		a->nb_acks += !s->is_refused;
-		a->nb_refused += s->is_refused;
 	}
 }

@@ -41,9 +41,6 @@ struct acker {
 	struct acker_session *latest;
 	uint64_t turn;
 	uint32_t nb_due;
-	uint64_t nb_acks;
-	uint64_t nb_refused;
-	uint64_t nb_again; /**< Messages of a session that it had. */
 };
 
 void acker_fini(struct acker *acker);
@@ -57,7 +54,7 @@ acker_find(struct acker *acker, uint64_t number, uint64_t sequence, const struct
 	const struct rte_ipv4_hdr *ip, const struct rte_udp_hdr *udp);
 
 /** A message of it has come. @return whether it is the first time */
-bool acker_receive(struct acker *acker, struct acker_session *session, uint64_t sequence);
+bool acker_receive(struct acker_session *session, uint64_t sequence);
 
 /** Send what acks are due. What the port does not take is sent at the next turn. */
 void acker_flush(struct acker *acker, struct port *port, struct rte_mempool *pool);

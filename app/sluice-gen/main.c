@@ -386,6 +386,16 @@ read_options(struct run *run, int argc, char **argv)
 	return 0;
 }
 
+static bool
+has_memif(const struct run *run)
+{
+	for (unsigned int i = 0; i < run->nb_ports; i++) {
+		if (run->ports[i].is_memif)
+			return true;
+	}
+	return false;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -413,7 +423,10 @@ main(int argc, char **argv)
 	}
 	catch_signals();
 	rc = run_ports(&run);
-	rte_eal_cleanup();
+	/* A memif's listening socket stays with the interrupt thread, in memory that this unmaps.
+	 */
+	if (!has_memif(&run))
+		rte_eal_cleanup();
 end:
 	traffic_free(run.traffic);
 	return rc;

@@ -2,11 +2,13 @@
  * Copyright (c) 2026 The Sluice authors
  */
 #include <errno.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <rte_alarm.h>
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 
@@ -15,8 +17,10 @@
 
 #define POLL_US 10000
 
-/* How many polls a memif without a link gets until it is started again. */
-#define RESTART_POLLS 50
+/* How many polls until a memif that has met nobody is started again; and one that has met somebody,
+ * with whom it may be talking still. */
+#define START_POLLS   50
+#define RESTART_POLLS 500
 
 uint16_t
 port_mbuf_size(uint16_t mtu)
@@ -84,12 +88,65 @@ set_mac(struct port *port, bool has_mac)
 
 /* A memif connects when it is started, to an end that may not be there yet, and only then. */
 static bool
-is_memif(const struct port *port)
+is_memif(uint16_t id)
 {
 	struct rte_eth_dev_info info;
 
-	return rte_eth_dev_info_get(port->id, &info) == 0 && info.driver_name != NULL &&
+	return rte_eth_dev_info_get(id, &info) == 0 && info.driver_name != NULL &&
 		strcmp(info.driver_name, "net_memif") == 0;
+}
+
+struct errand {
+	int (*work)(uint16_t id);
+	uint16_t id;
+	int rc;
+	sem_t is_done;
+};
+
+static void
+run_errand(void *arg)
+{
+	struct errand *errand = arg;
+
+	errand->rc = errand->work(errand->id);
+	sem_post(&errand->is_done);
+}
+
+/* Where alarms are called. */
+static int
+in_interrupt_thread(int (*work)(uint16_t id), uint16_t id)
+{
+	struct errand errand = {.work = work, .id = id};
+
+	sem_init(&errand.is_done, 0, 0);
+	if (rte_eal_alarm_set(1, run_errand, &errand) != 0)
+		return work(id);
+	while (sem_wait(&errand.is_done) != 0)
+		;
+	sem_destroy(&errand.is_done);
+	return errand.rc;
+}
+
+/* The interrupt thread talks with a memif's other end, and net_memif does not bear that another one
+ * starts or stops the port meanwhile. */
+static int
+do_work(const struct port *port, int (*work)(uint16_t id))
+{
+	return port->is_memif ? in_interrupt_thread(work, port->id) : work(port->id);
+}
+
+static int
+stop_and_close(uint16_t id)
+{
+	rte_eth_dev_stop(id);
+	return rte_eth_dev_close(id);
+}
+
+static int
+restart(uint16_t id)
+{
+	rte_eth_dev_stop(id);
+	return rte_eth_dev_start(id);
 }
 
 static int
@@ -125,11 +182,13 @@ port_start(struct port *port, const struct port_params *params, struct rte_mempo
 
 	if (rc < 0)
 		return rc;
+	port->is_memif = is_memif(port->id);
 	rc = configure(port, params, pool);
 	if (rc == 0) {
-		rc = rte_eth_dev_start(port->id);
+		rc = do_work(port, rte_eth_dev_start);
 		/* Where there is nobody yet, port_wait_for_link() tries again. */
-		if (rc < 0 && is_memif(port))
+		port->is_alone = rc < 0 && port->is_memif;
+		if (port->is_alone)
 			rc = 0;
 	}
 	if (rc == 0) {
@@ -149,16 +208,24 @@ port_stop(struct port *port)
 {
 	if (!port->is_started)
 		return;
-	rte_eth_dev_stop(port->id);
-	rte_eth_dev_close(port->id);
+	do_work(port, stop_and_close);
 	port->is_started = false;
 }
 
+static void
+start_again(struct port *port, unsigned int polls)
+{
+	if (port->is_alone && polls % START_POLLS == 0) {
+		port->is_alone = do_work(port, rte_eth_dev_start) < 0;
+	} else if (!port->is_alone && polls % RESTART_POLLS == 0) {
+		port->is_alone = do_work(port, restart) < 0;
+	}
+}
+
 int
-port_wait_for_link(const struct port *port, uint32_t wait_ms, const volatile int *nb_signals)
+port_wait_for_link(struct port *port, uint32_t wait_ms, const volatile int *nb_signals)
 {
 	uint64_t end = rte_rdtsc() + rte_get_tsc_hz() / 1000 * wait_ms;
-	bool may_restart = is_memif(port);
 	struct rte_eth_link link;
 
 	for (unsigned int polls = 1;; polls++) {
@@ -169,10 +236,8 @@ port_wait_for_link(const struct port *port, uint32_t wait_ms, const volatile int
 			return 0;
 		if (rte_rdtsc() >= end)
 			break;
-		if (may_restart && polls % RESTART_POLLS == 0) {
-			rte_eth_dev_stop(port->id);
-			rte_eth_dev_start(port->id);
-		}
+		if (port->is_memif)
+			start_again(port, polls);
 		usleep(POLL_US);
 	}
 	fprintf(stderr,

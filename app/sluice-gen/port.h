@@ -21,6 +21,8 @@
 struct port {
 	uint16_t id;
 	bool is_started;
+	bool is_memif;
+	bool is_alone;	  /**< A memif that has not met its other end. */
 	const char *name; /**< As given by the user. */
 	struct rte_ether_addr mac;
 
@@ -58,6 +60,6 @@ int port_start(struct port *port, const struct port_params *params, struct rte_m
 void port_stop(struct port *port);
 
 /** Wait until the link is up. @return 0, -ENETDOWN (said on standard error), -EINTR */
-int port_wait_for_link(const struct port *port, uint32_t wait_ms, const volatile int *nb_signals);
+int port_wait_for_link(struct port *port, uint32_t wait_ms, const volatile int *nb_signals);
 
 #endif /* PORT_H */

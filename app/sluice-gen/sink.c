@@ -230,8 +230,7 @@ take_frame(struct sink *s, const uint8_t *data, uint32_t len, uint64_t now_ns)
 		const uint8_t *message = payload + d->messages[i].offset;
 
 		if (session == NULL ||
-			acker_receive(
-				&s->acker, session, sl_wire_get64(message + SL_WIRE_OFF_SEQUENCE)))
+			acker_receive(session, sl_wire_get64(message + SL_WIRE_OFF_SEQUENCE)))
 			find(s, message, d->messages[i].len, now_ns);
 	}
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "durable.h"
+#include "noted.h"
 #include "readback.h"
 #include "sl_journal.h"
 #include "sl_log.h"
@@ -23,6 +24,7 @@ struct durable {
 	struct sl_notify *notify;
 	struct sl_journal *journal;
 	struct sl_publishers *publishers;
+	struct noted *noted;
 	struct readback *readback;
 	struct sl_durable control;
 	struct sl_datapath_journal path;
@@ -30,16 +32,6 @@ struct durable {
 	char *directory;
 	int cpu;
 	bool is_started;
-
-	/* How much of the configuration that runs has been noted in the journal. */
-	uint32_t version;
-	uint32_t nb_noted;
-	uint32_t nb_noted_destinations;
-	bool is_noting;
-	uint64_t *keys; /* Of the names noted; sorted but for the latest. */
-	size_t nb_keys;
-	size_t nb_sorted;
-	size_t keys_size;
 
 	/* The recovery. */
 	uint64_t now_ns;
@@ -49,6 +41,7 @@ struct durable {
 	sl_record_ref *refs; /* What was not delivered. */
 	uint64_t nb_strange; /* Of those, for destinations there are not. */
 	uint64_t strange;    /* One of them. */
+	uint64_t nb_orphans; /* For subscribers there are not. */
 	int restore_error;
 };
 
@@ -92,10 +85,25 @@ on_undelivered(void *arg, const struct sl_record *record, sl_record_ref ref)
 		d->strange = sl_wire_get64(sl_record_message_of(message, &len) + SL_WIRE_OFF_DEST);
 		rc = 0;
 	}
-	if (rc == 0)
+	if (rc == 1 || rc == -ESTALE)
+		d->nb_orphans++;
+	if (rc >= 0)
 		rc = remember(d, ref);
+	if (rc == -ESTALE)
+		rc = 0;
 	d->restore_error = rc;
+	noted_recover_undelivered(d->noted, message);
 	return rc;
+}
+
+static int
+on_name(void *arg, const struct sl_record *record, sl_record_ref ref)
+{
+	struct durable *d = arg;
+
+	RTE_SET_USED(ref);
+	noted_recover_name(d->noted, (const struct sl_record_name *)record);
+	return 0;
 }
 
 static int
@@ -137,6 +145,13 @@ tell_recovery(const struct durable *d, const struct sl_journal_recovery *r)
 			"configured as at-least-once, the last with key %016" PRIx64
 			": they are kept until there is such a destination after a restart",
 			d->nb_strange, d->strange);
+	if (d->nb_orphans > 0)
+		sl_notify(d->notify, SL_LEVEL_WARN, "subscribers_gone",
+			json_pack("{s:I}", "messages", (json_int_t)d->nb_orphans),
+			"%" PRIu64
+			" deliveries in the journal are for subscribers of topics that are "
+			"not there any more: they are given up",
+			d->nb_orphans);
 }
 
 static int
@@ -145,6 +160,7 @@ recover(struct durable *d, struct sl_journal_recovery *r, char *error, size_t er
 	struct sl_journal_visitor visitor = {
 		.undelivered = on_undelivered,
 		.recent = on_recent,
+		.name = on_name,
 		.progress = on_progress,
 		.arg = d,
 	};
@@ -181,6 +197,26 @@ release(void *journal, uint32_t worker, sl_record_ref ref)
 	sl_journal_release(journal, worker, ref);
 }
 
+static void
+on_durable(void *arg, const struct sl_record *record, uint64_t now_ns)
+{
+	struct durable *d = arg;
+
+	if (unlikely(record->type == SL_RECORD_NAME))
+		noted_durable(d->noted, record);
+	else
+		sl_publishers_durable(d->publishers, record, now_ns);
+}
+
+static void
+on_batch(void *arg, uint64_t now_ns)
+{
+	struct durable *d = arg;
+
+	noted_batch(d->noted);
+	sl_publishers_batch(d->publishers, now_ns);
+}
+
 /* What the operator should know of the disk. */
 static void
 tell_notice(const struct durable *d)
@@ -210,9 +246,9 @@ open_journal(struct durable *d, char *error, size_t error_len)
 		.is_direct = config->is_direct,
 		.nb_streams = sl_datapath_nb_workers(d->datapath),
 		.node = d->config->node,
-		.durable = sl_publishers_durable,
-		.batch = sl_publishers_batch,
-		.arg = d->publishers,
+		.durable = on_durable,
+		.batch = on_batch,
+		.arg = d,
 	};
 	struct sl_journal_recovery *recovery = malloc(sizeof(*recovery));
 	int rc;
@@ -223,6 +259,8 @@ open_journal(struct durable *d, char *error, size_t error_len)
 	if (rc == 0)
 		rc = sl_journal_open(&params, recovery, &d->journal, error, error_len);
 	free(recovery);
+	if (rc == 0)
+		rc = noted_open(d->noted, d->journal);
 	if (rc != 0)
 		return rc;
 	tell_notice(d);
@@ -285,8 +323,8 @@ fill_control(struct durable *d)
 }
 
 int
-durable_open(const struct sl_config *config, struct sl_datapath *datapath, struct sl_notify *notify,
-	struct durable **durable, char *error, size_t error_len)
+durable_open(struct event_base *base, const struct sl_config *config, struct sl_datapath *datapath,
+	struct sl_notify *notify, struct durable **durable, char *error, size_t error_len)
 {
 	struct durable *d;
 	int rc;
@@ -305,7 +343,9 @@ durable_open(const struct sl_config *config, struct sl_datapath *datapath, struc
 	d->directory = strdup(config->journal.directory);
 	if (d->directory == NULL)
 		return -ENOMEM;
-	rc = sl_publishers_create(config, datapath, &d->publishers, error, error_len);
+	rc = noted_create(base, config, datapath, &d->noted);
+	if (rc == 0)
+		rc = sl_publishers_create(config, datapath, &d->publishers, error, error_len);
 	if (rc == 0)
 		rc = open_journal(d, error, error_len);
 	if (rc == 0)
@@ -321,106 +361,24 @@ durable_of(const struct durable *d)
 	return d != NULL ? &d->control : NULL;
 }
 
-/* Names, so that what reads the journal can tell what its keys stand for. */
-
-static int
-compare_keys(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* Each name is noted once in a run. @return false: there is no memory for it now */
-static bool
-is_known_or_add(struct durable *d, uint64_t key, bool *is_known)
-{
-	uint64_t *keys = d->keys;
-
-	*is_known = d->nb_sorted > 0 &&
-		bsearch(&key, keys, d->nb_sorted, sizeof(*keys), compare_keys) != NULL;
-	if (*is_known || d->nb_keys < d->keys_size)
-		return true;
-	keys = realloc(keys, (2 * d->keys_size + 64) * sizeof(*keys));
-	if (keys == NULL)
-		return false;
-	d->keys = keys;
-	d->keys_size = 2 * d->keys_size + 64;
-	return true;
-}
-
-/* @return false: later */
-static bool
-note_name(struct durable *d, const struct sl_config_name *name)
-{
-	uint8_t bytes[sizeof(uint64_t) + 2 * SL_CONFIG_NAME_MAX + 2];
-	size_t len = strnlen(name->name, sizeof(bytes) - sizeof(uint64_t));
-	bool is_known;
-
-	if (!is_known_or_add(d, name->key, &is_known))
-		return false;
-	if (is_known)
-		return true;
-	memcpy(bytes, &name->key, sizeof(name->key));
-	memcpy(bytes + sizeof(name->key), name->name, len);
-	if (sl_datapath_note(
-		    d->datapath, SL_RECORD_NAME, bytes, (uint32_t)(sizeof(name->key) + len)) != 0)
-		return false;
-	d->keys[d->nb_keys++] = name->key;
-	return true;
-}
-
-static bool
-note_backends(struct durable *d, const struct sl_config_destination *dest)
-{
-	char text[2 * SL_CONFIG_NAME_MAX + 2];
-	struct sl_config_name name = {.name = text};
-	bool is_noted = true;
-
-	for (uint32_t j = 0; is_noted && j < dest->nb_backends; j++) {
-		snprintf(text, sizeof(text), "%s/%s", dest->name, dest->backends[j].name);
-		name.key = sl_wire_name_key(text);
-		is_noted = note_name(d, &name);
-	}
-	return is_noted;
-}
-
 void
 durable_applied(struct durable *d, const struct sl_config *config)
 {
-	if (d == NULL)
-		return;
-	d->version++;
-	d->nb_noted = 0;
-	d->nb_noted_destinations = 0;
-	d->is_noting = true;
-	durable_poll(d, config);
+	if (d != NULL)
+		noted_applied(d->noted, config);
 }
 
 void
 durable_poll(struct durable *d, const struct sl_config *config)
 {
-	const struct sl_config_name *names;
-	uint32_t version[] = {config->epoch, d != NULL ? d->version : 0};
-	uint32_t n;
+	if (d != NULL)
+		noted_poll(d->noted, config);
+}
 
-	if (d == NULL || !d->is_noting)
-		return;
-	n = sl_config_names(config, &names);
-	while (d->nb_noted < n) {
-		if (!note_name(d, &names[d->nb_noted]))
-			return;
-		d->nb_noted++;
-	}
-	for (; d->nb_noted_destinations < config->nb_destinations; d->nb_noted_destinations++) {
-		if (!note_backends(d, &config->destinations[d->nb_noted_destinations]))
-			return;
-	}
-	if (d->nb_keys > d->nb_sorted)
-		qsort(d->keys, d->nb_keys, sizeof(*d->keys), compare_keys);
-	d->nb_sorted = d->nb_keys;
-	d->is_noting = sl_datapath_note(d->datapath, SL_RECORD_CONFIG, version, sizeof(version)) !=
-		0;
+struct noted *
+durable_noted(const struct durable *d)
+{
+	return d != NULL ? d->noted : NULL;
 }
 
 int
@@ -453,6 +411,8 @@ durable_stop(struct durable *d)
 	readback_stop(d->readback);
 	sl_journal_stop(d->journal);
 	for (uint32_t i = 0; i < d->control.nb_sinks; i++)
+		sl_sink_begin_stop(d->control.sinks[i]);
+	for (uint32_t i = 0; i < d->control.nb_sinks; i++)
 		sl_sink_stop(d->control.sinks[i]);
 }
 
@@ -465,8 +425,8 @@ durable_close(struct durable *d)
 		sl_sink_destroy(d->control.sinks[i]);
 	sl_journal_close(d->journal);
 	sl_publishers_destroy(d->publishers);
+	noted_destroy(d->noted);
 	free(d->refs);
-	free(d->keys);
 	free(d->directory);
 	free(d);
 }

@@ -13,6 +13,7 @@
 
 #include "checks.h"
 #include "durable.h"
+#include "gateways.h"
 #include "http.h"
 #include "loop.h"
 #include "sl_api_server.h"
@@ -28,6 +29,9 @@
 
 /* ARP and ICMP wait no longer than this for the control thread. */
 #define POLL_MS 1
+
+/* Subscriptions obeyed in one poll. */
+#define SUBSCRIBE_BURST 64
 
 /* How often the path is looked after. */
 #define HOUSEKEEPING_MS 10
@@ -45,9 +49,11 @@ enum { PRIORITY_PATH, PRIORITY_CLIENTS, PRIORITIES };
 
 struct loop {
 	const struct options *options;
-	struct sl_config *config; /* Until the control has it. */
+	struct sl_config *config;  /* The file, until the control has it. */
+	struct sl_config *running; /* With who is remembered beside it; NULL: nobody is. */
 	struct sl_datapath *datapath;
 	struct durable *durable;
+	struct gateways *gateways;
 	struct sl_notify *notify;
 	struct sl_neighbours *neighbours;
 	struct checks_context checks_context;
@@ -131,6 +137,18 @@ on_link(void *arg, uint32_t port_index, bool is_up)
 	sl_neighbours_link(loop->neighbours, port_index, is_up, now_ms());
 }
 
+/* The rest waits a millisecond, in a bounded ring. */
+static void
+take_subscribes(struct loop *loop)
+{
+	struct sl_datapath_subscribe subscribes[SUBSCRIBE_BURST];
+	uint32_t n = sl_datapath_receive_subscribes(
+		loop->datapath, subscribes, RTE_DIM(subscribes));
+
+	for (uint32_t i = 0; i < n; i++)
+		sl_control_subscribe(loop->control, &subscribes[i]);
+}
+
 static void
 on_poll(evutil_socket_t fd, short what, void *arg)
 {
@@ -143,6 +161,7 @@ on_poll(evutil_socket_t fd, short what, void *arg)
 	if (sl_control_is_running(loop->control))
 		sl_neighbours_poll(loop->neighbours, now_ms());
 	checks_poll(&loop->checks_context, loop->checks);
+	take_subscribes(loop);
 }
 
 static void
@@ -348,6 +367,7 @@ on_applied(void *arg)
 	char error[512];
 
 	durable_applied(loop->durable, sl_control_config(loop->control));
+	gateways_applied(loop->gateways, sl_control_config(loop->control));
 	if (loop->http == NULL ||
 		(http->clients_max == loop->http_clients_max &&
 			http->timeout_ms == loop->http_timeout_ms))
@@ -355,6 +375,14 @@ on_applied(void *arg)
 	sl_http_destroy(loop->http);
 	if (listen_for_http(loop, error, sizeof(error)) != 0)
 		sl_notify(loop->notify, SL_LEVEL_ERROR, "http_down", NULL, "%s", error);
+}
+
+static bool
+on_quiet(void *arg)
+{
+	struct loop *loop = arg;
+
+	return gateways_drain(loop->gateways);
 }
 
 static int
@@ -395,6 +423,29 @@ tell_clients(void *arg, struct sl_control_clients *clients)
 	}
 }
 
+static json_t *
+show_gateways(void *arg)
+{
+	const struct loop *loop = arg;
+
+	return gateways_show(loop->gateways);
+}
+
+static json_t *
+show_gateway_clients(void *arg, const char *gateway)
+{
+	const struct loop *loop = arg;
+
+	return gateways_show_clients(loop->gateways, gateway);
+}
+
+/* What the path begins with. */
+static const struct sl_config *
+first_config(const struct loop *loop)
+{
+	return loop->running != NULL ? loop->running : loop->config;
+}
+
 static int
 create_control(struct loop *loop, char *error, size_t error_len)
 {
@@ -402,20 +453,24 @@ create_control(struct loop *loop, char *error, size_t error_len)
 		.base = loop->base,
 		.datapath = loop->datapath,
 		.config = loop->config,
+		.running = loop->running,
 		.neighbours = loop->neighbours,
 		.checks = loop->checks,
 		.notify = loop->notify,
 		.durable = durable_of(loop->durable),
 		.version = SLUICE_VERSION,
+		.quiet = on_quiet,
 		.quit = on_quit,
 		.applied = on_applied,
 		.clients = tell_clients,
+		.ingress = show_gateways,
+		.ingress_clients = show_gateway_clients,
 		.arg = loop,
 	};
 	int rc = sl_control_create(&params, &loop->control, error, error_len);
 
 	if (rc == 0)
-		loop->config = NULL;
+		loop->config = loop->running = NULL;
 	return rc;
 }
 
@@ -423,7 +478,7 @@ static int
 create_neighbours(struct loop *loop, char *error, size_t error_len)
 {
 	loop->neighbours = sl_neighbours_create(
-		loop->config, loop->datapath, log_notify, loop, now_ms());
+		first_config(loop), loop->datapath, log_notify, loop, now_ms());
 	if (loop->neighbours != NULL)
 		return 0;
 	snprintf(error, error_len, "no memory for the neighbours");
@@ -437,7 +492,7 @@ create_checks(struct loop *loop, char *error, size_t error_len)
 
 	loop->checks_context = (struct checks_context){
 		.datapath = loop->datapath, .notify = loop->notify};
-	rc = checks_start(loop->base, loop->config, &loop->checks_context, &loop->checks);
+	rc = checks_start(loop->base, first_config(loop), &loop->checks_context, &loop->checks);
 	if (rc != 0)
 		snprintf(error, error_len, "no memory for the health checks");
 	else
@@ -460,16 +515,21 @@ create(struct loop *loop, char *error, size_t error_len)
 		rc = sl_notify_create(
 			loop->config->node, &loop->config->events, &loop->notify, error, error_len);
 	if (rc == 0)
-		rc = sl_datapath_create(loop->config, &loop->datapath, error, error_len);
+		rc = sl_control_recall(loop->base, loop->config, &loop->running, error, error_len);
 	if (rc == 0)
-		rc = durable_open(loop->config, loop->datapath, loop->notify, &loop->durable, error,
-			error_len);
+		rc = sl_datapath_create(first_config(loop), &loop->datapath, error, error_len);
+	if (rc == 0)
+		rc = durable_open(loop->base, first_config(loop), loop->datapath, loop->notify,
+			&loop->durable, error, error_len);
 	if (rc == 0)
 		rc = durable_start(loop->durable, error, error_len);
 	if (rc == 0)
 		rc = create_neighbours(loop, error, error_len);
 	if (rc == 0)
 		rc = create_checks(loop, error, error_len);
+	if (rc == 0)
+		rc = gateways_create(loop->base, first_config(loop), loop->datapath, loop->notify,
+			durable_noted(loop->durable), &loop->gateways, error, error_len);
 	if (rc == 0)
 		rc = create_control(loop, error, error_len);
 	if (rc == 0)
@@ -480,6 +540,8 @@ create(struct loop *loop, char *error, size_t error_len)
 		rc = sl_telemetry_open(loop->control, loop->base, error, error_len);
 	if (rc == 0)
 		rc = sl_control_start(loop->control, error, error_len);
+	if (rc == 0)
+		rc = gateways_start(loop->gateways, loop->control, error, error_len);
 	return rc;
 }
 
@@ -495,11 +557,13 @@ destroy(struct loop *loop)
 	sl_neighbours_destroy(loop->neighbours);
 	if (loop->datapath != NULL)
 		sl_datapath_stop(loop->datapath);
+	gateways_destroy(loop->gateways);
 	durable_stop(loop->durable);
 	if (loop->datapath != NULL)
 		sl_datapath_destroy(loop->datapath);
 	sl_control_destroy(loop->control);
 	durable_close(loop->durable);
+	sl_config_free(loop->running);
 	sl_config_free(loop->config);
 	if (loop->notify != NULL)
 		sl_notify_destroy(loop->notify, NOTIFY_END_MS);

@@ -12,6 +12,7 @@
 
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_ethdev.h>
 #include <rte_log.h>
 #include <rte_pdump.h>
 #include <rte_version.h>
@@ -181,13 +182,28 @@ is_memory_shared(void)
 	return true;
 }
 
+static bool
+has_memif(void)
+{
+	struct rte_eth_dev_info info;
+	uint16_t id;
+
+	RTE_ETH_FOREACH_DEV (id) {
+		if (rte_eth_dev_info_get(id, &info) == 0 && info.driver_name != NULL &&
+			strcmp(info.driver_name, "net_memif") == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Takes `config`. */
 static int
 run(const struct options *options, struct sl_config *config, char **argv)
 {
-	int rc = init_eal(options->nb_eal_args, argv);
 	bool has_capture;
+	int rc;
 
+	rc = init_eal(options->nb_eal_args, argv);
 	if (rc != 0) {
 		sl_config_free(config);
 		return rc;
@@ -200,7 +216,10 @@ run(const struct options *options, struct sl_config *config, char **argv)
 	rc = loop_run(options, config);
 	if (has_capture)
 		rte_pdump_uninit();
-	rte_eal_cleanup();
+	/* A memif's listening socket stays with the interrupt thread, in memory that this unmaps.
+	 */
+	if (!has_memif())
+		rte_eal_cleanup();
 	return rc;
 }
 

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <rte_common.h>
@@ -17,9 +18,12 @@
 #define LOOK_MIN_US 50u
 #define LOOK_MAX_US 1000u
 
-/* A record that is not durable yet, or a disk that does not read, is tried again so often. */
-#define AGAIN_US 500
-#define DISK_US	 100000
+/* When what cannot be read is tried again: for want of a buffer, or as the disk does not read. */
+#define AGAIN_MS 1u
+#define DISK_MS	 100u
+
+/* It is told so often, as long as it goes on. */
+#define TELL_S 60
 
 struct readback {
 	struct sl_datapath *datapath;
@@ -27,46 +31,56 @@ struct readback {
 	uint8_t *buf;
 	pthread_t thread;
 	_Atomic bool must_stop;
-	bool has_failed; /* Said so already. */
+	time_t told_s; /* When it last said that reading fails; 0: never. */
 };
 
-/* @return false: it is to stop, and the record has not been read */
-static bool
+static void
+tell_failure(struct readback *rb)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (rb->told_s != 0 && now.tv_sec - rb->told_s < TELL_S)
+		return;
+	rb->told_s = now.tv_sec;
+	sl_log(SL_LOG_journal, SL_LEVEL_ERROR, "reading back fails, tried again: %s",
+		sl_journal_reader_error(rb->reader));
+}
+
+/* It waits for nothing: others, whose messages can be read, would wait as well.
+ * @return 0: it is filled in; else it may be tried again after so many milliseconds */
+static uint32_t
 read_one(struct readback *rb, struct dp_fetch *fetch, uint32_t index)
 {
-	sl_record_ref ref = sl_fetch_ref(fetch, index);
 	const struct sl_record *record = (const struct sl_record *)rb->buf;
-	int rc;
+	int rc = sl_journal_reader_get(rb->reader, sl_fetch_ref(fetch, index), rb->buf);
 
-	for (;;) {
-		rc = sl_journal_reader_get(rb->reader, ref, rb->buf);
-		if (rc != -EAGAIN && rc != -EIO && rc != -ENOMEM && rc != -EMFILE && rc != -ENFILE)
-			break;
-		if (rc != -EAGAIN && !rb->has_failed)
-			sl_log(SL_LOG_journal, SL_LEVEL_ERROR,
-				"reading back fails, tried again: %s",
-				sl_journal_reader_error(rb->reader));
-		rb->has_failed = rc != -EAGAIN;
-		if (atomic_load(&rb->must_stop))
-			return false;
-		usleep(rc == -EAGAIN ? AGAIN_US : DISK_US);
-	}
-	if (rc == 0 && record->type == SL_RECORD_MESSAGE) {
-		sl_fetch_fill(fetch, index, (const struct sl_record_message *)record);
-		return true;
+	if (rc == -EAGAIN)
+		return AGAIN_MS;
+	if (rc == 0 && record->type == SL_RECORD_MESSAGE)
+		return sl_fetch_fill(fetch, index, (const struct sl_record_message *)record)
+			? 0
+			: AGAIN_MS;
+	/* Whatever else it is, it may pass. */
+	if (rc != 0 && rc != -ENOENT && rc != -EBADMSG && rc != -EINVAL) {
+		tell_failure(rb);
+		return DISK_MS;
 	}
 	sl_log(SL_LOG_journal, SL_LEVEL_ERROR, "a message is lost, it cannot be read back: %s",
 		rc == 0 ? "there is another record" : sl_journal_reader_error(rb->reader));
 	sl_fetch_fill(fetch, index, NULL);
-	return true;
+	return 0;
 }
 
 static void
 read_all(struct readback *rb, uint32_t worker, struct dp_fetch *fetch)
 {
-	for (uint32_t i = 0; i < sl_fetch_count(fetch); i++) {
-		if (!read_one(rb, fetch, i))
-			return;
+	uint32_t n = sl_fetch_count(fetch), wait_ms = 0;
+
+	for (uint32_t i = 0; i < n && wait_ms == 0; i++) {
+		wait_ms = read_one(rb, fetch, i);
+		if (wait_ms > 0)
+			sl_fetch_put_off(fetch, i, wait_ms);
 	}
 	sl_datapath_return_fetch(rb->datapath, worker, fetch);
 }

@@ -78,6 +78,7 @@ struct backend {
 	struct sl_checks *checks;
 	struct dest *dest;
 	uint32_t index;
+	uint32_t nb_checks; /* Its destination's, or 0: nobody checks a member. */
 	char *name;
 	struct sl_ip address;
 	uint16_t port;

@@ -120,7 +120,7 @@ worst_text(const struct backend *backend)
 	const char *text = "";
 	uint32_t most = 0;
 
-	for (uint32_t i = 0; i < backend->dest->health.nb_checks; i++) {
+	for (uint32_t i = 0; i < backend->nb_checks; i++) {
 		sl_health_get_check(backend->health, i, &info);
 		if (info.failures_in_row <= most)
 			continue;

@@ -21,6 +21,7 @@
 struct change {
 	struct backend *backend;
 	bool is_new;
+	uint32_t nb_checks;
 	void *memory;		 /* For its machine; NULL: it keeps the one it has. */
 	char (*texts)[TEXT_MAX]; /* Go with memory. */
 	int same[SL_HEALTH_CHECKS_MAX];
@@ -69,15 +70,18 @@ find_dest(const struct sl_checks *checks, const struct by_key *index, uint64_t k
 	return found == NULL ? NULL : found->dest;
 }
 
-/* Usually it is where it was. */
+/* Usually it is where it was, or behind the one found last: *next is where to look first. */
 static struct backend *
-find_backend(const struct dest *dest, const char *name, uint32_t hint)
+find_backend(const struct dest *dest, const char *name, uint32_t *next)
 {
-	if (hint < dest->nb_backends && strcmp(dest->backends[hint]->name, name) == 0)
-		return dest->backends[hint];
-	for (uint32_t i = 0; i < dest->nb_backends; i++) {
-		if (strcmp(dest->backends[i]->name, name) == 0)
-			return dest->backends[i];
+	uint32_t at = *next;
+
+	for (uint32_t n = dest->nb_backends; n > 0; n--, at++) {
+		at = at < dest->nb_backends ? at : 0;
+		if (strcmp(dest->backends[at]->name, name) != 0)
+			continue;
+		*next = at + 1;
+		return dest->backends[at];
 	}
 	return NULL;
 }
@@ -123,6 +127,7 @@ prepare_machine(struct change *change, const struct sl_config_health *health)
 	struct sl_health_params params;
 
 	spec_params(health, &params);
+	params.nb_checks = change->nb_checks;
 	change->memory = malloc(sl_health_memory_size(&params));
 	if (change->memory == NULL)
 		return -ENOMEM;
@@ -136,10 +141,11 @@ prepare_machine(struct change *change, const struct sl_config_health *health)
 
 static int
 prepare_backend(struct sl_checks *checks, const struct dest *old, const struct dest *dest,
-	uint32_t index, const struct sl_config_backend *config, struct change *change)
+	const struct sl_config_backend *config, struct change *change, uint32_t *next)
 {
-	struct backend *backend = old == NULL ? NULL : find_backend(old, config->name, index);
+	struct backend *backend = old == NULL ? NULL : find_backend(old, config->name, next);
 
+	change->nb_checks = config->is_member ? 0 : dest->health.nb_checks;
 	change->backend = backend != NULL ? backend : new_backend(checks, config);
 	if (change->backend == NULL)
 		return -ENOMEM;
@@ -147,9 +153,12 @@ prepare_backend(struct sl_checks *checks, const struct dest *old, const struct d
 	if (backend == NULL)
 		return prepare_machine(change, &dest->health);
 	if (sl_ip_equal(&backend->address, &config->address) && backend->port == config->port &&
-		spec_equal(&old->health, &dest->health))
+		backend->nb_checks == change->nb_checks && spec_equal(&old->health, &dest->health))
 		return 0;
-	match_checks(&old->health, &dest->health, change->same);
+	if (backend->nb_checks > 0)
+		match_checks(&old->health, &dest->health, change->same);
+	else
+		memset(change->same, -1, sizeof(change->same));
 	return prepare_machine(change, &dest->health);
 }
 
@@ -157,6 +166,7 @@ static int
 prepare_dest(struct sl_checks *checks, const struct dest *old,
 	const struct sl_config_destination *config, struct dest *dest, struct change **changes)
 {
+	uint32_t next = 0;
 	int rc;
 
 	dest->key = config->key;
@@ -169,7 +179,8 @@ prepare_dest(struct sl_checks *checks, const struct dest *old,
 	dest->group.threshold_percent = config->health.panic_threshold_percent;
 	dest->group.is_panic = old != NULL && old->group.is_panic;
 	for (uint32_t i = 0; i < config->nb_backends && rc == 0; i++) {
-		rc = prepare_backend(checks, old, dest, i, &config->backends[i], &(*changes)[i]);
+		rc = prepare_backend(
+			checks, old, dest, &config->backends[i], &(*changes)[i], &next);
 		dest->nb_backends++;
 	}
 	return rc;
@@ -249,6 +260,7 @@ place_machine(struct backend *backend, const struct dest *dest,
 	struct sl_health *old = backend->health;
 
 	spec_params(&dest->health, &params);
+	params.nb_checks = change->nb_checks;
 	if (old == NULL) {
 		backend->health = sl_health_init(change->memory, &params,
 			dest->key * 31 + sl_wire_name_key(backend->name), admin_of(config->state),
@@ -265,6 +277,7 @@ place_machine(struct backend *backend, const struct dest *dest,
 	}
 	free(backend->texts);
 	backend->texts = change->texts;
+	backend->nb_checks = change->nb_checks;
 }
 
 static void

@@ -47,7 +47,7 @@ sl_checks_get(const struct sl_checks *checks, uint32_t destination, uint32_t ind
 		.state = sl_health_get_state(backend->health),
 		.since_ms = sl_health_since_ms(backend->health),
 		.share = backend->share,
-		.nb_checks = backend->dest->health.nb_checks,
+		.nb_checks = backend->nb_checks,
 		.has_latency = backend->has_latency,
 		.last_latency_ns = backend->last_latency_ns,
 		.has_load = backend->has_load,
@@ -152,7 +152,7 @@ sl_checks_history(const struct sl_checks *checks, uint32_t destination, uint32_t
 		json_decref(history);
 		return NULL;
 	}
-	for (uint32_t i = 0; i < backend->dest->health.nb_checks; i++)
+	for (uint32_t i = 0; i < backend->nb_checks; i++)
 		json_array_append_new(list, check_json(backend, i));
 	for (uint32_t age = SL_HEALTH_HISTORY; age-- > 0;) {
 		const struct sl_health_result *result = sl_health_get_history(backend->health, age);

@@ -36,6 +36,7 @@ struct sl_cli_request {
 		Sluice__Control__V1__Trace trace;
 		Sluice__Control__V1__Clear clear;
 		Sluice__Control__V1__Log log;
+		Sluice__Control__V1__Subscribe subscribe;
 	} u;
 	Sluice__Control__V1__Edit edit;
 	Sluice__Control__V1__Edit *edits[1];

@@ -74,6 +74,28 @@ const struct sl_cli_command sl_cli_commands[] = {
 		.has_rates = true},
 	{show, "show sinks", "Databases that trail the journal: state, how far behind, errors",
 		NULL, "show sinks", SL_CLI_SHOW, .view = "sinks", .has_rates = true},
+	{show, "show overview", "Rates, queues, databases, pools, rooms and users, in one reading",
+		"Rates are of the time since the reading before, a second or more ago.",
+		"show overview", SL_CLI_SHOW, .view = "overview"},
+	{show, "show topics", "Topics: how many subscribe, what they got, what waits for them",
+		"static: in the file; dynamic: joined by a datagram or by subscribe; gateway: "
+		"threads whose clients subscribe. is_on_demand: made because a client asked.",
+		"show topics", SL_CLI_SHOW, .view = "topics", .has_rates = true},
+	{show, "show subscribers [<DESTINATION:destination>]",
+		"Subscribers of one topic or of all, and who joined a queue",
+		"Each has a queue of its own: queued, capacity, dropped. ttl_left_s: gone then, "
+		"unless it renews.",
+		"show subscribers table1", SL_CLI_SHOW, .view = "subscribers $DESTINATION",
+		.has_rates = true},
+	{show, "show ingress [<GATEWAY:name>]",
+		"Gateways, connections to message servers, and the threads that serve them",
+		"accepted: messages taken in. reasons: what was not taken, or who is gone.",
+		"show ingress", SL_CLI_SHOW, .view = "ingress $GATEWAY", .has_rates = true},
+	{show, "show ingress <GATEWAY:name> clients",
+		"A gateway's clients, 256 at most: those who do not read what they are sent first",
+		"dropped: messages for a client with more than output_max waiting. losing_s: it "
+		"does not read now, for so long.",
+		"show ingress chat clients", SL_CLI_SHOW, .view = "ingress $GATEWAY clients"},
 	{show, "show drops", "What was dropped, by reason, and what is usually behind it",
 		"Reasons that did not occur are left out.", "show drops", SL_CLI_SHOW,
 		.view = "drops", .has_rates = true},
@@ -138,7 +160,8 @@ const struct sl_cli_command sl_cli_commands[] = {
 		"Fails when there is one.", "journal verify", SL_CLI_JOURNAL_VERIFY},
 
 	{change,
-		"add destination <DESTINATION:name> {policy <POLICY" POLICY_VALUE ", "
+		"add destination <DESTINATION:name> {kind <KIND:queue|topic=kind>, policy <POLICY" POLICY_VALUE
+		", "
 		"rate <RATE" RATE_VALUE ", burst <BURST" BURST_VALUE ", "
 		"class-boost <BOOST" BOOST_VALUE ", default-class <CLASS:class=default_class>, "
 		"queue-capacity <CAPACITY" CAPACITY_VALUE ", "
@@ -179,6 +202,18 @@ const struct sl_cli_command sl_cli_commands[] = {
 		"drain: it finishes what it has and takes nothing new, and its checks go on. "
 		"maintenance: it takes nothing and is not checked. A rate of 0 is no limit.",
 		"set backend table9 kitchen9 state drain", EDIT(SET, BACKEND)},
+	{change,
+		"subscribe <DESTINATION:destination> <BACKEND:name> <ADDRESS:address> "
+		"<PORT:uint(1..65535)> [ttl <SECONDS:seconds>] [durable]",
+		"Let a backend join a destination, beside those of the file",
+		"A reload keeps it; save config does not write it. With ttl it is gone when it is "
+		"not asked for again within SECONDS; with durable, at an at-least-once "
+		"destination, it is only away then: what comes is kept for it, also over "
+		"restarts, until it comes back or is unsubscribed.",
+		"subscribe table9 screen9 10.77.0.30 9010 ttl 60", SL_CLI_SUBSCRIBE},
+	{change, "unsubscribe <DESTINATION:destination> <BACKEND:backend>",
+		"Let a backend that has joined leave, and forget what is kept for it", NULL,
+		"unsubscribe table9 screen9", SL_CLI_UNSUBSCRIBE},
 	{change, "del backend <DESTINATION:destination> <BACKEND:backend>",
 		"Remove a backend; what waits goes to the others", NULL,
 		"del backend table9 kitchen9", EDIT(DEL, BACKEND)},

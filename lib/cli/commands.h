@@ -24,6 +24,8 @@ enum sl_cli_action {
 	SL_CLI_EXPLAIN,
 	SL_CLI_TRACE,
 	SL_CLI_CLEAR,
+	SL_CLI_SUBSCRIBE,
+	SL_CLI_UNSUBSCRIBE,
 	SL_CLI_LOG,
 	SL_CLI_CAPTURE, /**< From here on done by the client itself. */
 	SL_CLI_JOURNAL_INFO,

@@ -248,6 +248,24 @@ make_clear(const struct sl_cli_match *match, struct sl_cli_request *r)
 }
 
 static void
+make_subscribe(const struct sl_cli_match *match, struct sl_cli_request *r)
+{
+	const struct sl_cli_value *ttl = sl_cli_match_find(match, "SECONDS");
+
+	sluice__control__v1__subscribe__init(&r->u.subscribe);
+	r->u.subscribe.destination = find(r, match, "DESTINATION");
+	r->u.subscribe.backend = find(r, match, "BACKEND");
+	r->u.subscribe.leave = match->command->action == SL_CLI_UNSUBSCRIBE;
+	r->u.subscribe.address = find(r, match, "ADDRESS");
+	r->u.subscribe.port = find_uint(match, "PORT", 0);
+	r->u.subscribe.durable = has_word(match, "durable");
+	if (ttl != NULL)
+		r->u.subscribe.ttl_ms = (uint32_t)(strtod(ttl->text, NULL) * 1000);
+	r->request.command_case = SLUICE__CONTROL__V1__REQUEST__COMMAND_SUBSCRIBE;
+	r->request.subscribe = &r->u.subscribe;
+}
+
+static void
 make_log(const struct sl_cli_match *match, struct sl_cli_request *r)
 {
 	sluice__control__v1__log__init(&r->u.log);
@@ -273,6 +291,8 @@ sl_cli_request_make(const struct sl_cli_match *match, struct sl_cli_request *req
 		[SL_CLI_TRACE] = make_trace,
 		[SL_CLI_CLEAR] = make_clear,
 		[SL_CLI_LOG] = make_log,
+		[SL_CLI_SUBSCRIBE] = make_subscribe,
+		[SL_CLI_UNSUBSCRIBE] = make_subscribe,
 	};
 
 	memset(request, 0, sizeof(*request));

@@ -41,6 +41,15 @@ static const struct {
 		"name calls objects cycles objects_per_call=objects/call "
 		"cycles_per_object=cycles/object"},
 	{"drops", "reason kind count hint"},
+	{"topics",
+		"name guarantee is_on_demand=on_demand subscribers static dynamic gateway delivered "
+		"duplicates subscribers_dropped=dropped queued"},
+	{"subscribers",
+		"destination name kind address port state delivered queued capacity dropped "
+		"ttl_left_s=ttl_s is_away=away"},
+	{"gateways",
+		"name protocol address port clients connections accepted delivered bytes_in bytes_out "
+		"durable lost waits"},
 	{"queues", "destination queued capacity parked in_flight"},
 	{"publishers",
 		"address port source session cumulative highest credit messages duplicates "

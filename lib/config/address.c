@@ -104,6 +104,14 @@ is_link_local(const struct sl_ip *address)
 	return address->bytes[0] == 0xfe && (address->bytes[1] & 0xc0) == 0x80;
 }
 
+bool
+sl_config_is_station(const struct sl_ip *address)
+{
+	if (sl_ip_is_v4(address))
+		return is_station_v4(rte_be_to_cpu_32(sl_ip_v4(address)), USE_STATION);
+	return is_station_v6(address, USE_STATION) && !is_link_local(address);
+}
+
 static int
 take_address(struct sl_config_reader *reader, const struct sl_config_at *at, const char *key,
 	const char *raw, enum use use, struct sl_ip *address)

@@ -12,7 +12,7 @@
  *   scan.c     the YAML events are held against the schema: unknown, missing and doubled keys,
  *              types, list lengths. Says the line of what it finds.
  *   libcyaml   loads the same text into the raw structures below.
- *   resolve.c, health.c, services.c, durability.c, destinations.c, names.c
+ *   resolve.c, health.c, services.c, durability.c, gateways.c, destinations.c, names.c
  *              bounds, defaults, and everything that needs two keys to see. They name what they
  *              find by its path; scan.c finds the line of a path, only when there is an error.
  *
@@ -107,14 +107,9 @@ struct raw_backend {
 	int *state; /* enum sl_config_admin_state */
 };
 
-enum raw_kind {
-	RAW_KIND_QUEUE,
-	RAW_KIND_TOPIC,
-};
-
 struct raw_destination {
 	char *name;
-	int *kind; /* enum raw_kind */
+	int *kind; /* enum sl_config_kind */
 	int64_t *class_boost;
 	char *default_class;
 	int64_t *queue_capacity;
@@ -221,6 +216,54 @@ struct raw_http {
 struct raw_limits {
 	int64_t *shards;
 	int64_t *backends;
+	int64_t *copies;
+};
+
+/* A listener or a connector; the latter has fewer keys. */
+struct raw_gateway {
+	char *name;
+	int *protocol; /* enum sl_config_protocol */
+	char *address;
+	int64_t *port;
+	char *tls_certificate;
+	char *tls_key;
+	char *tokens;
+	int64_t *clients_max;
+	int64_t *clients_per_address_max;
+	int64_t *idle_ms;
+	char *input_max;
+	char *output_max;
+	int64_t *rate_msgs_per_s;
+	bool *keep_open;
+	char *prefix;
+	int64_t *topics_max;
+	int *guarantee; /* enum sl_config_guarantee */
+	int64_t *rooms;
+	char **origins;
+	uint32_t origins_count;
+	int64_t *replay;
+	int64_t *replay_ms;
+	char *primary;
+	char **servers;
+	uint32_t servers_count;
+	bool *tls;
+	char *tls_ca;
+	char *tls_name;
+};
+
+struct raw_gateways {
+	int64_t *threads;
+	int64_t *topic_idle_ms;
+	struct raw_gateway *listeners;
+	uint32_t listeners_count;
+	struct raw_gateway *connectors;
+	uint32_t connectors_count;
+};
+
+struct raw_subscriptions {
+	bool *accept;
+	int64_t *subscribers_max;
+	int64_t *ttl_max_ms;
 };
 
 struct raw_journal {
@@ -282,6 +325,8 @@ struct raw_config {
 	struct raw_publishers publishers;
 	struct raw_sink *sinks;
 	uint32_t sinks_count;
+	struct raw_gateways gateways;
+	struct raw_subscriptions subscriptions;
 	struct raw_log log;
 	struct raw_events events;
 	struct raw_control control;
@@ -347,6 +392,10 @@ extern const struct sl_config_number sl_config_limit_numbers[];
 extern const struct sl_config_number sl_config_journal_numbers[];
 extern const struct sl_config_number sl_config_publisher_numbers[];
 extern const struct sl_config_number sl_config_sink_numbers[];
+extern const struct sl_config_number sl_config_gateways_numbers[];
+extern const struct sl_config_number sl_config_listener_numbers[];
+extern const struct sl_config_number sl_config_connector_numbers[];
+extern const struct sl_config_number sl_config_subscription_numbers[];
 
 /** A mapping of the file: its keys, and the numbers among them. */
 struct sl_config_section {
@@ -403,6 +452,9 @@ struct sl_config_storage {
 };
 
 #define SL_CONFIG_NOT_FOUND UINT32_MAX
+
+/** Least burst_msgs that is chosen. */
+#define SL_CONFIG_BURST_MIN 32
 
 /** Names and a number for each, hashed. */
 struct sl_config_index {
@@ -576,6 +628,12 @@ sl_config_choice(const int *raw, int def)
 	return raw != NULL ? *raw : def;
 }
 
+/** Is it the address of one station of a network, no multicast, loopback or link-local one? */
+bool sl_config_is_station(const struct sl_ip *address);
+
+/** RFC 3629; libyaml lets only this pass in a file. */
+bool sl_config_is_utf8(const char *text);
+
 /** Is every byte fit for one line of text: no control characters, no line ends? */
 bool sl_config_is_printable(const char *text);
 
@@ -607,6 +665,17 @@ int sl_config_resolve_guarantee(struct sl_config_reader *reader, const struct sl
 
 /** Every "dead_letter", when all destinations are resolved. */
 int sl_config_resolve_dead_letters(struct sl_config_reader *reader);
+
+/** gateways, with the ports and neighbours that stand for their threads, and subscriptions; ports,
+ * neighbours and "journal" are resolved already. */
+int sl_config_resolve_gateways(struct sl_config_reader *reader);
+
+/** The port of a listener that says none. */
+uint16_t sl_config_gateway_port(enum sl_config_protocol protocol);
+
+/** An absolute path; NULL is left NULL. */
+int sl_config_take_path(struct sl_config_reader *reader, const struct sl_config_at *at,
+	const char *key, const char *raw, size_t len_max, char **path);
 
 /** Limits that are given have to hold what the file has; destinations are resolved already. */
 int sl_config_check_limits(struct sl_config_reader *reader);

@@ -10,29 +10,23 @@
 
 #include "config_internal.h"
 
-#define BURST_MIN 32
-
 /*
  * The port a backend is reached through: the one whose subnet holds it, the longest prefix first;
  * else the first that has a gateway.
  */
-static int
-find_port(struct sl_config_reader *reader, const struct sl_config_at *at,
-	struct sl_config_backend *backend)
+const char *
+sl_config_route(const struct sl_config *config, struct sl_config_backend *backend)
 {
-	const struct sl_config *config = reader->config;
 	const struct sl_config_port *port, *near = NULL, *far = NULL;
-	char address[SL_IP_STRLEN];
 	uint32_t i;
 	enum sl_family family = sl_ip_is_v4(&backend->address) ? SL_IPV4 : SL_IPV6;
 
-	sl_ip_format(&backend->address, address);
+	if (!sl_config_is_station(&backend->address))
+		return "not a station's address; give the backend's";
 	for (i = 0; i < config->nb_ports; i++) {
 		port = &config->ports[i];
 		if (sl_ip_equal(&port->subnets[family].address, &backend->address))
-			return sl_config_fail(reader, at, "address",
-				"%s is ports[%" PRIu32 "]'s own address; give the backend's",
-				address, i);
+			return "a port's own address; give the backend's";
 		if (sl_config_is_on_subnet(port, &backend->address) &&
 			(near == NULL ||
 				port->subnets[family].prefix_len >
@@ -42,17 +36,58 @@ find_port(struct sl_config_reader *reader, const struct sl_config_at *at,
 			far = port;
 	}
 	if (near == NULL && far == NULL)
-		return sl_config_fail(reader, at, "address",
-			"%s is on no port's subnet and no port has a %s; correct it, or give a "
-			"port one",
-			address, family == SL_IPV4 ? "gateway" : "gateway6");
+		return family == SL_IPV4
+			? "on no port's subnet and no port has a gateway; correct it, or give a "
+			  "port one"
+			: "on no port's subnet and no port has a gateway6; correct it, or give a "
+			  "port one";
 	if (near != NULL && sl_config_is_subnet_edge(near, &backend->address))
-		return sl_config_fail(reader, at, "address",
-			"%s is the own or the broadcast address of a port's subnet; give a "
-			"backend's",
-			address);
+		return "the own or the broadcast address of a port's subnet; give a backend's";
 	backend->port_index = (uint32_t)((near != NULL ? near : far) - config->ports);
 	backend->next_hop = near != NULL ? backend->address : far->subnets[family].gateway;
+	return NULL;
+}
+
+static int
+take_route(struct sl_config_reader *reader, const struct sl_config_at *at,
+	struct sl_config_backend *backend)
+{
+	const char *wrong = sl_config_route(reader->config, backend);
+	char address[SL_IP_STRLEN];
+
+	if (wrong != NULL)
+		return sl_config_fail(reader, at, "address", "%s is %s",
+			sl_ip_format(&backend->address, address), wrong);
+	if (reader->config->ports[backend->port_index].is_gateway)
+		return sl_config_fail(reader, at, "address",
+			"%s is a gateway's, whose clients subscribe by themselves; give a "
+			"backend's",
+			sl_ip_format(&backend->address, address));
+	return 0;
+}
+
+/* What is said of those among which one is chosen means nothing where all are served. */
+static int
+check_kind(struct sl_config_reader *reader, const struct sl_config_at *at, enum sl_config_kind kind)
+{
+	const struct raw_destination *raw = &reader->raw->destinations[at->i];
+	struct sl_config_at backend = {at->list, at->i, "backends", SL_CONFIG_BACKENDS_MAX};
+
+	if (kind == SL_CONFIG_QUEUE && raw->backends_count > SL_CONFIG_BACKENDS_MAX)
+		return sl_config_fail(reader, &backend, "name",
+			"too many entries; give a queue at most %d", SL_CONFIG_BACKENDS_MAX);
+	if (kind == SL_CONFIG_QUEUE)
+		return 0;
+	if (raw->policy != NULL)
+		return sl_config_fail(reader, at, "policy",
+			"is not a key of topics, each of whose messages goes to every backend; "
+			"leave it out, or give kind: queue");
+	for (backend.j = 0; backend.j < raw->backends_count; backend.j++) {
+		if (raw->backends[backend.j].weight != NULL)
+			return sl_config_fail(reader, &backend, "weight",
+				"is not a key of a topic's backends, which get every message; "
+				"leave it out, or give kind: queue");
+	}
 	return 0;
 }
 
@@ -71,7 +106,7 @@ resolve_backends(struct sl_config_reader *reader, uint32_t index, struct sl_conf
 			ret = sl_config_take_address(
 				reader, &at, "address", raw->address, &to->address);
 		if (ret == 0)
-			ret = find_port(reader, &at, to);
+			ret = take_route(reader, &at, to);
 		if (ret == 0)
 			ret = sl_config_numbers(
 				reader, &at, "", sl_config_backend_numbers, raw, to);
@@ -94,7 +129,7 @@ choose_burst(const struct sl_config_destination *destination)
 		if (destination->backends[i].rate_msgs_per_s > rate)
 			rate = destination->backends[i].rate_msgs_per_s;
 	}
-	return rate / 100 > BURST_MIN ? (uint32_t)(rate / 100) : BURST_MIN;
+	return rate / 100 > SL_CONFIG_BURST_MIN ? (uint32_t)(rate / 100) : SL_CONFIG_BURST_MIN;
 }
 
 static int
@@ -110,9 +145,10 @@ resolve_destination(struct sl_config_reader *reader, const struct sl_config_at *
 	if (ret < 0)
 		return ret;
 	to->key = reader->hash(to->name);
-	if (sl_config_choice(from->kind, RAW_KIND_QUEUE) == RAW_KIND_TOPIC)
-		return sl_config_fail(
-			reader, at, "kind", "this version does not deliver topics; give queue");
+	to->kind = (enum sl_config_kind)sl_config_choice(from->kind, SL_CONFIG_QUEUE);
+	ret = check_kind(reader, at, to->kind);
+	if (ret < 0)
+		return ret;
 	ret = sl_config_numbers(reader, at, "", sl_config_destination_numbers, from, to);
 	if (ret < 0)
 		return ret;

@@ -32,8 +32,8 @@ check_power_of_2(struct sl_config_reader *reader, const struct sl_config_at *at,
 		sl_config_format_number((int64_t)rte_align64pow2(value), unit, right));
 }
 
-static int
-take_path(struct sl_config_reader *reader, const struct sl_config_at *at, const char *key,
+int
+sl_config_take_path(struct sl_config_reader *reader, const struct sl_config_at *at, const char *key,
 	const char *raw, size_t len_max, char **path)
 {
 	if (raw != NULL && raw[0] != '/')
@@ -94,8 +94,8 @@ resolve_journal(struct sl_config_reader *reader)
 	struct sl_config_journal *to = &reader->config->journal;
 	int ret;
 
-	ret = take_path(reader, NULL, "journal.directory", raw->directory, DIRECTORY_LEN_MAX,
-		&to->directory);
+	ret = sl_config_take_path(reader, NULL, "journal.directory", raw->directory,
+		DIRECTORY_LEN_MAX, &to->directory);
 	if (ret == 0)
 		ret = sl_config_numbers(
 			reader, NULL, "journal.", sl_config_journal_numbers, raw, to);
@@ -174,7 +174,12 @@ has_password(const char *conninfo)
 		if (at != NULL && colon != NULL && colon < at)
 			return true;
 	}
-	return strstr(conninfo, "password=") != NULL || strstr(conninfo, "password =") != NULL;
+	for (at = strstr(conninfo, "password"); at != NULL; at = strstr(at, "password")) {
+		at += strlen("password");
+		if (at[strspn(at, " \t")] == '=')
+			return true;
+	}
+	return false;
 }
 
 /* Against the sinks before it. */
@@ -194,6 +199,12 @@ check_sink_is_apart(struct sl_config_reader *reader, const struct sl_config_at *
 			return sl_config_fail(reader, at, "path",
 				"%s is sinks[%" PRIu32 "]'s, too; give each sink its own file",
 				sink->path, i);
+		if (sink->conninfo != NULL && sinks[i].conninfo != NULL &&
+			strcmp(sinks[i].conninfo, sink->conninfo) == 0)
+			return sl_config_fail(reader, at, "conninfo",
+				"is sinks[%" PRIu32 "]'s, too; give each sink its own database, or "
+				"schema (search_path)",
+				i);
 	}
 	return 0;
 }
@@ -211,7 +222,7 @@ take_sink(struct sl_config_reader *reader, const struct sl_config_at *at)
 	to->kind = (enum sl_config_sink_kind) * raw->kind;
 	ret = check_sink_keys(reader, at, raw);
 	if (ret == 0)
-		ret = take_path(reader, at, "path", raw->path, PATH_MAX - 1, &to->path);
+		ret = sl_config_take_path(reader, at, "path", raw->path, PATH_MAX - 1, &to->path);
 	if (ret == 0)
 		ret = sl_config_take_line(
 			reader, at, "conninfo", raw->conninfo, CONNINFO_LEN_MAX, &to->conninfo);
@@ -319,6 +330,9 @@ take_dead_letter(struct sl_config_reader *reader, const struct sl_config_at *at,
 		return sl_config_fail(reader, at, "dead_letter",
 			"there is no destination '%.80s'; name a configured one, or none", name);
 	other = &reader->config->destinations[to->dead_letter_index];
+	if (other->kind == SL_CONFIG_TOPIC)
+		return sl_config_fail(reader, at, "dead_letter",
+			"'%s' is a topic, and nobody may be there to get it; name a queue", name);
 	if (other->guarantee != SL_CONFIG_AT_LEAST_ONCE)
 		return sl_config_fail(reader, at, "dead_letter",
 			"'%s' is at-most-once, and what goes there could be lost; name an "

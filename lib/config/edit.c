@@ -121,8 +121,8 @@ utf8_len(const unsigned char *p)
 											     : 0;
 }
 
-static bool
-is_utf8(const char *text)
+bool
+sl_config_is_utf8(const char *text)
 {
 	const unsigned char *p = (const unsigned char *)text;
 	unsigned int len;
@@ -140,7 +140,7 @@ take_text(struct editor *editor, const char *key, const char *text, char **copy)
 {
 	size_t size = strlen(text) + 1;
 
-	if (!is_utf8(text))
+	if (!sl_config_is_utf8(text))
 		return edit_fail(editor, -EINVAL, key, "is not UTF-8; write it as that");
 	*copy = sl_config_arena_alloc(&editor->arena, size);
 	if (*copy == NULL)
@@ -306,14 +306,15 @@ edit_destination(struct editor *editor)
 static int
 add_backend(struct editor *editor, struct raw_destination *destination)
 {
+	bool is_topic = sl_config_choice(destination->kind, SL_CONFIG_QUEUE) == SL_CONFIG_TOPIC;
+	uint32_t max = is_topic ? SL_CONFIG_SUBSCRIBERS_MAX : SL_CONFIG_BACKENDS_MAX;
 	uint32_t count = destination->backends_count;
 	struct raw_backend *bigger;
 	int ret;
 
-	if (count == SL_CONFIG_BACKENDS_MAX)
+	if (count >= max)
 		return edit_fail(editor, -EINVAL, NULL,
-			"the destination has %d backends already; delete one first",
-			SL_CONFIG_BACKENDS_MAX);
+			"the destination has %" PRIu32 " backends already; delete one first", max);
 	bigger = sl_config_arena_alloc(&editor->arena, (count + 1) * sizeof(*bigger));
 	if (bigger == NULL)
 		return no_memory(editor);

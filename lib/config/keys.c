@@ -52,6 +52,10 @@ const struct sl_config_key sl_config_keys[] = {
 		"What makes messages durable. Without it no destination can be `at-least-once`."},
 	{"publishers", NULL, NULL, NULL, RESTART, "Those who send in sessions."},
 	{"sinks", NULL, NULL, NULL, RESTART, "Databases that trail the journal."},
+	{"gateways", NULL, NULL, NULL, RESTART,
+		"Where clients on sockets of the kernel come in: TCP, WebSocket, HTTP. docs/gateways.md has what they speak."},
+	{"subscriptions", NULL, NULL, NULL, LIVE,
+		"Subscribers that come and go while the packet path runs."},
 	{"log", NULL, NULL, NULL, LIVE, "Where log lines go, and which."},
 	{"events", NULL, NULL, NULL, LIVE, "Who is told of events."},
 	{"control", NULL, NULL, NULL, LIVE, "The socket of sluicectl."},
@@ -107,16 +111,17 @@ const struct sl_config_key sl_config_keys[] = {
 		"delivered later; 0: no maximum. What keeps a class moving is its share."},
 
 	{"destinations.name", NAME, NULL, "", LIVE, "What sources put into a message, as its key."},
-	{"destinations.kind", NULL, "`queue`", NULL, LIVE,
-		"`queue`: each message goes to one backend. `topic` is refused: this version "
-		"does not deliver topics."},
+	{"destinations.kind", NULL, "`queue`", NULL, RESTART,
+		"`queue`: each message goes to one backend. `topic`: to all of them, its "
+		"subscribers. A destination that is added may have either."},
 	{"destinations.class_boost", NULL, NULL, NULL, LIVE,
 		"Its messages are served so many classes better than they ask for."},
 	{"destinations.default_class", CLASS, "the middle one", "a configured one", LIVE,
 		"Class of messages with priority 0. The middle of n classes is the ((n - 1) / "
 		"2 + 1)-th, of four the second."},
 	{"destinations.queue_capacity", NULL, NULL, NULL, LIVE,
-		"Messages that may wait; more are dropped, the lowest class first, and counted."},
+		"Messages that may wait, for each subscriber of a topic; more are dropped, the "
+		"lowest class first, and counted."},
 	{"destinations.rate_msgs_per_s", NULL, NULL, NULL, LIVE,
 		"The destination sends no more messages a second; 0: no limit."},
 	{"destinations.burst_msgs", NULL, "chosen", NULL, LIVE,
@@ -124,7 +129,8 @@ const struct sl_config_key sl_config_keys[] = {
 		"a hundredth of the highest `rate_msgs_per_s` of the destination and its "
 		"backends, at least 32."},
 	{"destinations.policy", NULL, "`round-robin`", NULL, LIVE,
-		"How a backend is chosen among those that have room."},
+		"How a backend is chosen among those that have room. Not of a topic: there "
+		"nobody is chosen."},
 	{"destinations.partitions", NULL, NULL, NULL, RESTART,
 		"Splits a hot destination by source, so that several workers share it. A "
 		"destination that is added may have any number."},
@@ -136,15 +142,17 @@ const struct sl_config_key sl_config_keys[] = {
 		"At-least-once: messages that a backend has not acknowledged yet, for each "
 		"worker; a power of 2. A destination that is added may have any number."},
 	{"destinations.max_attempts", NULL, NULL, NULL, LIVE,
-		"At-least-once: sent so often in all, a message is given up; 0: never."},
+		"At-least-once: sent so often in all since the last start, a message is given up; "
+		"0: never."},
 	{"destinations.requeue_after_ms", NULL, NULL, NULL, LIVE,
 		"At-least-once: what a backend has not acknowledged goes to another, when it has "
-		"acknowledged nothing at all for so long."},
+		"acknowledged nothing at all for so long, or got no more for so long."},
 	{"destinations.dead_letter", NAME, "`none`", "an at-least-once destination", LIVE,
 		"At-least-once: the destination that gets what is given up; with `max_attempts`. "
 		"It is another, and has none itself."},
 	{"destinations.backends", NULL, NULL, NULL, LIVE,
-		"Where its messages go. With none they wait in the queue."},
+		"Where its messages go, at most 256 of a queue. With none they wait in the queue; "
+		"a topic's go nowhere."},
 	{"destinations.health", NULL, "the file's", NULL, LIVE,
 		"How its backends are checked: the keys of `health`, each of them over the "
 		"file's. A list of `checks` replaces the file's, an empty one, too."},
@@ -156,7 +164,7 @@ const struct sl_config_key sl_config_keys[] = {
 	{"destinations.backends.port", NULL, NULL, NULL, LIVE,
 		"UDP port that the backend listens at."},
 	{"destinations.backends.weight", NULL, NULL, NULL, LIVE,
-		"Its share with `weighted-round-robin`."},
+		"Its share with `weighted-round-robin`. Not of a topic's."},
 	{"destinations.backends.rate_msgs_per_s", NULL, NULL, NULL, LIVE,
 		"The backend gets no more messages a second; 0: no limit."},
 	{"destinations.backends.state", NULL, "`ready`", NULL, LIVE,
@@ -254,16 +262,17 @@ const struct sl_config_key sl_config_keys[] = {
 	{"journal.direct", NULL, "`true`", NULL, RESTART,
 		"`false`: through the page cache. Synced either way."},
 	{"journal.parked_capacity", NULL, NULL, NULL, RESTART,
-		"Messages that may wait on disk only, of all workers; 8 bytes of memory each."},
+		"Messages that may wait on disk only, of all workers; 10 bytes of memory each."},
 	{"journal.cpu", NULL, "any", NULL, RESTART, "The CPU of its thread."},
 
 	{"publishers.sessions_max", NULL, NULL, NULL, RESTART, "Sessions at a time."},
 	{"publishers.sessions_per_address_max", NULL, NULL, NULL, RESTART,
-		"The same from one address."},
+		"The same from one address, at each lcore that receives."},
 	{"publishers.window", NULL, NULL, NULL, RESTART,
 		"Messages that a session may have on their way at most; a power of 2."},
 	{"publishers.rate_msgs_per_s", NULL, NULL, NULL, RESTART,
-		"Messages a second of one session; 0: no limit."},
+		"Messages a second from one address, all its sessions together, at each lcore that "
+		"receives; 0: no limit."},
 	{"publishers.idle_ms", NULL, NULL, NULL, RESTART,
 		"A session that is silent for so long is forgotten."},
 
@@ -281,6 +290,84 @@ const struct sl_config_key sl_config_keys[] = {
 	{"sinks.writers", NULL, NULL, NULL, RESTART, "`postgresql`: connections."},
 	{"sinks.keep_days", NULL, NULL, NULL, RESTART,
 		"`postgresql`: partitions of older days are dropped; 0: none."},
+
+	{"gateways.threads", NULL, NULL, NULL, RESTART,
+		"That serve the clients. Each stands in the packet path as one more port."},
+	{"gateways.topic_idle_ms", NULL, NULL, NULL, LIVE,
+		"A topic that was made because a client asked goes when it has had no subscriber, "
+		"nor a message, for so long; 0: never. Rooms that are there from the start stay."},
+	{"gateways.listeners", NULL, NULL, NULL, RESTART, "Ports that clients connect to."},
+	{"gateways.connectors", NULL, NULL, NULL, RESTART,
+		"Servers of newline-delimited JSON that the appliance connects to."},
+
+	{"gateways.listeners.name", NAME, NULL, "", RESTART,
+		"Its name in statistics and messages; unique among listeners and connectors."},
+	{"gateways.listeners.protocol", NULL, NULL, NULL, RESTART,
+		"`json`: newline-delimited JSON; `line`: `PUBLISH|topic|payload` and the like; "
+		"`rooms`: chat rooms over WebSocket; `http`: requests and server-sent events."},
+	{"gateways.listeners.address", ADDRESS, "`\"::\"`", "", RESTART,
+		"Where it listens; `0.0.0.0` or `\"::\"` is every address."},
+	{"gateways.listeners.port", NULL, "9000, 8080, 8081, 8082", NULL, RESTART,
+		"The TCP port; the defaults are those of `json`, `line`, `rooms` and `http`."},
+	{"gateways.listeners.tls_certificate", "path", "none", "absolute", RESTART,
+		"A certificate with its chain, in PEM, for TLS; with `tls_key`."},
+	{"gateways.listeners.tls_key", "path", "none", "absolute", RESTART, "Its key, in PEM."},
+	{"gateways.listeners.tokens", "path", "none", "absolute", RESTART,
+		"`rooms`, `http`: a file of bearer tokens, one a line, each with a name behind "
+		"it. Without it anybody is let in."},
+	{"gateways.listeners.clients_max", NULL, NULL, NULL, LIVE, "Clients at a time."},
+	{"gateways.listeners.clients_per_address_max", NULL, "`clients_max`", NULL, LIVE,
+		"The same from one address."},
+	{"gateways.listeners.idle_ms", NULL, NULL, NULL, LIVE,
+		"A client that is silent for so long is closed; 0: none is."},
+	{"gateways.listeners.input_max", "size", NULL, NULL, LIVE, "Of one line, frame or body."},
+	{"gateways.listeners.output_max", "size", NULL, NULL, LIVE,
+		"What may wait for one client; more is dropped, and counted."},
+	{"gateways.listeners.rate_msgs_per_s", NULL, NULL, NULL, LIVE,
+		"Messages a second of one client; 0: no limit."},
+	{"gateways.listeners.keep_open", NULL, "`false`", NULL, RESTART,
+		"`line`: a publisher's connection stays open behind its message."},
+	{"gateways.listeners.prefix", "text", "none", "1 to 32 bytes", RESTART,
+		"`line`, `rooms`: in front of the names of its topics."},
+	{"gateways.listeners.topics_max", NULL, NULL, NULL, LIVE,
+		"`line`, `rooms`: topics that are made because a client asks for them."},
+	{"gateways.listeners.guarantee", NULL, "`at-most-once`", NULL, RESTART,
+		"`line`, `rooms`: of the topics that are made."},
+	{"gateways.listeners.rooms", NULL, NULL, NULL, RESTART,
+		"`rooms`: those that are there from the start, `1` to this."},
+	{"gateways.listeners.origins", "list of texts", "any", "0 to 64 entries", RESTART,
+		"`rooms`, `http`: what browsers may have in the Origin header; where they are given, "
+		"`http` tells browsers (CORS) that pages of these may read its answers."},
+	{"gateways.listeners.replay", NULL, NULL, NULL, RESTART,
+		"`http`: the latest events of a topic that are kept for streams that come back; 0: none."},
+	{"gateways.listeners.replay_ms", NULL, NULL, NULL, RESTART,
+		"`http`: how long they are kept when a topic has no stream."},
+	{"gateways.listeners.primary", "HOST:PORT", "none", "", RESTART,
+		"`line`: the broker that this appliance is the backup of."},
+
+	{"gateways.connectors.name", NAME, NULL, "", RESTART,
+		"Its name in statistics and messages; unique among listeners and connectors."},
+	{"gateways.connectors.servers", "list of HOST:PORT", NULL, "1 to 64 entries", RESTART,
+		"Whom to connect to."},
+	{"gateways.connectors.tls", NULL, "`false`", NULL, RESTART,
+		"`true`: TLS; a server without a good certificate is not spoken to."},
+	{"gateways.connectors.tls_ca", "path", "the system's", "absolute", RESTART,
+		"The certificates that are trusted, in PEM."},
+	{"gateways.connectors.tls_name", "text", "the server's host", "1 to 253 bytes", RESTART,
+		"The name or address that the certificates have to be for."},
+	{"gateways.connectors.input_max", "size", NULL, NULL, LIVE, "Of one line."},
+	{"gateways.connectors.output_max", "size", NULL, NULL, LIVE,
+		"What may wait for one server."},
+	{"gateways.connectors.rate_msgs_per_s", NULL, NULL, NULL, LIVE,
+		"Messages a second of one server; 0: no limit."},
+
+	{"subscriptions.accept", NULL, "`false`", NULL, LIVE,
+		"`true`: who sends a Subscribe datagram becomes a subscriber."},
+	{"subscriptions.subscribers_max", NULL, NULL, NULL, LIVE,
+		"Beside those of the file, and clients of gateways that are not durable; of all "
+		"destinations."},
+	{"subscriptions.ttl_max_ms", NULL, NULL, NULL, LIVE,
+		"Longest time that a datagram may subscribe for."},
 
 	{"log.target", NULL, "`stderr`", NULL, LIVE, "Where the lines go."},
 	{"log.file", "path", "none", "absolute", LIVE,
@@ -333,6 +420,8 @@ const struct sl_config_key sl_config_keys[] = {
 		"Partitions of all destinations together; 0: twice what the file has, and 1024."},
 	{"limits.backends", NULL, NULL, NULL, RESTART,
 		"Backends of all destinations together; 0: likewise."},
+	{"limits.copies", NULL, NULL, NULL, RESTART,
+		"Messages on their way to subscribers; 0: 65536 where there may be topics."},
 	{NULL},
 };
 

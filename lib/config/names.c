@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sl_wire.h>
+
 #include "config_internal.h"
 
 enum kind {
@@ -205,18 +207,22 @@ keep(struct sl_config_reader *reader, const struct name_list *list)
 	size_t i;
 	int ret;
 
+	const struct name_ref *ref;
+
 	storage->names = sl_config_alloc(reader, list->nb_refs * sizeof(storage->names[0]));
 	if (storage->names == NULL)
 		return sl_config_no_memory(reader);
 	for (i = 0; i < list->nb_refs; i++) {
-		if (i > 0 && list->refs[i].key == list->refs[i - 1].key)
-			continue;
-		ret = sl_config_copy(reader, list->refs[i].name, &name);
-		if (ret < 0)
-			return ret;
-		to = &storage->names[storage->nb_names++];
-		to->key = list->refs[i].key;
-		to->name = name;
+		ref = &list->refs[i];
+		if (i == 0 || ref->key != ref[-1].key) {
+			ret = sl_config_copy(reader, ref->name, &name);
+			if (ret < 0)
+				return ret;
+			to = &storage->names[storage->nb_names++];
+			*to = (struct sl_config_name){ref->key, name, UINT32_MAX};
+		}
+		if (ref->kind == KIND_DESTINATION)
+			storage->names[storage->nb_names - 1].destination = ref->i;
 	}
 	return 0;
 }
@@ -256,13 +262,29 @@ sl_config_names(const struct sl_config *config, const struct sl_config_name **na
 	return (uint32_t)storage->nb_names;
 }
 
+static const struct sl_config_name *
+find_key(const struct sl_config *config, uint64_t key)
+{
+	const struct sl_config_storage *storage = config->storage;
+
+	return bsearch(
+		&key, storage->names, storage->nb_names, sizeof(storage->names[0]), compare_key);
+}
+
 const char *
 sl_config_name_of(const struct sl_config *config, uint64_t key)
 {
-	const struct sl_config_storage *storage = config->storage;
-	const struct sl_config_name *found;
+	const struct sl_config_name *found = find_key(config, key);
 
-	found = bsearch(
-		&key, storage->names, storage->nb_names, sizeof(storage->names[0]), compare_key);
 	return found != NULL ? found->name : NULL;
+}
+
+uint32_t
+sl_config_find_destination(const struct sl_config *config, const char *name)
+{
+	const struct sl_config_name *found = find_key(config, sl_wire_name_key(name));
+
+	if (found == NULL || found->destination == UINT32_MAX || strcmp(found->name, name) != 0)
+		return UINT32_MAX;
+	return found->destination;
 }

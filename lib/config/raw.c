@@ -118,11 +118,11 @@ make_choice(struct sl_config_maker *maker, int value, int def)
 }
 
 static bool *
-make_switch(struct sl_config_maker *maker, bool value)
+make_switch(struct sl_config_maker *maker, bool value, bool def)
 {
 	bool *raw;
 
-	if (value && !maker->is_full)
+	if (value == def && !maker->is_full)
 		return NULL;
 	raw = make(maker, sizeof(*raw));
 	if (raw != NULL)
@@ -179,7 +179,9 @@ make_ports(struct sl_config_maker *maker, struct raw_config *raw)
 	struct raw_port *to;
 	uint32_t i;
 
-	raw->ports = make_list(maker, config->nb_ports, sizeof(*to), &raw->ports_count);
+	/* Those of the gateways are not in the file; nor are their neighbours. */
+	raw->ports = make_list(
+		maker, config->nb_ports - config->gateways.threads, sizeof(*to), &raw->ports_count);
 	for (i = 0; i < raw->ports_count; i++) {
 		from = &config->ports[i];
 		to = &raw->ports[i];
@@ -188,8 +190,8 @@ make_ports(struct sl_config_maker *maker, struct raw_config *raw)
 		make_subnet(maker, &from->subnets[SL_IPV4], &to->address, &to->gateway);
 		make_subnet(maker, &from->subnets[SL_IPV6], &to->address6, &to->gateway6);
 		make_numbers(maker, sl_config_port_numbers, from, NULL, to);
-		to->check_udp_checksum = make_switch(maker, from->is_udp_checksum_checked);
-		to->send_udp_checksum = make_switch(maker, from->is_udp_checksum_sent);
+		to->check_udp_checksum = make_switch(maker, from->is_udp_checksum_checked, true);
+		to->send_udp_checksum = make_switch(maker, from->is_udp_checksum_sent, true);
 	}
 }
 
@@ -350,14 +352,15 @@ sl_config_make_raw_destination(struct sl_config_maker *maker,
 	const struct sl_config *config = maker->config;
 
 	to->name = from->name;
-	to->kind = make_choice(maker, RAW_KIND_QUEUE, RAW_KIND_QUEUE);
+	to->kind = make_choice(maker, (int)from->kind, SL_CONFIG_QUEUE);
 	make_numbers(maker, sl_config_destination_numbers, from, NULL, to);
 	if (from->is_burst_chosen)
 		to->burst_msgs = NULL;
 	if (maker->is_full ||
 		from->default_class != config->classes[(config->nb_classes - 1) / 2].level)
 		to->default_class = name_class(config, from->default_class);
-	to->policy = make_choice(maker, (int)from->policy, SL_CONFIG_ROUND_ROBIN);
+	if (from->kind == SL_CONFIG_QUEUE)
+		to->policy = make_choice(maker, (int)from->policy, SL_CONFIG_ROUND_ROBIN);
 	make_backends(maker, from, to);
 	to->guarantee = make_choice(maker, (int)from->guarantee, SL_CONFIG_AT_MOST_ONCE);
 	to->dead_letter = from->dead_letter;
@@ -401,8 +404,8 @@ make_neighbours(struct sl_config_maker *maker, struct raw_config *raw)
 	const uint8_t *mac;
 	uint32_t i;
 
-	raw->neighbours = make_list(
-		maker, config->nb_neighbours, sizeof(*raw->neighbours), &raw->neighbours_count);
+	raw->neighbours = make_list(maker, config->nb_neighbours - config->gateways.threads,
+		sizeof(*raw->neighbours), &raw->neighbours_count);
 	for (i = 0; i < raw->neighbours_count; i++) {
 		mac = config->neighbours[i].mac.addr_bytes;
 		raw->neighbours[i].address = make_address(maker, &config->neighbours[i].address);
@@ -455,13 +458,22 @@ make_events(struct sl_config_maker *maker, struct raw_events *to)
 	}
 }
 
+/* Where to listen; the zero address is one, too. */
+static char *
+make_listening(struct sl_config_maker *maker, const struct sl_ip *address)
+{
+	char text[SL_IP_STRLEN];
+
+	return make_text(maker, "%s", sl_ip_format(address, text));
+}
+
 static void
 make_http(struct sl_config_maker *maker, struct raw_http *to)
 {
 	const struct sl_config_http *from = &maker->config->http;
 	char text[SL_IP_STRLEN];
 
-	to->enabled = make_switch(maker, from->is_enabled);
+	to->enabled = make_switch(maker, from->is_enabled, true);
 	sl_ip_format(&from->address, text);
 	if (maker->is_full || strcmp(text, "127.0.0.1") != 0)
 		to->address = make_text(maker, "%s", text);
@@ -479,7 +491,7 @@ make_journal(struct sl_config_maker *maker, struct raw_journal *to)
 	make_numbers(maker, sl_config_journal_numbers, from, NULL, to);
 	if (from->retention_bytes == from->max_bytes / 2 && !maker->is_full)
 		to->retention_bytes = NULL;
-	to->direct = make_switch(maker, from->is_direct);
+	to->direct = make_switch(maker, from->is_direct, true);
 }
 
 static void
@@ -502,6 +514,72 @@ make_sinks(struct sl_config_maker *maker, struct raw_config *raw)
 			to->writers = NULL;
 			to->keep_days = NULL;
 		}
+	}
+}
+
+static void
+make_listener(
+	struct sl_config_maker *maker, const struct sl_config_gateway *from, struct raw_gateway *to)
+{
+	bool has_topics = from->protocol == SL_GATEWAY_LINE || from->protocol == SL_GATEWAY_ROOMS;
+
+	to->protocol = make_choice(maker, (int)from->protocol, -1);
+	if (maker->is_full || !sl_ip_is_unset(&from->address))
+		to->address = make_listening(maker, &from->address);
+	make_numbers(maker, sl_config_listener_numbers, from, NULL, to);
+	if (from->port == sl_config_gateway_port(from->protocol) && !maker->is_full)
+		to->port = NULL;
+	if (from->clients_per_address_max == from->clients_max && !maker->is_full)
+		to->clients_per_address_max = NULL;
+	to->tls_certificate = from->tls_certificate;
+	to->tls_key = from->tls_key;
+	to->tokens = from->tokens;
+	to->primary = from->primary;
+	to->prefix = keep_text(maker, from->prefix, "");
+	to->origins = from->origins;
+	to->origins_count = from->nb_origins;
+	if (from->protocol == SL_GATEWAY_LINE)
+		to->keep_open = make_switch(maker, from->is_kept_open, false);
+	if (from->protocol != SL_GATEWAY_ROOMS)
+		to->rooms = NULL;
+	if (from->protocol != SL_GATEWAY_HTTP)
+		to->replay = to->replay_ms = NULL;
+	if (has_topics)
+		to->guarantee = make_choice(maker, (int)from->guarantee, SL_CONFIG_AT_MOST_ONCE);
+	else
+		to->topics_max = NULL;
+}
+
+/* Listeners come before connectors. */
+static void
+make_gateways(struct sl_config_maker *maker, struct raw_gateways *to)
+{
+	const struct sl_config_gateways *from = &maker->config->gateways;
+	uint32_t nb_connectors = 0, nb_listeners, i;
+
+	for (i = 0; i < from->nb_gateways; i++)
+		nb_connectors += from->gateways[i].is_connector;
+	nb_listeners = from->nb_gateways - nb_connectors;
+	if (from->nb_gateways > 0)
+		make_numbers(maker, sl_config_gateways_numbers, from, NULL, to);
+	to->listeners = make_list(
+		maker, nb_listeners, sizeof(*to->listeners), &to->listeners_count);
+	to->connectors = make_list(
+		maker, nb_connectors, sizeof(*to->connectors), &to->connectors_count);
+	for (i = 0; i < to->listeners_count; i++) {
+		to->listeners[i].name = from->gateways[i].name;
+		make_listener(maker, &from->gateways[i], &to->listeners[i]);
+	}
+	for (i = 0; i < to->connectors_count; i++) {
+		const struct sl_config_gateway *gateway = &from->gateways[nb_listeners + i];
+
+		to->connectors[i].name = gateway->name;
+		to->connectors[i].servers = gateway->servers;
+		to->connectors[i].servers_count = gateway->nb_servers;
+		to->connectors[i].tls = make_switch(maker, gateway->is_tls, false);
+		to->connectors[i].tls_ca = gateway->tls_ca;
+		to->connectors[i].tls_name = gateway->tls_name;
+		make_numbers(maker, sl_config_connector_numbers, gateway, NULL, &to->connectors[i]);
 	}
 }
 
@@ -530,6 +608,10 @@ sl_config_make_raw_top(struct sl_config_maker *maker, struct raw_config *raw)
 	make_numbers(
 		maker, sl_config_publisher_numbers, &config->publishers, NULL, &raw->publishers);
 	make_sinks(maker, raw);
+	make_gateways(maker, &raw->gateways);
+	make_numbers(maker, sl_config_subscription_numbers, &config->subscriptions, NULL,
+		&raw->subscriptions);
+	raw->subscriptions.accept = make_switch(maker, config->subscriptions.is_open, false);
 	make_log(maker, &raw->log);
 	make_events(maker, &raw->events);
 	raw->control.socket = keep_text(maker, config->control.socket, "/run/sluice/control.sock");

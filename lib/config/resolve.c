@@ -276,7 +276,9 @@ resolve_ports(struct sl_config_reader *reader)
 	struct sl_config_port *port;
 	int ret;
 
-	config->ports = sl_config_alloc(reader, raw->ports_count * sizeof(*port));
+	/* With room for those of the gateways. */
+	config->ports = sl_config_alloc(
+		reader, (raw->ports_count + SL_CONFIG_GATEWAY_THREADS) * sizeof(*port));
 	if (config->ports == NULL)
 		return sl_config_no_memory(reader);
 	config->nb_ports = raw->ports_count;
@@ -533,7 +535,8 @@ resolve_neighbours(struct sl_config_reader *reader)
 	struct sl_config_neighbour *to;
 	int ret;
 
-	config->neighbours = sl_config_alloc(reader, raw->neighbours_count * sizeof(*to));
+	config->neighbours = sl_config_alloc(
+		reader, (raw->neighbours_count + SL_CONFIG_GATEWAY_THREADS) * sizeof(*to));
 	if (config->neighbours == NULL)
 		return sl_config_no_memory(reader);
 	config->nb_neighbours = raw->neighbours_count;
@@ -616,6 +619,8 @@ sl_config_resolve(struct sl_config_reader *reader)
 		ret = sl_config_resolve_services(reader);
 	if (ret == 0)
 		ret = sl_config_resolve_durability(reader);
+	if (ret == 0)
+		ret = sl_config_resolve_gateways(reader);
 	if (ret == 0)
 		ret = sl_config_resolve_health(reader, -1, &reader->config->health);
 	if (ret == 0)

@@ -40,8 +40,8 @@ static const cyaml_strval_t roles[] = {
 };
 
 static const cyaml_strval_t kinds[] = {
-	{"queue", RAW_KIND_QUEUE},
-	{"topic", RAW_KIND_TOPIC},
+	{"queue", SL_CONFIG_QUEUE},
+	{"topic", SL_CONFIG_TOPIC},
 };
 
 static const cyaml_strval_t policies[] = {
@@ -97,6 +97,13 @@ static const cyaml_strval_t guarantees[] = {
 static const cyaml_strval_t sink_kinds[] = {
 	{"sqlite", SL_SINK_SQLITE},
 	{"postgresql", SL_SINK_POSTGRESQL},
+};
+
+static const cyaml_strval_t protocols[] = {
+	{"json", SL_GATEWAY_JSON},
+	{"line", SL_GATEWAY_LINE},
+	{"rooms", SL_GATEWAY_ROOMS},
+	{"http", SL_GATEWAY_HTTP},
 };
 
 static const cyaml_schema_value_t word_schema = {
@@ -215,7 +222,7 @@ static const cyaml_schema_field_t destination_fields[] = {
 	INTEGER("requeue_after_ms", OPTIONAL, raw_destination, requeue_after_ms),
 	TEXT("dead_letter", OPTIONAL, raw_destination, dead_letter),
 	CYAML_FIELD_SEQUENCE("backends", LIST, struct raw_destination, backends, &backend_schema, 0,
-		SL_CONFIG_BACKENDS_MAX),
+		SL_CONFIG_SUBSCRIBERS_MAX),
 	CYAML_FIELD_MAPPING_PTR("health", CYAML_FLAG_POINTER | OPTIONAL, struct raw_destination,
 		health, health_fields),
 	CYAML_FIELD_END,
@@ -306,6 +313,71 @@ static const cyaml_schema_value_t sink_schema = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_sink, sink_fields),
 };
 
+static const cyaml_schema_field_t listener_fields[] = {
+	TEXT("name", REQUIRED, raw_gateway, name),
+	CHOICE_OF("protocol", REQUIRED, raw_gateway, protocol, protocols),
+	TEXT("address", OPTIONAL, raw_gateway, address),
+	INTEGER("port", OPTIONAL, raw_gateway, port),
+	TEXT("tls_certificate", OPTIONAL, raw_gateway, tls_certificate),
+	TEXT("tls_key", OPTIONAL, raw_gateway, tls_key),
+	TEXT("tokens", OPTIONAL, raw_gateway, tokens),
+	INTEGER("clients_max", OPTIONAL, raw_gateway, clients_max),
+	INTEGER("clients_per_address_max", OPTIONAL, raw_gateway, clients_per_address_max),
+	INTEGER("idle_ms", OPTIONAL, raw_gateway, idle_ms),
+	TEXT("input_max", OPTIONAL, raw_gateway, input_max),
+	TEXT("output_max", OPTIONAL, raw_gateway, output_max),
+	INTEGER("rate_msgs_per_s", OPTIONAL, raw_gateway, rate_msgs_per_s),
+	SWITCH("keep_open", raw_gateway, keep_open),
+	TEXT("prefix", OPTIONAL, raw_gateway, prefix),
+	INTEGER("topics_max", OPTIONAL, raw_gateway, topics_max),
+	CHOICE("guarantee", raw_gateway, guarantee, guarantees),
+	INTEGER("rooms", OPTIONAL, raw_gateway, rooms),
+	CYAML_FIELD_SEQUENCE(
+		"origins", LIST, struct raw_gateway, origins, &word_schema, 0, SL_CONFIG_ARGS_MAX),
+	INTEGER("replay", OPTIONAL, raw_gateway, replay),
+	INTEGER("replay_ms", OPTIONAL, raw_gateway, replay_ms),
+	TEXT("primary", OPTIONAL, raw_gateway, primary),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t listener_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_gateway, listener_fields),
+};
+
+static const cyaml_schema_field_t connector_fields[] = {
+	TEXT("name", REQUIRED, raw_gateway, name),
+	CYAML_FIELD_SEQUENCE("servers", CYAML_FLAG_POINTER, struct raw_gateway, servers,
+		&word_schema, 1, SL_CONFIG_ARGS_MAX),
+	SWITCH("tls", raw_gateway, tls),
+	TEXT("tls_ca", OPTIONAL, raw_gateway, tls_ca),
+	TEXT("tls_name", OPTIONAL, raw_gateway, tls_name),
+	TEXT("input_max", OPTIONAL, raw_gateway, input_max),
+	TEXT("output_max", OPTIONAL, raw_gateway, output_max),
+	INTEGER("rate_msgs_per_s", OPTIONAL, raw_gateway, rate_msgs_per_s),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t connector_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_gateway, connector_fields),
+};
+
+static const cyaml_schema_field_t gateways_fields[] = {
+	INTEGER("threads", OPTIONAL, raw_gateways, threads),
+	INTEGER("topic_idle_ms", OPTIONAL, raw_gateways, topic_idle_ms),
+	CYAML_FIELD_SEQUENCE("listeners", LIST, struct raw_gateways, listeners, &listener_schema, 0,
+		SL_CONFIG_GATEWAYS_MAX),
+	CYAML_FIELD_SEQUENCE("connectors", LIST, struct raw_gateways, connectors, &connector_schema,
+		0, SL_CONFIG_GATEWAYS_MAX),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t subscription_fields[] = {
+	SWITCH("accept", raw_subscriptions, accept),
+	INTEGER("subscribers_max", OPTIONAL, raw_subscriptions, subscribers_max),
+	INTEGER("ttl_max_ms", OPTIONAL, raw_subscriptions, ttl_max_ms),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t log_level_fields[] = {
 	TEXT("module", REQUIRED, raw_log_level, module),
 	CHOICE_OF("level", REQUIRED, raw_log_level, level, levels),
@@ -379,6 +451,7 @@ static const cyaml_schema_field_t http_fields[] = {
 static const cyaml_schema_field_t limit_fields[] = {
 	INTEGER("shards", OPTIONAL, raw_limits, shards),
 	INTEGER("backends", OPTIONAL, raw_limits, backends),
+	INTEGER("copies", OPTIONAL, raw_limits, copies),
 	CYAML_FIELD_END,
 };
 
@@ -410,6 +483,9 @@ static const cyaml_schema_field_t top_fields[] = {
 		"publishers", OPTIONAL, struct raw_config, publishers, publisher_fields),
 	CYAML_FIELD_SEQUENCE(
 		"sinks", LIST, struct raw_config, sinks, &sink_schema, 0, SL_CONFIG_SINKS_MAX),
+	CYAML_FIELD_MAPPING("gateways", OPTIONAL, struct raw_config, gateways, gateways_fields),
+	CYAML_FIELD_MAPPING(
+		"subscriptions", OPTIONAL, struct raw_config, subscriptions, subscription_fields),
 	CYAML_FIELD_MAPPING("log", OPTIONAL, struct raw_config, log, log_fields),
 	CYAML_FIELD_MAPPING("events", OPTIONAL, struct raw_config, events, event_fields),
 	CYAML_FIELD_MAPPING("control", OPTIONAL, struct raw_config, control, control_fields),
@@ -575,6 +651,7 @@ const struct sl_config_number sl_config_http_numbers[] = {
 const struct sl_config_number sl_config_limit_numbers[] = {
 	NUMBER(raw_limits, shards, sl_config_limits, shards, 0, 1 << 26, 0),
 	NUMBER(raw_limits, backends, sl_config_limits, backends, 0, 1 << 28, 0),
+	NUMBER(raw_limits, copies, sl_config_limits, copies, 0, 1 << 26, 0),
 	{NULL},
 };
 
@@ -613,6 +690,44 @@ const struct sl_config_number sl_config_sink_numbers[] = {
 	{NULL},
 };
 
+const struct sl_config_number sl_config_gateways_numbers[] = {
+	NUMBER(raw_gateways, threads, sl_config_gateways, threads, 1, SL_CONFIG_GATEWAY_THREADS, 1),
+	NUMBER(raw_gateways, topic_idle_ms, sl_config_gateways, topic_idle_ms, 0, 86400000, 60000),
+	{NULL},
+};
+
+/* A port and clients_per_address_max of 0 are replaced once the other keys are known. */
+const struct sl_config_number sl_config_listener_numbers[] = {
+	NUMBER(raw_gateway, port, sl_config_gateway, port, 1, UINT16_MAX, 0),
+	NUMBER(raw_gateway, clients_max, sl_config_gateway, clients_max, 1, 1000000, 16384),
+	NUMBER(raw_gateway, clients_per_address_max, sl_config_gateway, clients_per_address_max, 1,
+		1000000, 0),
+	NUMBER(raw_gateway, idle_ms, sl_config_gateway, idle_ms, 0, 86400000, 300000),
+	SIZE(raw_gateway, input_max, sl_config_gateway, 64, 16 * MIB, MIB),
+	SIZE(raw_gateway, output_max, sl_config_gateway, 4096, GIB, 4 * MIB),
+	NUMBER(raw_gateway, rate_msgs_per_s, sl_config_gateway, rate_msgs_per_s, 0, 1000000000, 0),
+	NUMBER(raw_gateway, topics_max, sl_config_gateway, topics_max, 0, 1000000, 1024),
+	NUMBER_OF(raw_gateway, rooms, sl_config_gateway, nb_rooms, 0, 100000, 20, SL_CONFIG_PLAIN),
+	NUMBER(raw_gateway, replay, sl_config_gateway, replay, 0, 65536, 1024),
+	NUMBER(raw_gateway, replay_ms, sl_config_gateway, replay_ms, 0, 3600000, 60000),
+	{NULL},
+};
+
+const struct sl_config_number sl_config_connector_numbers[] = {
+	SIZE(raw_gateway, input_max, sl_config_gateway, 64, 16 * MIB, MIB),
+	SIZE(raw_gateway, output_max, sl_config_gateway, 4096, GIB, 4 * MIB),
+	NUMBER(raw_gateway, rate_msgs_per_s, sl_config_gateway, rate_msgs_per_s, 0, 1000000000, 0),
+	{NULL},
+};
+
+const struct sl_config_number sl_config_subscription_numbers[] = {
+	NUMBER(raw_subscriptions, subscribers_max, sl_config_subscriptions, subscribers_max, 0,
+		1000000, 4096),
+	NUMBER(raw_subscriptions, ttl_max_ms, sl_config_subscriptions, ttl_max_ms, 1000, 86400000,
+		3600000),
+	{NULL},
+};
+
 const struct sl_config_section sl_config_sections[] = {
 	{"", top_fields, sl_config_top_numbers},
 	{"ports", port_fields, sl_config_port_numbers},
@@ -631,6 +746,10 @@ const struct sl_config_section sl_config_sections[] = {
 	{"journal", journal_fields, sl_config_journal_numbers},
 	{"publishers", publisher_fields, sl_config_publisher_numbers},
 	{"sinks", sink_fields, sl_config_sink_numbers},
+	{"gateways", gateways_fields, sl_config_gateways_numbers},
+	{"gateways.listeners", listener_fields, sl_config_listener_numbers},
+	{"gateways.connectors", connector_fields, sl_config_connector_numbers},
+	{"subscriptions", subscription_fields, sl_config_subscription_numbers},
 	{"log", log_fields, sl_config_log_numbers},
 	{"log.levels", log_level_fields, NULL},
 	{"events", event_fields, sl_config_event_numbers},

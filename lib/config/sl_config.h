@@ -29,7 +29,10 @@
 #define SL_CONFIG_PORTS_MAX	   32
 #define SL_CONFIG_CLASSES_MAX	   8
 #define SL_CONFIG_DESTINATIONS_MAX 1000000
-#define SL_CONFIG_BACKENDS_MAX	   256 /**< Of one destination. */
+#define SL_CONFIG_BACKENDS_MAX	   256	/**< Of one queue. */
+#define SL_CONFIG_SUBSCRIBERS_MAX  4096 /**< Of one topic. */
+#define SL_CONFIG_GATEWAYS_MAX	   32
+#define SL_CONFIG_GATEWAY_THREADS  8 /**< At most. */
 #define SL_CONFIG_RULES_MAX	   256
 #define SL_CONFIG_PARTITIONS_MAX   64
 #define SL_CONFIG_NEIGHBOURS_MAX   65536
@@ -53,6 +56,12 @@ enum sl_config_guarantee {
 	SL_CONFIG_AT_LEAST_ONCE, /**< Needs "journal". */
 };
 
+/** Key "kind" of a destination. */
+enum sl_config_kind {
+	SL_CONFIG_QUEUE, /**< Each message to one backend. */
+	SL_CONFIG_TOPIC, /**< Each message to every backend: they are its subscribers. */
+};
+
 enum sl_config_tristate {
 	SL_CONFIG_AUTO,
 	SL_CONFIG_OFF,
@@ -72,6 +81,9 @@ struct sl_config_subnet {
 struct sl_config_port {
 	char *name;
 	char *device; /**< Name of the ethdev, or its PCI address. */
+	/** It stands for a thread of the gateways, and is not in the file: the path makes its
+	 * device, two rings of frames, itself. Behind the file's ports. */
+	bool is_gateway;
 	struct sl_config_subnet subnets[SL_FAMILIES]; /**< At least one has an address. */
 	uint16_t vlan;				      /**< 802.1Q VLAN, 0: untagged */
 	uint16_t mtu;				      /**< Of the IP packet, 576..9000 */
@@ -150,14 +162,17 @@ struct sl_config_backend {
 	uint32_t port_index;	  /**< The port it is reached through, an index into ports. */
 	struct sl_ip next_hop;	  /**< Its own address when on the port's subnet, or the gateway. */
 	enum sl_config_admin_state state; /**< "state": ready, drain, maintenance */
+	bool is_member;	 /**< It has joined, and is not in the file; nobody checks it. */
+	bool is_durable; /**< A member that is remembered while it is away, and over restarts. */
 };
 
 struct sl_config_destination {
 	char *name;
 	uint64_t key;
+	enum sl_config_kind kind; /**< "kind": queue */
 	uint32_t class_boost;	  /**< 0..7 classes better than asked for */
 	uint32_t default_class;	  /**< Level, for messages with priority 0; a configured one. */
-	uint32_t queue_capacity;  /**< Messages, 1..2^24 */
+	uint32_t queue_capacity;  /**< Messages, 1..2^24; of a topic: of each subscriber. */
 	uint64_t rate_msgs_per_s; /**< 0: no limit */
 	uint32_t burst_msgs;	  /**< Depth of the token bucket, of the backends' too; >= 1 */
 	bool is_burst_chosen;	  /**< The file did not say; it follows the rates. */
@@ -171,13 +186,16 @@ struct sl_config_destination {
 	/* Of at-least-once destinations. */
 	uint32_t in_flight;    /**< Messages a backend has not acknowledged, a worker; a power of
 				  2, 16..65536, 1024 */
-	uint32_t max_attempts; /**< Sent so often in all, a message is given up; 0: never. 0..65535,
-				  0 */
+	uint32_t max_attempts; /**< Sent so often in all since the last start, a message is given
+				  up; 0: never. 0..65535, 0 */
 	uint32_t requeue_after_ms; /**< Not acknowledged for so long, while its backend acknowledges
-				      nothing at all: goes to another. 100..3600000, 5000 */
+				      nothing at all, or is out of use: goes to another.
+				      100..3600000, 5000 */
 	char *dead_letter; /**< Name of the destination that gets what is given up; NULL: none */
 	uint32_t dead_letter_index; /**< UINT32_MAX: none. It is at-least-once, another, and has
 				       none. */
+
+	bool is_on_demand; /**< A topic that the file does not have. */
 };
 
 /** What a rule compares; bits for sl_config_rule.match. */
@@ -222,7 +240,8 @@ enum sl_config_level {
 	X(event)                                                                                   \
 	X(control)                                                                                 \
 	X(http)                                                                                    \
-	X(journal)
+	X(journal)                                                                                 \
+	X(ingress)
 
 enum sl_config_log_target { SL_LOG_STDERR, SL_LOG_FILE, SL_LOG_JOURNALD };
 
@@ -284,8 +303,10 @@ struct sl_config_http {
 
 /** "limits": room for what is added while the path runs. 0: twice what the file has, and 1024. */
 struct sl_config_limits {
-	uint32_t shards;   /**< Partitions of all destinations together. */
+	uint32_t shards;   /**< Partitions of all destinations and subscribers together. */
 	uint32_t backends; /**< Of all destinations together. */
+	uint32_t copies;   /**< Messages on their way to subscribers; 0: 65536 where there may be
+			      topics. */
 };
 
 /** "journal": what makes messages durable. All of it needs a restart, but the retention. */
@@ -298,7 +319,7 @@ struct sl_config_journal {
 	uint64_t retention_ms;	     /**< "retention": "24h"; 0..10 years in ms; 24 h */
 	uint32_t commit_interval_us; /**< 0..1000000, 0 */
 	bool is_direct;		     /**< "direct": true */
-	uint32_t parked_capacity;    /**< Messages on disk only, of all workers: 8 bytes of memory
+	uint32_t parked_capacity;    /**< Messages on disk only, of all workers: 10 bytes of memory
 					each. 1024..2^30, 16777216 */
 	int32_t cpu;		     /**< Of its thread; -1: any the process has. */
 };
@@ -308,7 +329,7 @@ struct sl_config_publishers {
 	uint32_t sessions_max;		   /**< 1..1048576, 4096 */
 	uint32_t sessions_per_address_max; /**< 1.., 256 */
 	uint32_t window;	  /**< Credit, in messages: a power of 2, 64..65536; 4096 */
-	uint64_t rate_msgs_per_s; /**< Of one session; 0: no limit */
+	uint64_t rate_msgs_per_s; /**< From one address; 0: no limit */
 	uint32_t idle_ms;	  /**< Silent for so long, it is forgotten; 1000..86400000, 60000 */
 };
 
@@ -328,10 +349,74 @@ struct sl_config_sink {
 
 #define SL_CONFIG_SINKS_MAX 16
 
+enum sl_config_protocol {
+	SL_GATEWAY_JSON,  /**< Newline-delimited JSON messages. */
+	SL_GATEWAY_LINE,  /**< PUBLISH|topic|payload, SUBSCRIBE|topic, PING. */
+	SL_GATEWAY_ROOMS, /**< Chat rooms over WebSocket. */
+	SL_GATEWAY_HTTP,  /**< POST of messages, server-sent events. */
+};
+
+/** "gateways: listeners" and "gateways: connectors": where clients on kernel sockets come in. */
+struct sl_config_gateway {
+	char *name;
+	enum sl_config_protocol protocol;
+	bool is_connector; /**< It connects out, to `servers`, and listens to nobody. JSON only. */
+	/* Of listeners. */
+	struct sl_ip address;  /**< "::", which is all zero: any address. */
+	uint16_t port;	       /**< 9000 json, 8080 line, 8081 rooms, 8082 http */
+	char *tls_certificate; /**< PEM; NULL: no TLS. */
+	char *tls_key;
+	char *tokens; /**< rooms, http: a file of bearer tokens, one a line: "TOKEN NAME"; NULL:
+			 anybody. */
+	uint32_t clients_max;		  /**< 1..1000000, 16384 */
+	uint32_t clients_per_address_max; /**< 1..1000000, clients_max */
+	uint32_t idle_ms;		  /**< Silent for so long, it is closed; 0: never; 300000 */
+	/* Of both. */
+	uint32_t input_max;	  /**< Bytes of one line, frame or body; 64..16 MiB, 1 MiB */
+	uint32_t output_max;	  /**< Bytes that may wait for one client; 4 MiB */
+	uint64_t rate_msgs_per_s; /**< Of one client; 0: no limit */
+	bool is_kept_open;	  /**< line: "keep_open": false */
+	char *prefix;		  /**< line, rooms: of the names of their topics; "" */
+	uint32_t topics_max;	  /**< line, rooms: topics made when they are asked for; 1024 */
+	enum sl_config_guarantee guarantee; /**< Of those; at-most-once */
+	uint32_t nb_rooms;		    /**< rooms: there from the start, "1" to this; 20 */
+	uint32_t nb_origins;		    /**< rooms, http: allowed in Origin; 0: any. */
+	char **origins;
+	uint32_t replay; /**< http: events a topic keeps for those that come back; 0..65536, 1024 */
+	uint32_t replay_ms;  /**< http: and for how long without anybody; 0..3600000, 60000 */
+	uint32_t nb_servers; /**< Of a connector, 1..64: "HOST:PORT". */
+	char **servers;
+	bool is_tls;	/**< Of a connector: "tls": false */
+	char *tls_ca;	/**< Whose certificates it trusts, PEM; NULL: the system's. */
+	char *tls_name; /**< That the certificate has to be for; NULL: the server's host. */
+	char *primary;	/**< line: "HOST:PORT" of the broker it is the backup of; NULL: none. */
+};
+
+/**
+ * "gateways". Needs a restart, but for limits. Listeners come before connectors. What stands for
+ * the threads comes last in `ports` and in `neighbours`, thread after thread.
+ */
+struct sl_config_gateways {
+	uint32_t threads;	/**< 1..SL_CONFIG_GATEWAY_THREADS, 1; 0 without gateways */
+	uint32_t topic_idle_ms; /**< Unused for so long, a topic on demand goes; 0: never.
+				   0..86400000, 60000 */
+	uint32_t nb_gateways;
+	struct sl_config_gateway *gateways;
+};
+
+/** "subscriptions": those that come and go while the path runs. */
+struct sl_config_subscriptions {
+	bool is_open;		  /**< "accept": Subscribe datagrams are obeyed; false */
+	uint32_t subscribers_max; /**< Of all topics, beside those of the file; 0..1000000, 4096 */
+	uint32_t ttl_max_ms;	  /**< Longest a datagram may ask for; 1000..86400000, 3600000 */
+};
+
 /** A key and the name it stands for: every name that occurs in the file. */
 struct sl_config_name {
 	uint64_t key;
 	const char *name;
+	uint32_t destination; /**< Index of the destination of this name; UINT32_MAX: none. */
+	bool is_added;	      /**< Not of the file: a topic's on demand, or of who has joined. */
 };
 
 struct sl_config {
@@ -378,6 +463,8 @@ struct sl_config {
 	struct sl_config_publishers publishers;
 	uint32_t nb_sinks;
 	struct sl_config_sink *sinks; /**< Need "journal". */
+	struct sl_config_gateways gateways;
+	struct sl_config_subscriptions subscriptions;
 
 	void *storage; /**< What the strings and arrays live in; private to the reader. */
 };
@@ -466,6 +553,46 @@ int sl_config_diff(const struct sl_config *before, const struct sl_config *after
 	sl_config_change_t change, void *arg);
 /** @} */
 
+/** @name What stands beside a file's destinations while the path runs. @{ */
+
+/** A backend of a destination. */
+struct sl_config_member {
+	const char *name;
+	struct sl_ip address;
+	uint16_t port;
+	enum sl_config_admin_state state;
+	bool is_durable;
+};
+
+/** The members of a destination; or one that the file does not have, then it is a topic. */
+struct sl_config_group {
+	const char *destination;
+	enum sl_config_guarantee guarantee; /**< Of a topic. */
+	uint32_t nb_members;
+	const struct sl_config_member *members; /**< With names of their own, also beside the
+						   file's backends, and with a route. */
+};
+
+/**
+ * Make the configuration that runs: @p file with groups, each of another destination. Destinations
+ * of the file keep their index, as do their backends; topics come behind them, and members behind
+ * the backends, both in the order given. Costs time in O(destinations + backends).
+ * @param[out] config  refers to @p file, which has to outlive it
+ * @return 0 or -ENOMEM
+ */
+int sl_config_overlay(const struct sl_config *file, const struct sl_config_group *groups,
+	uint32_t nb_groups, struct sl_config **config);
+
+/**
+ * The port that a backend is reached through, and its next hop: into @p backend.
+ * @return NULL; or what is wrong with its address, to be read behind "ADDRESS is"
+ */
+const char *sl_config_route(const struct sl_config *config, struct sl_config_backend *backend);
+
+/** May a destination or backend be called so: 1 to SL_CONFIG_NAME_MAX bytes of printable UTF-8? */
+bool sl_config_is_name(const char *text);
+/** @} */
+
 /** Free a configuration; NULL is fine. */
 void sl_config_free(struct sl_config *config);
 
@@ -474,6 +601,12 @@ void sl_config_free(struct sl_config *config);
  * @return a name or NULL when no configured name has this key
  */
 const char *sl_config_name_of(const struct sl_config *config, uint64_t key);
+
+/** The address of a gateways' thread: the neighbour at the other end of its port's link. */
+struct sl_ip sl_config_gateway_address(uint32_t thread);
+
+/** @return the index of the destination of this name, UINT32_MAX: there is none */
+uint32_t sl_config_find_destination(const struct sl_config *config, const char *name);
 
 /** All of them. @return their number */
 uint32_t sl_config_names(const struct sl_config *config, const struct sl_config_name **names);

@@ -10,6 +10,7 @@
 #include "changes.h"
 #include "control_internal.h"
 #include "durable.h"
+#include "members.h"
 #include "sl_checks.h"
 #include "sl_log.h"
 #include "sl_neighbours.h"
@@ -132,29 +133,74 @@ take_all(struct sl_control *c, const struct sl_config *config, const struct chan
 	return rc;
 }
 
-/* From here on it is what runs. */
+/* From here on it is what runs. What ran is gone when everybody has heard of it. */
 static void
-swap(struct sl_control *c, struct sl_config *config, struct marks *marks,
+swap(struct sl_control *c, struct sl_config *file, struct sl_config *config, struct marks *marks,
 	struct durable_backends *backends)
 {
-	struct sl_config *before = c->config;
+	struct sl_config *config_before = c->config, *file_before = c->file;
 
 	marks_replace(&c->marks, marks);
 	durable_replace(c->durable, config, backends);
 	c->config = config;
-	c->nb_applied++;
-	sl_config_free(before);
+	c->file = file;
+	members_commit(c->members);
 	if (c->params.applied != NULL)
 		c->params.applied(c->params.arg);
+	if (config_before != file_before)
+		sl_config_free(config_before);
+	if (file_before != file)
+		sl_config_free(file_before);
+}
+
+/* Take over a file, or the one that runs, with the members beside it. */
+static int
+adopt(struct sl_control *c, struct sl_config *file, const struct changes *changes, char *error,
+	size_t error_len)
+{
+	struct durable_backends *backends = NULL;
+	struct marks *marks = NULL;
+	struct sl_config *config;
+	int rc;
+
+	if (c->is_draining || c->is_quitting)
+		return control_fail(-EBUSY, error, error_len,
+			"the path is stopping: change it when it has stopped");
+	rc = members_overlay(c->members, file, file != c->file, &config);
+	if (rc == 0) {
+		marks = marks_follow(c->marks, c->config, config);
+		backends = durable_follow(c->durable, config);
+	}
+	if (marks == NULL || backends == NULL)
+		rc = control_fail(-ENOMEM, error, error_len, "no memory for the change");
+	else
+		rc = take_all(c, config, changes, error, error_len);
+	if (rc == 0) {
+		swap(c, file, config, marks, backends);
+		return 0;
+	}
+	members_rollback(c->members);
+	marks_free(marks);
+	free(backends);
+	if (config != file)
+		sl_config_free(config);
+	return rc;
+}
+
+int
+control_take_members(void *arg, char *error, size_t error_len)
+{
+	struct sl_control *c = arg;
+	const struct changes none = {0};
+
+	return adopt(c, c->file, &none, error, error_len);
 }
 
 int
 control_apply(struct sl_control *c, struct sl_config *config, bool check_only,
 	struct changes *changes, char *error, size_t error_len)
 {
-	struct durable_backends *backends;
-	struct marks *marks;
-	int rc = changes_find(changes, c->config, config);
+	int rc = changes_find(changes, c->file, config);
 
 	if (rc != 0)
 		return control_fail(rc, error, error_len, "no memory to compare configurations");
@@ -167,21 +213,10 @@ control_apply(struct sl_control *c, struct sl_config *config, bool check_only,
 		sl_config_free(config);
 		return 0;
 	}
-	if (c->is_draining || c->is_quitting)
-		return control_fail(-EBUSY, error, error_len,
-			"the path is stopping: change it when it has stopped");
-	marks = marks_follow(c->marks, c->config, config);
-	backends = durable_follow(c->durable, config);
-	if (marks == NULL || backends == NULL)
-		rc = control_fail(-ENOMEM, error, error_len, "no memory for the change");
-	else
-		rc = take_all(c, config, changes, error, error_len);
-	if (rc != 0) {
-		marks_free(marks);
-		free(backends);
+	rc = adopt(c, config, changes, error, error_len);
+	if (rc != 0)
 		return rc;
-	}
-	swap(c, config, marks, backends);
+	c->nb_applied++;
 	if (c->params.notify != NULL)
 		sl_notify(c->params.notify, SL_LEVEL_NOTIFY, "reload",
 			json_pack("{s:I}", "changes", (json_int_t)changes->nb_changes),
@@ -246,7 +281,7 @@ control_change(struct sl_control *c, const struct sl_config_edit *edits, uint32_
 	int rc;
 
 	memset(changes, 0, sizeof(*changes));
-	rc = sl_config_edit(c->config, edits, nb_edits, &config, error, error_len);
+	rc = sl_config_edit(c->file, edits, nb_edits, &config, error, error_len);
 	if (rc != 0)
 		return rc;
 	rc = control_apply(c, config, false, changes, error, error_len);

@@ -18,6 +18,7 @@
 #include "sl_control.h"
 
 struct durable;
+struct members;
 struct sl_neighbour_info;
 struct sl_request;
 
@@ -25,9 +26,12 @@ TAILQ_HEAD(request_list, sl_request);
 
 struct sl_control {
 	struct sl_control_params params;
-	struct sl_config *config;
+	struct sl_config *file;	  /* As a file would have it: what is shown, saved and edited. */
+	struct sl_config *config; /* What runs: the same, or an overlay of it with the members. */
+	struct members *members;
 	struct marks *marks;
 	struct durable *durable;
+	struct overview *overview;
 	uint64_t started_ms;
 	uint64_t nb_applied; /* Configurations taken over since, */
 	uint64_t nb_refused; /* and files that were not. */
@@ -35,7 +39,9 @@ struct sl_control {
 	/* Stopping: while the path drains. */
 	struct event *drain_timer;
 	uint64_t drain_until_ms;
+	uint64_t quiet_until_ms;
 	bool is_draining;
+	bool is_quieting; /* Quitting, and who takes messages in is coming to an end. */
 	bool is_quitting;
 	struct request_list stopping; /* Requests that are answered when the path has stopped. */
 
@@ -71,6 +77,8 @@ int control_apply(struct sl_control *control, struct sl_config *config, bool che
 	struct changes *changes, char *error, size_t error_len);
 int control_load(struct sl_control *control, const char *path, bool check_only,
 	struct changes *changes, char *error, size_t error_len);
+/* Let members come and go. Returns 0; -EBUSY: not now. */
+int control_take_members(void *control, char *error, size_t error_len);
 int control_change(struct sl_control *control, const struct sl_config_edit *edits,
 	uint32_t nb_edits, struct changes *changes, char *error, size_t error_len);
 
@@ -119,6 +127,13 @@ json_t *view_journal(struct sl_control *control, struct view_call *call);
 json_t *view_publishers(struct sl_control *control, struct view_call *call);
 json_t *view_sessions(struct sl_control *control, struct view_call *call);
 json_t *view_sinks(struct sl_control *control, struct view_call *call);
+json_t *view_topics(struct sl_control *control, struct view_call *call);
+json_t *view_subscribers(struct sl_control *control, struct view_call *call);
+json_t *view_overview(struct sl_control *control, struct view_call *call);
+json_t *view_ingress(struct sl_control *control, struct view_call *call);
+
+/* What the gateways show; lists with nothing in them where there are none. */
+json_t *ingress_show(struct sl_control *control);
 
 /* What the live page draws of the journal and the sinks; null without a journal. */
 json_t *durable_live(struct sl_control *control);
@@ -128,6 +143,10 @@ json_t *name_or_key(const struct sl_control *control, uint64_t key);
 
 /* The destination the call names first; UINT32_MAX when there is none, and the call says so. */
 uint32_t named_destination(struct sl_control *control, struct view_call *call);
+
+/* A list of what `append` has to tell of the destination the call names, or of all of them. */
+json_t *view_each_destination(struct sl_control *control, struct view_call *call,
+	void (*append)(struct sl_control *control, uint32_t destination, json_t *list));
 
 /* Counters less what was cleared, on the heap, to free(); NULL with the reason in `call`. */
 struct sl_datapath_stats *view_get_stats(struct sl_control *control, struct view_call *call);

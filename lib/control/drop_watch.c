@@ -27,6 +27,10 @@ static const char *const frame_hints[SL_FRAME_DROPS] = {
 	[SL_FRAME_DROP_scattered] = "frames are larger than the port's `mtu`",
 	[SL_FRAME_DROP_punt_ring_full] = "a flood of ARP, neighbour discovery or ICMP",
 	[SL_FRAME_DROP_probe_ring_full] = "a flood of probes",
+	[SL_FRAME_DROP_subscribe_ring_full] = "a flood of subscriptions",
+	[SL_FRAME_DROP_ack_wrong_sender] =
+		"a backend acknowledges from another address or port than it is configured with, "
+		"or somebody does in its name",
 	[SL_FRAME_DROP_ack_ring_full] = "a flood of acks",
 	[SL_FRAME_DROP_ack_port_full] = "a port does not take acks to publishers: is its link up?",
 };
@@ -51,11 +55,13 @@ static const char *const message_hints[SL_MESSAGE_DROPS] = {
 	[SL_MESSAGE_DROP_unreadable] =
 		"the journal could not be read back: see the log, and sluice-journal verify",
 	[SL_MESSAGE_DROP_over_credit] = "a publisher sends on beyond what its acks allow",
-	[SL_MESSAGE_DROP_over_rate] = "a publisher sends more than publishers.rate_msgs_per_s",
+	[SL_MESSAGE_DROP_over_rate] = "an address sends more than publishers.rate_msgs_per_s",
 	[SL_MESSAGE_DROP_unknown_session] =
 		"their publishers' sessions are not known here: they were told to begin anew",
 	[SL_MESSAGE_DROP_too_many_sessions] =
 		"raise publishers.sessions_max or publishers.sessions_per_address_max",
+	[SL_MESSAGE_DROP_no_subscriber] = "nobody has subscribed to their topic",
+	[SL_MESSAGE_DROP_no_copy] = "raise limits.copies",
 };
 
 static void

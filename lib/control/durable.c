@@ -102,7 +102,7 @@ note_second(struct durable *d, const struct sl_journal_status *status, uint64_t 
 		.records = status->records,
 		.bytes = status->bytes,
 		.syncs = status->syncs,
-		.sync_ns_sum = status->sync_ns_sum,
+		.sync_ns_sum = status->sync_ns.sum,
 		.sync_ns_max = d->sync_ns_max,
 	};
 	d->sync_ns_max = 0;
@@ -121,6 +121,8 @@ durable_tick(struct durable *d, uint64_t now_ms)
 		d->sinks[i].pending_max = 0;
 	}
 	note_second(d, &status, now_ms);
+	if (d->nb_ticks % DURABLE_MARK_EVERY == 0)
+		d->marks[(d->nb_ticks / DURABLE_MARK_EVERY) % DURABLE_MARKS] = status.sync_ns;
 	durable_tell(d, &status, now_ms);
 	d->nb_ticks++;
 }
@@ -162,11 +164,27 @@ compute_rates(const struct durable *d, struct durable_rates *rates)
 		rates->sync_ns_max = RTE_MAX(rates->sync_ns_max, d->seconds[i].sync_ns_max);
 }
 
+static void
+compute_quantiles(
+	const struct durable *d, const struct sl_hist *sync_ns, struct durable_rates *rates)
+{
+	uint64_t nb_marks = (d->nb_ticks + DURABLE_MARK_EVERY - 1) / DURABLE_MARK_EVERY;
+	const struct sl_hist *mark = &d->marks[nb_marks % DURABLE_MARKS];
+	struct sl_hist last = *sync_ns;
+
+	/* The oldest of them. Before there are as many it is empty: all since the start. */
+	for (unsigned int i = 0; i < SL_HIST_BUCKETS; i++)
+		last.buckets[i] -= mark->buckets[i];
+	rates->sync_ns_p50 = sl_hist_quantile(&last, 0.5);
+	rates->sync_ns_p99 = sl_hist_quantile(&last, 0.99);
+}
+
 void
 durable_journal(struct durable *d, struct sl_journal_status *status, struct durable_rates *rates)
 {
 	read_status(d, status);
 	compute_rates(d, rates);
+	compute_quantiles(d, &status->sync_ns, rates);
 }
 
 bool

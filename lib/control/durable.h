@@ -62,6 +62,8 @@ struct durable_rates {
 	double records_per_s; /**< Of the last ten seconds. */
 	double bytes_per_s;
 	double sync_ns_mean;  /**< Of the last minute; 0: no sync. */
+	uint64_t sync_ns_p50; /**< Of the last minute, or up to ten seconds more; 0: no sync. */
+	uint64_t sync_ns_p99;
 	uint64_t sync_ns_max; /**< Of the last minute. */
 };
 

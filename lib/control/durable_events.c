@@ -123,18 +123,20 @@ tell_publishers(struct durable *d, uint64_t now_ms)
 
 static void
 tell_stalled(const struct durable *d, const struct durable_backend *b, bool is_stalled,
-	uint64_t in_flight)
+	bool is_avoided, uint64_t in_flight)
 {
 	const struct sl_config_destination *destination = &d->config->destinations[b->destination];
 	const char *name = destination->backends[b->backend].name;
 
 	if (is_stalled)
 		sl_notify(d->params.notify, SL_LEVEL_WARN, "backend_stalled",
-			json_pack("{s:s, s:s, s:I}", "destination", destination->name, "backend",
-				name, "in_flight", (json_int_t)in_flight),
-			"backend %s of %s: has acknowledged nothing for %" PRIu32
-			" ms: what it was sent goes to the others",
-			name, destination->name, destination->requeue_after_ms);
+			json_pack("{s:s, s:s, s:I, s:b}", "destination", destination->name,
+				"backend", name, "in_flight", (json_int_t)in_flight, "is_avoided",
+				is_avoided),
+			"backend %s of %s: has acknowledged nothing for %" PRIu32 " ms: %s", name,
+			destination->name, destination->requeue_after_ms,
+			is_avoided ? "what it was sent goes to the others"
+				   : "there is no other, what it was sent waits for it");
 	else
 		sl_notify(d->params.notify, SL_LEVEL_NOTIFY, "backend_acknowledges",
 			json_pack("{s:s, s:s}", "destination", destination->name, "backend", name),
@@ -160,15 +162,16 @@ look_at_backend(struct durable *d, struct durable_backend *b, uint64_t now_ms)
 	struct sl_session_stats sessions[DURABLE_SESSIONS_MAX];
 	uint32_t n = durable_sessions(d, b->destination, b->backend, sessions);
 	uint64_t requeued = 0, in_flight = 0;
-	bool is_stalled = false;
+	bool is_stalled = false, is_avoided = false;
 
 	for (uint32_t i = 0; i < n; i++) {
 		requeued += sessions[i].requeued;
 		in_flight += sessions[i].in_flight;
 		is_stalled = is_stalled || sessions[i].is_stalled;
+		is_avoided = is_avoided || sessions[i].is_avoided;
 	}
 	if (is_stalled != b->is_stalled)
-		tell_stalled(d, b, is_stalled, in_flight);
+		tell_stalled(d, b, is_stalled, is_avoided, in_flight);
 	b->is_stalled = is_stalled;
 	if (!b->is_known || requeued < b->requeued)
 		b->requeued = requeued;

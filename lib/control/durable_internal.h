@@ -8,6 +8,10 @@
 
 #define DURABLE_WINDOW 61 /* Seconds that are remembered: a minute has two ends. */
 
+/* The times of syncs, to be subtracted from later ones, are kept more rarely: they are large. */
+#define DURABLE_MARK_EVERY 10 /* seconds */
+#define DURABLE_MARKS	   7
+
 /* The journal's counters at a second's end. */
 struct durable_second {
 	uint64_t at_ms;
@@ -50,6 +54,7 @@ struct durable {
 	uint64_t nb_ticks;
 	struct durable_second seconds[DURABLE_WINDOW];
 	uint64_t sync_ns_max; /* Since the last tick. */
+	struct sl_hist marks[DURABLE_MARKS];
 	struct durable_sink_window sinks[SL_CONFIG_SINKS_MAX];
 
 	/* For events. */

@@ -86,22 +86,23 @@ static void
 follow_backends(struct marks *to, const struct sl_config_destination *after, uint32_t after_index,
 	const struct marks *from, const struct sl_config_destination *before, uint32_t before_index)
 {
-	uint32_t j;
+	uint32_t j = 0, left = before->nb_backends;
 
-	for (uint32_t i = 0; i < after->nb_backends; i++) {
+	for (uint32_t i = 0; i < after->nb_backends && left > 0; i++) {
 		const char *name = after->backends[i].name;
+		uint32_t n = before->nb_backends;
 
-		/* Mostly it has kept its place. */
-		j = i;
-		if (j >= before->nb_backends || strcmp(before->backends[j].name, name) != 0) {
-			for (j = 0; j < before->nb_backends; j++) {
-				if (strcmp(before->backends[j].name, name) == 0)
-					break;
-			}
+		/* Mostly it is behind the one found last. */
+		for (; n > 0; n--, j++) {
+			j = j < before->nb_backends ? j : 0;
+			if (strcmp(before->backends[j].name, name) == 0)
+				break;
 		}
-		if (j < before->nb_backends)
-			to->delivered[to->first_backend[after_index] + i] =
-				from->delivered[from->first_backend[before_index] + j];
+		if (n == 0)
+			continue;
+		to->delivered[to->first_backend[after_index] + i] =
+			from->delivered[from->first_backend[before_index] + j++];
+		left--;
 	}
 }
 
@@ -224,6 +225,7 @@ marks_subtract_stats(const struct marks *m, struct sl_datapath_stats *stats)
 		reduce(&stats->frames_dropped[i], mark->frames_dropped[i]);
 	reduce(&stats->received, mark->received);
 	reduce(&stats->recovered, mark->recovered);
+	reduce(&stats->copied, mark->copied);
 	reduce(&stats->delivered, mark->delivered);
 	reduce(&stats->duplicates, mark->duplicates);
 	for (unsigned int i = 0; i < SL_MESSAGE_DROPS; i++)

@@ -173,6 +173,8 @@ metrics_path(struct metrics_text *text, const struct metrics_source *source,
 		"Messages a port has taken for a backend.");
 	counter(text, "sluice_messages_duplicates", stats->duplicates,
 		"Messages filtered because they were seen before.");
+	counter(text, "sluice_messages_copied", stats->copied,
+		"Copies made for subscribers, beyond each message's first.");
 	gauge(text, "sluice_messages_queued", stats->queued, "Messages that wait.");
 	of_drops(text, stats);
 	counter(text, "sluice_datagrams_parsed_slow", stats->parse_slow,
@@ -187,6 +189,18 @@ metrics_path(struct metrics_text *text, const struct metrics_source *source,
 	metrics_double(text, NULL, config->dedup_window_ms / 1e3);
 	counter(text, "sluice_dedup_evicted_early", stats->dedup_evicted_early,
 		"Messages forgotten before their time, to make room.");
+}
+
+static void
+of_members(struct metrics_text *text, struct sl_control *control)
+{
+	json_t *ingress = ingress_show(control);
+	struct members_stats stats;
+
+	members_stats(control->members, &stats);
+	metrics_members(text, &stats);
+	metrics_gateways(text, ingress);
+	json_decref(ingress);
 }
 
 int
@@ -222,6 +236,9 @@ sl_control_metrics(struct sl_control *control, bool is_openmetrics, char **text,
 		rc = metrics_backends(&out, &source);
 	if (rc == 0)
 		rc = metrics_durable(&out, &source);
+	if (rc == 0)
+		rc = metrics_topics(&out, &source);
+	of_members(&out, control);
 	if (rc != 0) {
 		free(out.data);
 		return rc;

@@ -9,6 +9,9 @@
  * The appliance's state as metrics. docs/monitoring.md lists them.
  */
 
+#include <jansson.h>
+
+#include "members.h"
 #include "metrics_text.h"
 #include "sl_checks.h"
 #include "sl_config.h"
@@ -36,6 +39,10 @@ void metrics_machine(struct metrics_text *text, const struct metrics_source *sou
 int metrics_destinations(struct metrics_text *text, const struct metrics_source *source);
 int metrics_backends(struct metrics_text *text, const struct metrics_source *source);
 int metrics_durable(struct metrics_text *text, const struct metrics_source *source);
+int metrics_topics(struct metrics_text *text, const struct metrics_source *source);
+void metrics_members(struct metrics_text *text, const struct members_stats *stats);
+/* What ingress_show() shows. */
+void metrics_gateways(struct metrics_text *text, const json_t *ingress);
 
 /* Destinations that have series of their own. */
 static inline uint32_t

@@ -72,6 +72,7 @@ read_table(const struct metrics_source *source, struct table *table)
 		room += config->destinations[i].nb_backends;
 	table->config = config;
 	table->has_rest = n < config->nb_destinations;
+	/* Members choose their names themselves, and come and go: they are added up, too. */
 	table->rows = malloc(room * sizeof(*table->rows));
 	if (table->rows == NULL)
 		return -ENOMEM;
@@ -79,10 +80,12 @@ read_table(const struct metrics_source *source, struct table *table)
 		for (uint32_t j = 0; j < config->destinations[i].nb_backends; j++) {
 			row = read_row(source, i, j);
 			table->nb_states[row.state]++;
-			if (i < n)
+			if (i < n && !config->destinations[i].backends[j].is_member) {
 				table->rows[table->nb_rows++] = row;
-			else
+			} else {
 				table->rest_delivered += row.delivered;
+				table->has_rest = true;
+			}
 		}
 	}
 	return 0;

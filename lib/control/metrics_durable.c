@@ -76,6 +76,10 @@ put_gauges(struct metrics_text *text, const struct metrics_source *source,
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
+	metrics_family(text, "sluice_journal_sync_duration_seconds", METRICS_HISTOGRAM,
+		"How long each of these syncs has taken.");
+	if (status != NULL)
+		metrics_hist(text, NULL, &status->sync_ns);
 	metrics_family(text, "sluice_journal_sync_max_seconds", METRICS_GAUGE,
 		"The longest sync of the last minute.");
 	if (status != NULL)
@@ -119,7 +123,7 @@ of_journal(struct metrics_text *text, const struct metrics_source *source,
 			"Times that the journal has synced a file.", sl_journal_status, syncs, 0),
 		FIELD("sluice_journal_sync_seconds", METRICS_COUNTER,
 			"Time that these syncs have taken, added up.", sl_journal_status,
-			sync_ns_sum, NS),
+			sync_ns.sum, NS),
 		FIELD("sluice_journal_segments", METRICS_GAUGE, "Files of the journal.",
 			sl_journal_status, nb_segments, 0),
 		FIELD("sluice_journal_segments_bytes", METRICS_GAUGE,
@@ -250,6 +254,7 @@ of_sessions(struct metrics_text *text, const struct metrics_source *source)
 	struct row *rows, rest = {.destination = UINT32_MAX};
 	const struct sl_config_destination *destination;
 	uint64_t nb_rows = 0, room = 1;
+	bool is_shown;
 
 	for (uint32_t i = 0; i < shown; i++)
 		room += config->destinations[i].nb_backends;
@@ -261,10 +266,12 @@ of_sessions(struct metrics_text *text, const struct metrics_source *source)
 		if (destination->guarantee != SL_CONFIG_AT_LEAST_ONCE)
 			continue;
 		for (uint32_t b = 0; b < destination->nb_backends; b++) {
-			if (i < shown)
+			/* Members choose their names themselves: they are added up. */
+			is_shown = i < shown && !destination->backends[b].is_member;
+			if (is_shown)
 				rows[nb_rows] = (struct row){.destination = i, .backend = b};
-			add_sessions(source, i < shown ? &rows[nb_rows] : &rest, i, b);
-			nb_rows += i < shown;
+			add_sessions(source, is_shown ? &rows[nb_rows] : &rest, i, b);
+			nb_rows += is_shown;
 		}
 	}
 	if (rest.nb_sessions > 0)

@@ -13,6 +13,9 @@
 /* How often a draining path is asked whether it is empty. */
 #define DRAIN_POLL_US 5000
 
+/* What those who take messages in are given to come to an end. */
+#define QUIET_MS 1000
+
 static void
 end_drain(struct sl_control *c)
 {
@@ -27,14 +30,32 @@ end_drain(struct sl_control *c)
 		c->params.quit(c->params.arg);
 }
 
+/* Nothing comes in any more, or not for long: the path ends. */
+static void
+end_quiet(struct sl_control *c)
+{
+	c->is_quieting = false;
+	if (!c->is_draining)
+		event_del(c->drain_timer);
+	path_stop(c);
+	if (!c->is_draining)
+		c->params.quit(c->params.arg);
+}
+
 static void
 on_drain(evutil_socket_t fd, short what, void *arg)
 {
 	struct sl_control *c = arg;
-	uint64_t left = sl_datapath_in_flight(c->params.datapath);
+	uint64_t left;
 
 	RTE_SET_USED(fd);
 	RTE_SET_USED(what);
+	if (c->is_quieting) {
+		if (c->params.quiet(c->params.arg) || control_now_ms() >= c->quiet_until_ms)
+			end_quiet(c);
+		return;
+	}
+	left = sl_datapath_in_flight(c->params.datapath);
 	if (left != 0 && control_now_ms() < c->drain_until_ms)
 		return;
 	if (left != 0)
@@ -82,12 +103,19 @@ path_stop(struct sl_control *c)
 bool
 sl_control_quit(struct sl_control *c)
 {
+	const struct timeval interval = {.tv_usec = DRAIN_POLL_US};
+
 	if (c->is_quitting)
 		return false;
 	c->is_quitting = true;
-	path_stop(c);
-	if (!c->is_draining)
-		c->params.quit(c->params.arg);
+	if (c->params.quiet == NULL || !sl_control_is_running(c) ||
+		c->params.quiet(c->params.arg)) {
+		end_quiet(c);
+		return true;
+	}
+	c->is_quieting = true;
+	c->quiet_until_ms = control_now_ms() + QUIET_MS;
+	event_add(c->drain_timer, &interval);
 	return true;
 }
 

@@ -9,6 +9,7 @@
 
 #include "control.pb-c.h"
 #include "control_internal.h"
+#include "members.h"
 #include "request.h"
 #include "sl_log.h"
 #include "sl_wire.h"
@@ -369,6 +370,41 @@ handle_log(struct sl_control *c, const struct request_peer *peer,
 	return 0;
 }
 
+static int
+handle_subscribe(struct sl_control *c, const struct request_peer *peer,
+	const Sluice__Control__V1__Request *request, struct outcome *outcome)
+{
+	const Sluice__Control__V1__Subscribe *from = request->subscribe;
+	struct sl_member member = {
+		.destination = from->destination,
+		.name = from->backend,
+		.udp_port = (uint16_t)from->port,
+		.ttl_ms = from->ttl_ms,
+		.is_durable = from->durable,
+	};
+	int rc;
+
+	if (from->leave) {
+		rc = members_remove(c->members, from->destination, from->backend);
+		if (rc != 0)
+			control_fail(rc, outcome->error, sizeof(outcome->error),
+				"nobody has joined %.64s as %.64s: see subscribers",
+				from->destination, from->backend);
+	} else if (!sl_ip_parse(from->address, &member.address)) {
+		rc = control_fail(-EINVAL, outcome->error, sizeof(outcome->error),
+			"'%.64s' is not an IP address: give one like 10.77.0.11", from->address);
+	} else if (from->port == 0 || from->port > UINT16_MAX) {
+		rc = control_fail(-EINVAL, outcome->error, sizeof(outcome->error),
+			"port %u: give 1 to 65535", from->port);
+	} else {
+		rc = sl_control_join(c, &member, outcome->error, sizeof(outcome->error));
+	}
+	sl_log(SL_LOG_control, SL_LEVEL_INFO, "%s %s %s asked for by uid %u, pid %d: %s",
+		from->leave ? "unsubscribe" : "subscribe", from->destination, from->backend,
+		peer->uid, peer->pid, rc == 0 ? "done" : outcome->error);
+	return rc;
+}
+
 static handler_t
 handler_of(Sluice__Control__V1__Request__CommandCase command)
 {
@@ -391,6 +427,8 @@ handler_of(Sluice__Control__V1__Request__CommandCase command)
 		return handle_clear;
 	case SLUICE__CONTROL__V1__REQUEST__COMMAND_LOG:
 		return handle_log;
+	case SLUICE__CONTROL__V1__REQUEST__COMMAND_SUBSCRIBE:
+		return handle_subscribe;
 	default:
 		return NULL;
 	}

@@ -72,7 +72,7 @@ sl_control_save(struct sl_control *c, const char *path, char *error, size_t erro
 		return control_fail(-errno, error, error_len,
 			"save: %.128s.tmp cannot be written: %s", path, strerror(errno));
 	fchmod(fd, mode);
-	rc = write_config(c->config, fd);
+	rc = write_config(c->file, fd);
 	if (rc == 0 && rename(tmp, path) != 0)
 		rc = -errno;
 	if (rc != 0) {

@@ -47,20 +47,37 @@ struct sl_control_clients {
 struct sl_control_params {
 	struct event_base *base;
 	struct sl_datapath *datapath;
-	struct sl_config *config; /**< What runs; taken over, and freed when it is replaced. */
+	struct sl_config *config;  /**< The file; taken over, and freed when it is replaced. */
+	struct sl_config *running; /**< As sl_control_recall(): what runs; taken over, too. */
 	struct sl_neighbours *neighbours; /**< NULL: nobody asks for next hops. */
 	struct sl_checks *checks;	  /**< NULL: all backends count as up. */
 	struct sl_notify *notify;	  /**< NULL: nobody is told of events. */
 	const struct sl_durable *durable; /**< NULL: there is no journal. */
 	const char *version;		  /**< Of Sluice. */
+	/** The process is to end: take nothing more in. Asked again until what was taken in is with
+	 * the path (true), or a second is over; then the path drains. NULL: nobody does. */
+	bool (*quiet)(void *arg);
 	/** The path has stopped for good; the process is to end. */
 	void (*quit)(void *arg);
 	/** Another configuration runs: sl_control_config(). NULL: nobody wants to know. */
 	void (*applied)(void *arg);
 	/** Tell who asks; @p clients is zeroed. NULL: nobody does. */
 	void (*clients)(void *arg, struct sl_control_clients *clients);
-	void *arg; /**< Of all three. */
+	/** What the gateways show of themselves, a new reference. NULL: there are none. */
+	json_t *(*ingress)(void *arg);
+	/** And of one gateway's clients; NULL: there is no such gateway, or no memory. */
+	json_t *(*ingress_clients)(void *arg, const char *gateway);
+	void *arg; /**< Of all of these. */
 };
+
+/**
+ * What is to run with a file when there were durable subscribers before: made before the path,
+ * which finds in the journal what waits for them.
+ * @param[out] running  refers to @p file; NULL: the file alone
+ * @return 0; -EINVAL: they cannot be read, or -ENOMEM, with one line in @p error
+ */
+int sl_control_recall(struct event_base *base, const struct sl_config *file,
+	struct sl_config **running, char *error, size_t error_len);
 
 /** @return 0 or -errno, with one line in @p error */
 int sl_control_create(const struct sl_control_params *params, struct sl_control **control,
@@ -125,6 +142,89 @@ int sl_control_load(struct sl_control *control, const char *path, bool check_onl
  * with mode 0640, or that of the one it replaces.
  */
 int sl_control_save(struct sl_control *control, const char *path, char *error, size_t error_len);
+
+/**
+ * @name Members: subscribers, and topics, that come and go while the path runs.
+ *
+ * They stand beside those of the file: a reload keeps them, show config and save config do not have
+ * them. What is asked for within some milliseconds becomes one change of the path; N of them cost
+ * one such change, which costs time in O(destinations and backends).
+ * @{
+ */
+
+struct sl_member {
+	const char *destination;
+	const char *name; /**< Of the backend it becomes. */
+	struct sl_ip address;
+	uint16_t udp_port;
+	uint32_t ttl_ms;    /**< Gone when it is not asked for again within; 0: it leaves itself. */
+	uint32_t in_flight; /**< Of at-least-once: the credit it wants; 0: the destination's. */
+	bool is_durable;    /**< Of at-least-once: what comes while it is away is kept, also over
+			       restarts. */
+	bool is_datagram;   /**< It came by one, and no other way moves or renews it. */
+	bool is_client;	    /**< It is a gateway's client, by sl_control_client_join(). */
+};
+
+/**
+ * Join, or be there for another while. One that is there with another address moves.
+ * @return 0; -ENOENT: no such destination; -EEXIST: the file has a backend of this name; -ENOSPC:
+ *         subscriptions.subscribers_max; -EHOSTUNREACH: no port leads there; with one line
+ */
+int sl_control_join(
+	struct sl_control *control, const struct sl_member *member, char *error, size_t error_len);
+
+/**
+ * Do what a Subscribe datagram asks for: its sender joins or leaves. It cannot move or remove who
+ * did not come by one. Nobody is answered; what is refused is counted, and logged.
+ */
+void
+sl_control_subscribe(struct sl_control *control, const struct sl_datapath_subscribe *subscribe);
+
+/**
+ * A durable one is away then, and gone when it has not come back and is removed by an operator.
+ * @return 0, -ENOENT
+ */
+int sl_control_leave(struct sl_control *control, const char *destination, const char *name);
+
+/**
+ * Have a topic, with the defaults of one in the file: for as long as the process lives, or
+ * (@p stays false) until nobody has used it for gateways.topic_idle_ms.
+ * @return 0, also when it is there; -ENOSPC
+ */
+int sl_control_open_topic(struct sl_control *control, const char *name,
+	enum sl_config_guarantee guarantee, bool stays);
+/** @} */
+
+/**
+ * @name Clients of gateways as durable subscribers of at-least-once topics, under a name.
+ *
+ * One is at the address and port that stand for it at its gateway's thread; they are gone with the
+ * process, so that after a start it is away until its client is back. No other way may take its
+ * name, but an operator's.
+ * @{
+ */
+
+struct sl_member_place {
+	struct sl_ip address;
+	uint16_t udp_port; /**< 0: none. */
+};
+
+/**
+ * Join, durably. One of its name that is another client's is away first, and here when nothing is
+ * on its way to there any more: so messages keep their order.
+ * @param[out] displaced  where its name was, or was about to be: it is not any more
+ * @return as sl_control_join(); -EINVAL: nothing is kept for it there
+ */
+int sl_control_client_join(struct sl_control *control, const struct sl_member *member,
+	struct sl_member_place *displaced, char *error, size_t error_len);
+
+/** It is away from that place; nothing when it is not there. */
+void sl_control_client_leave(struct sl_control *control, const struct sl_member *member);
+
+/** It is gone for good. @return 0, also when there is none; -EPERM: it is not its to forget */
+int sl_control_client_forget(
+	struct sl_control *control, const struct sl_member *member, char *error, size_t error_len);
+/** @} */
 
 /** What counters begin at 0 in views, from now on. */
 enum sl_clear { SL_CLEAR_ALL, SL_CLEAR_PORT, SL_CLEAR_DESTINATION };

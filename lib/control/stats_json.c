@@ -126,6 +126,7 @@ stats_to_json(const struct sl_config *config, struct sl_datapath *datapath,
 	json_object_set_new(root, "frames", frames);
 	json_object_set_new(root, "received", integer(stats->received));
 	json_object_set_new(root, "recovered", integer(stats->recovered));
+	json_object_set_new(root, "copied", integer(stats->copied));
 	json_object_set_new(root, "delivered", integer(stats->delivered));
 	json_object_set_new(root, "duplicates", integer(stats->duplicates));
 	json_object_set_new(root, "queued", integer(stats->queued));

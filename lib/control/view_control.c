@@ -22,14 +22,14 @@ view_config(struct sl_control *c, struct view_call *call)
 
 	if (out == NULL)
 		return NULL;
-	rc = sl_config_write(c->config, out);
+	rc = sl_config_write(c->file, out);
 	if (fclose(out) != 0 && rc == 0)
 		rc = -ENOMEM;
 	if (rc != 0)
 		call->rc = control_fail(rc, call->error, call->error_len,
 			"the configuration cannot be written: %s", strerror(-rc));
 	else
-		config = json_pack("{s:s, s:s}", "path", c->config->path, "yaml", text);
+		config = json_pack("{s:s, s:s}", "path", c->file->path, "yaml", text);
 	free(text);
 	return config;
 }

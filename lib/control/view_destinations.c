@@ -64,6 +64,10 @@ backend_of(struct sl_control *c, uint32_t destination, uint32_t index)
 		(json_int_t)marks_subtract_backend(c->marks, destination, index, stats.delivered),
 		"port_name", c->config->ports[b->port_index].name, "next_hop",
 		sl_ip_format(&b->next_hop, next_hop));
+	if (d->kind == SL_CONFIG_TOPIC) {
+		json_object_set_new(json, "queued", integer(stats.queued));
+		json_object_set_new(json, "dropped", integer(stats.dropped));
+	}
 	add_neighbour(c, b, json);
 	if (c->params.checks == NULL ||
 		!sl_checks_get(c->params.checks, destination, index, &status))
@@ -94,6 +98,8 @@ destination_of(struct sl_control *c, uint32_t index)
 	snprintf(key, sizeof(key), "%016" PRIx64, d->key);
 	json = json_pack(
 		"{s:s, s:s, s:s}", "name", d->name, "key", key, "policy", policies[d->policy]);
+	json_object_set_new(
+		json, "kind", json_string(d->kind == SL_CONFIG_TOPIC ? "topic" : "queue"));
 	put(json, "rate_msgs_per_s", d->rate_msgs_per_s);
 	put(json, "class_boost", d->class_boost);
 	put(json, "default_class", d->default_class);
@@ -158,7 +164,8 @@ view_destination(struct sl_control *c, struct view_call *call)
 }
 
 json_t *
-view_backends(struct sl_control *c, struct view_call *call)
+view_each_destination(struct sl_control *c, struct view_call *call,
+	void (*append)(struct sl_control *c, uint32_t destination, json_t *list))
 {
 	json_t *list;
 	uint32_t first = 0, end = c->config->nb_destinations;
@@ -171,8 +178,14 @@ view_backends(struct sl_control *c, struct view_call *call)
 	}
 	list = json_array();
 	for (uint32_t i = first; i < end; i++)
-		append_backends(c, i, list);
+		append(c, i, list);
 	return list;
+}
+
+json_t *
+view_backends(struct sl_control *c, struct view_call *call)
+{
+	return view_each_destination(c, call, append_backends);
 }
 
 json_t *

@@ -80,8 +80,9 @@ journal_of(const struct sl_config *config, const struct sl_journal_status *statu
 	put(json, "batches", status->batches);
 	put(json, "syncs", status->syncs);
 	json_object_set_new(json, "sync_us",
-		json_pack("{s:f, s:f}", "mean", rates->sync_ns_mean / 1e3, "max",
-			(double)rates->sync_ns_max / 1e3));
+		json_pack("{s:f, s:f, s:f, s:f}", "mean", rates->sync_ns_mean / 1e3, "p50",
+			(double)rates->sync_ns_p50 / 1e3, "p99", (double)rates->sync_ns_p99 / 1e3,
+			"max", (double)rates->sync_ns_max / 1e3));
 	put(json, "pending_bytes", status->pending_bytes);
 	put(json, "undelivered", status->undelivered);
 	put(json, "segments", status->nb_segments);
@@ -196,19 +197,7 @@ append_sessions(struct sl_control *c, uint32_t index, json_t *list)
 json_t *
 view_sessions(struct sl_control *c, struct view_call *call)
 {
-	uint32_t first = 0, end = c->config->nb_destinations;
-	json_t *list;
-
-	if (call->nb_arguments > 0) {
-		first = named_destination(c, call);
-		if (first == UINT32_MAX)
-			return NULL;
-		end = first + 1;
-	}
-	list = json_array();
-	for (uint32_t i = first; i < end; i++)
-		append_sessions(c, i, list);
-	return list;
+	return view_each_destination(c, call, append_sessions);
 }
 
 static json_t *
@@ -267,7 +256,7 @@ durable_live(struct sl_control *c)
 		return json_null();
 	durable_journal(c->durable, status, &rates);
 	json = journal_of(c->config, status, &rates);
-	put(json, "sync_ns_sum", status->sync_ns_sum);
+	put(json, "sync_ns_sum", status->sync_ns.sum);
 	free(status);
 	durable_publishers_stats(c->durable, &publishers);
 	put(json, "publishers", publishers.sessions);

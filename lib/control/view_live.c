@@ -105,6 +105,7 @@ view_live(struct sl_control *c, struct view_call *call)
 			(json_int_t)s->duplicates, "queued", (json_int_t)s->queued, "dropped",
 			(json_int_t)dropped));
 	json_object_set_new(live, "recovered", integer(s->recovered));
+	json_object_set_new(live, "copied", integer(s->copied));
 	json_object_set_new(live, "drops", drops);
 	json_object_set_new(live, "classes", classes_of(config, s));
 	json_object_set_new(live, "nodes", nodes_of(s));

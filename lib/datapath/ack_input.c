@@ -3,9 +3,15 @@
  */
 #include "durable.h"
 
-/* Brings the acks of backends to the workers whose sessions they name. */
+/*
+ * Brings the acks of backends to the workers whose sessions they name. Only the backend itself may
+ * acknowledge: an ack comes from the address and port that the messages go to.
+ */
 
-enum { NO_SESSION = 0, NO_ROOM, NB_EDGES };
+enum { NO_SESSION = 0, WRONG_SENDER, NO_ROOM, NB_EDGES };
+
+/* Acks looked at together: what one touches is fetched while others are read. */
+#define BATCH 16
 
 static bool
 parse(struct dp_lcore *lcore, const struct rte_mbuf *m, struct sl_wire_ack *ack)
@@ -26,38 +32,90 @@ hand_over(struct rte_ring *ring, struct rte_mbuf *m, const struct sl_wire_ack *a
 	return rte_ring_sp_enqueue(ring, m) == 0 ? NB_EDGES : NO_ROOM;
 }
 
+/* Does it come from where the backend at this slot is? The headers stand in front of it. */
+static bool
+is_from(const struct dp_backend *b, const struct rte_mbuf *m)
+{
+	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
+	const struct rte_udp_hdr *udp = (const struct rte_udp_hdr *)(data - sizeof(*udp));
+	const uint8_t *ip = (const uint8_t *)udp - m->l3_len;
+
+	if (udp->src_port != b->flow.udp.dst_port ||
+		sl_net_is_ip4(ip) != sl_net_flow_is_ip4(&b->flow))
+		return false;
+	if (likely(sl_net_is_ip4(ip)))
+		return ((const struct rte_ipv4_hdr *)ip)->src_addr == b->flow.ip4.dst_addr;
+	return memcmp(((const struct rte_ipv6_hdr *)ip)->src_addr, b->flow.ip6.dst_addr,
+		       sizeof(b->flow.ip6.dst_addr)) == 0;
+}
+
 /* @return the edge the frame goes to; NB_EDGES: it is somebody else's already */
 static rte_edge_t
-take(struct dp_lcore *lcore, struct rte_mbuf *m)
+take(struct dp_lcore *lcore, struct rte_mbuf *m, const struct sl_wire_ack *ack)
 {
-	struct sl_datapath *dp = lcore->dp;
-	struct sl_wire_ack ack;
-	uint32_t w;
+	const struct sl_datapath *dp = lcore->dp;
+	uint32_t w = dp_session_worker(dp, ack->session);
+	uint32_t slot = dp_session_slot(dp, ack->session);
 
-	if (dp->workers[0]->keeper == NULL || !parse(lcore, m, &ack))
+	/* A slot that never had a backend has no headers. */
+	if (unlikely(w >= dp->nb_workers || slot >= dp->nb_backends ||
+		    dp->backends[slot].flow.headers_len == 0))
 		return NO_SESSION;
-	w = dp_session_worker(ack.session);
-	if (unlikely(w >= dp->nb_workers))
-		return NO_SESSION;
-	lcore->rx.acks++;
+	if (unlikely(!is_from(&dp->backends[slot], m)))
+		return WRONG_SENDER;
 	if (lcore->acks_to_worker[w] != NULL)
-		return hand_over(lcore->acks_to_worker[w], m, &ack);
-	if (unlikely(!dp_session_ack(lcore, &ack)))
+		return hand_over(lcore->acks_to_worker[w], m, ack);
+	if (unlikely(!dp_session_ack(lcore, ack)))
 		return NO_SESSION;
 	rte_pktmbuf_free(m);
 	return NB_EDGES;
+}
+
+/* Sessions that another worker has are none of ours to fetch. */
+static void
+prefetch(const struct dp_lcore *lcore, const struct sl_wire_ack *acks, uint16_t n)
+{
+	const struct dp_session *sessions[BATCH];
+
+	for (uint16_t i = 0; i < n; i++)
+		dp_session_prefetch(lcore, acks[i].session);
+	for (uint16_t i = 0; i < n; i++) {
+		sessions[i] = dp_session_of(lcore, acks[i].session);
+		if (likely(sessions[i] != NULL))
+			dp_session_prefetch_entry(sessions[i]);
+	}
+	for (uint16_t i = 0; i < n; i++) {
+		if (likely(sessions[i] != NULL))
+			dp_session_prefetch_message(lcore, sessions[i]);
+	}
 }
 
 static uint16_t
 ack_input_process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
 {
 	struct dp_lcore *lcore = dp_lcore(node);
+	bool has_sessions = lcore->dp->workers[0]->keeper != NULL;
+	struct sl_wire_ack acks[BATCH];
+	struct rte_mbuf *mbufs[BATCH];
+	uint16_t n = 0;
 	rte_edge_t edge;
 
 	for (uint16_t i = 0; i < nb_objs; i++) {
-		edge = take(lcore, objs[i]);
-		if (unlikely(edge != NB_EDGES))
-			rte_node_enqueue_x1(graph, node, edge, objs[i]);
+		mbufs[n] = objs[i];
+		if (likely(has_sessions && parse(lcore, mbufs[n], &acks[n])))
+			n++;
+		else
+			rte_node_enqueue_x1(graph, node, NO_SESSION, objs[i]);
+		if (n < BATCH && i + 1 < nb_objs)
+			continue;
+		if (n > 1 && lcore->keeper != NULL)
+			prefetch(lcore, acks, n);
+		for (uint16_t j = 0; j < n; j++) {
+			edge = take(lcore, mbufs[j], &acks[j]);
+			if (unlikely(edge != NB_EDGES))
+				rte_node_enqueue_x1(graph, node, edge, mbufs[j]);
+		}
+		n = 0;
 	}
 	return nb_objs;
 }
@@ -70,6 +128,7 @@ static struct rte_node_register ack_input_node = {
 	.next_nodes =
 		{
 			[NO_SESSION] = DP_DROP(no_session),
+			[WRONG_SENDER] = DP_DROP(ack_wrong_sender),
 			[NO_ROOM] = DP_DROP(ack_ring_full),
 		},
 };

@@ -58,6 +58,10 @@ adopt_shard(struct dp_lcore *lcore, const struct dp_change *change)
 	shard->rates = change->rates;
 	shard->slots = change->slots;
 	shard->first_backend = change->first_backend;
+	shard->is_topic = change->is_topic;
+	shard->subscribers = change->subscribers;
+	shard->records = change->records;
+	shard->nb_subscribers = change->nb_subscribers;
 	shard->durable = change->durable;
 	if (shard->durable != NULL) {
 		shard->durable->memory_max = change->limits.capacity;
@@ -76,8 +80,11 @@ flush_shard(struct dp_lcore *lcore, uint32_t slot)
 	struct dp_shard *shard = &lcore->shards[slot];
 
 	lcore->moved++;
-	if (shard->durable != NULL)
+	if (shard->durable != NULL) {
+		if (!dp_keeper_has_room(lcore, FLUSH_MAX))
+			return false;
 		dp_sessions_leave(lcore, shard);
+	}
 	if (sl_sched_flush_destination(lcore->sched, slot, FLUSH_MAX, drop_removed, lcore) > 0)
 		return false;
 	if (shard->durable != NULL && dp_park_flush(lcore, slot, FLUSH_MAX) > 0)

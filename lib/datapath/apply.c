@@ -22,9 +22,9 @@ dp_destination_free(struct dp_destination *destination)
 		return;
 	if (destination->owns_state)
 		free(destination->state);
-	for (uint32_t p = 0; destination->durables != NULL && p < destination->partitions; p++)
-		free(destination->durables[p]);
-	free(destination->durables);
+	dp_durables_free(destination->durables, destination->partitions);
+	for (uint32_t j = 0; j < destination->nb_backends; j++)
+		dp_durables_free(destination->backends[j].durables, destination->partitions);
 	free(destination);
 }
 
@@ -34,7 +34,10 @@ in_flight(const struct dp_lcore *worker, uint32_t slot)
 {
 	const struct dp_session *s = worker->keeper != NULL ? worker->keeper->sessions[slot] : NULL;
 
-	return s != NULL ? __atomic_load_n(&s->in_flight, __ATOMIC_ACQUIRE) : 0;
+	/* In this order: it is in the list before it has anything in flight. */
+	return s != NULL ? __atomic_load_n(&s->in_flight, __ATOMIC_ACQUIRE) +
+			__atomic_load_n(&s->is_active, __ATOMIC_ACQUIRE)
+			 : 0;
 }
 
 /* An ack may be looking at a session while it is taken away. */
@@ -129,6 +132,8 @@ end_version(struct sl_datapath *dp, struct dp_destination *old, struct dp_destin
 	for (uint32_t j = 0; j < old->nb_backends; j++) {
 		struct dp_named_backend *was = &old->backends[j];
 
+		if (old->is_topic && !was->is_queue_kept)
+			dp_subscriber_shards_give(dp, old, was);
 		if (was->is_kept)
 			continue;
 		for (uint32_t k = 0; k < new->nb_backends; k++) {
@@ -147,8 +152,11 @@ end_flushes(struct sl_datapath *dp, struct dp_transition *t)
 	for (uint32_t i = 0; i < t->nb_flushed; i++) {
 		struct dp_destination *d = t->flushed[i]->destination;
 
-		for (uint32_t j = 0; j < d->nb_backends; j++)
+		for (uint32_t j = 0; j < d->nb_backends; j++) {
 			dp_loosen(dp, d->backends[j].slot);
+			if (d->is_topic)
+				dp_subscriber_shards_give(dp, d, &d->backends[j]);
+		}
 		for (uint32_t l = 0; l < dp->nb_lcores; l++) {
 			if (dp->lcores[l]->shard_dropped != NULL)
 				memset(&dp->lcores[l]->shard_dropped[d->first_shard], 0,
@@ -290,6 +298,10 @@ commit(struct dp_plan *plan)
 		keep_shares(dp, plan->steps[i].old, plan->steps[i].new);
 		/* They are the new version's now. */
 		plan->steps[i].old->durables = NULL;
+		for (uint32_t j = 0; j < plan->steps[i].old->nb_backends; j++) {
+			if (plan->steps[i].old->backends[j].is_queue_kept)
+				plan->steps[i].old->backends[j].durables = NULL;
+		}
 	}
 	free(control->destinations);
 	control->destinations = plan->destinations;
@@ -332,6 +344,7 @@ sl_datapath_apply(
 	if (rc != 0)
 		return rc;
 	commit(&plan);
+	atomic_store(&dp->accepts_subscriptions, config->subscriptions.is_open);
 	/* What takes longer goes on in sl_datapath_poll(). */
 	dp_transition_wait(dp);
 	dp_next_hops_sweep(dp);

@@ -39,6 +39,15 @@ struct dp_named_backend {
 	uint16_t port;
 	bool is_slot_new;
 	bool is_kept; /* The next version of its destination has its slot. */
+	/* Of a subscriber of a topic: its own queue, a shard for each of the topic's, with the same
+	 * worker. What becomes of it does not depend on the slot, which changes with the address.
+	 */
+	bool is_shard_new;
+	bool is_queue_kept; /* The next version has it. */
+	uint32_t first_shard;
+	struct dp_durable **durables; /* A partition each. */
+	uint64_t key;		      /* Of "DESTINATION/BACKEND". */
+	bool is_passing;	      /* It is not kept over a restart. */
 };
 
 /* A destination as it is configured; replaced as a whole when anything of it changes. */
@@ -53,8 +62,8 @@ struct dp_destination {
 	uint8_t boost;
 	enum sl_config_policy policy;
 	bool is_shard_new;
+	bool is_topic;
 	bool is_durable; /* At least once. */
-	uint32_t in_flight;
 	uint32_t max_attempts;
 	uint32_t requeue_after_ms;
 	uint64_t dead_key;	      /* 0: what is given up goes nowhere. */
@@ -76,6 +85,10 @@ struct dp_change {
 	const uint32_t *slots;
 	struct sl_policy policy;
 	struct sl_gcra *rates;
+	bool is_topic;
+	const uint32_t *subscribers; /* Shards. */
+	const struct sl_record_subscriber *records;
+	uint32_t nb_subscribers;
 	struct dp_durable *durable; /* NULL: at most once. */
 	uint32_t max_attempts;
 	uint64_t requeue_after_ns;
@@ -199,6 +212,47 @@ void dp_plan_undo(struct dp_plan *plan);
 int dp_plan_changes(struct dp_plan *plan);
 int dp_plan_routes(struct dp_plan *plan);
 uint8_t dp_class_index_of(const struct sl_config *config, uint32_t level);
+
+static inline bool
+dp_is_passing(const struct sl_config_backend *from)
+{
+	return from->is_member && !from->is_durable;
+}
+
+/* In plan_topic.c: a subscriber's queue, and how the worker learns of it. */
+int dp_plan_subscriber(struct dp_plan *plan, struct dp_destination *topic,
+	struct dp_named_backend *was, struct dp_named_backend *b);
+void dp_subscriber_shards_give(struct sl_datapath *dp, const struct dp_destination *topic,
+	const struct dp_named_backend *b);
+int dp_durables_create(struct dp_durable ***durables, uint32_t first_shard, uint32_t n);
+void dp_durables_free(struct dp_durable **durables, uint32_t n);
+
+/* Shards that a destination takes, with those of its subscribers. */
+static inline uint32_t
+dp_nb_shards(const struct dp_destination *d)
+{
+	return d->partitions * (1u + (d->is_topic ? d->nb_backends : 0));
+}
+
+/* The first shard of a destination's queue number `queue`: its own is 0, its subscribers' follow.
+ */
+static inline uint32_t
+dp_queue_shard(const struct dp_destination *d, uint32_t queue)
+{
+	return queue == 0 ? d->first_shard : d->backends[queue - 1].first_shard;
+}
+
+static inline uint32_t
+dp_nb_queues(const struct dp_destination *d)
+{
+	return 1u + (d->is_topic ? d->nb_backends : 0);
+}
+
+static inline struct dp_durable **
+dp_queue_durables(const struct dp_destination *d, uint32_t queue)
+{
+	return queue == 0 ? d->durables : d->backends[queue - 1].durables;
+}
 
 /* In tables.c: the contents of a backend's slot, and the number of a next hop. */
 void dp_backend_fill(struct sl_datapath *dp, uint32_t slot, const struct sl_config_backend *from,

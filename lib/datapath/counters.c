@@ -123,6 +123,7 @@ static void
 add_worker(struct sl_datapath_stats *stats, const struct dp_worker_counters *worker)
 {
 	stats->recovered += worker->recovered;
+	stats->copied += worker->copied;
 	stats->delivered += worker->delivered;
 	stats->duplicates += worker->duplicates;
 	for (unsigned int i = 0; i < SL_MESSAGE_DROPS; i++)
@@ -226,14 +227,11 @@ sl_datapath_get_stats(struct sl_datapath *dp, struct sl_datapath_stats *stats)
 	return 0;
 }
 
-void
-sl_datapath_get_destination_stats(
-	struct sl_datapath *dp, uint32_t index, struct sl_destination_stats *stats)
+static void
+add_shards(const struct sl_datapath *dp, uint32_t first, uint32_t n,
+	struct sl_destination_stats *stats)
 {
-	const struct dp_destination *d = dp_destination_at(dp, index);
-
-	memset(stats, 0, sizeof(*stats));
-	for (uint32_t s = d->first_shard; s < d->first_shard + d->partitions; s++) {
+	for (uint32_t s = first; s < first + n; s++) {
 		const struct dp_lcore *owner = dp_owner(dp, s);
 
 		stats->delivered += owner->shards[s].delivered;
@@ -248,6 +246,17 @@ sl_datapath_get_destination_stats(
 				stats->dropped += dp->lcores[i]->shard_dropped[s];
 		}
 	}
+}
+
+void
+sl_datapath_get_destination_stats(
+	struct sl_datapath *dp, uint32_t index, struct sl_destination_stats *stats)
+{
+	const struct dp_destination *d = dp_destination_at(dp, index);
+
+	memset(stats, 0, sizeof(*stats));
+	for (uint32_t q = 0; q < dp_nb_queues(d); q++)
+		add_shards(dp, dp_queue_shard(d, q), d->partitions, stats);
 	for (uint32_t j = 0; j < d->nb_backends; j++)
 		stats->queued += dp_backend_pending(dp, d->backends[j].slot);
 }
@@ -256,8 +265,14 @@ void
 sl_datapath_get_backend_stats(struct sl_datapath *dp, uint32_t destination, uint32_t backend,
 	struct sl_backend_stats *stats)
 {
-	const struct dp_named_backend *b = &dp_destination_at(dp, destination)->backends[backend];
+	const struct dp_destination *d = dp_destination_at(dp, destination);
+	const struct dp_named_backend *b = &d->backends[backend];
+	struct sl_destination_stats own = {0};
 
+	if (d->is_topic)
+		add_shards(dp, b->first_shard, d->partitions, &own);
+	stats->queued = own.queued;
+	stats->dropped = own.dropped;
 	stats->delivered = b->carried + dp_backend_delivered(dp, b->slot);
 	stats->too_big = 0;
 	for (uint32_t w = 0; w < dp->nb_workers; w++)
@@ -305,6 +320,7 @@ sl_datapath_get_sessions(struct sl_datapath *dp, uint32_t destination, uint32_t 
 			.dead = s->dead,
 			.bad_acks = s->bad_acks,
 			.is_stalled = s->is_stalled,
+			.is_avoided = s->is_avoided,
 		};
 	}
 	return n;
@@ -317,7 +333,8 @@ sl_datapath_get_queue(struct sl_datapath *dp, uint32_t destination, struct sl_qu
 
 	memset(stats, 0, sizeof(*stats));
 	stats->capacity = d->queue_capacity;
-	for (uint32_t s = d->first_shard; s < d->first_shard + d->partitions; s++) {
+	for (uint32_t i = 0; i < dp_nb_shards(d); i++) {
+		uint32_t s = dp_queue_shard(d, i / d->partitions) + i % d->partitions;
 		const struct sl_sched *sched = dp_owner(dp, s)->sched;
 
 		for (uint32_t c = 0; c < dp->config->nb_classes; c++) {

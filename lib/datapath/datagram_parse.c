@@ -17,6 +17,7 @@ enum {
 	ROUTE = 0,
 	ACK_INPUT,
 	PROBE_INPUT,
+	SUBSCRIBE_INPUT,
 	NO_SESSION,
 	FIRST_ERROR,
 	FIRST_REFUSAL = FIRST_ERROR + 7,
@@ -202,7 +203,9 @@ extras_edge(const struct sl_wire_datagram *d)
 {
 	if (d->extras & SL_WIRE_HAS_ACK)
 		return ACK_INPUT;
-	return d->extras & SL_WIRE_HAS_PROBE ? PROBE_INPUT : NO_SESSION;
+	if (d->extras & SL_WIRE_HAS_PROBE)
+		return PROBE_INPUT;
+	return d->extras & SL_WIRE_HAS_SUBSCRIBE ? SUBSCRIBE_INPUT : NO_SESSION;
 }
 
 /* Looks like an ack and nothing else? Then it need not be parsed twice. */
@@ -226,8 +229,7 @@ parse_slow(struct rte_graph *graph, struct rte_node *node, struct rte_mbuf *m)
 		DP_ARENA_BYTES, lcore->rewrite_buf, UINT16_MAX, &d, &written);
 	if (rc == SL_WIRE_OK) {
 		for (uint16_t i = 0; i < d.nb_messages; i++) {
-			if (d.messages[i].len + SL_WIRE_ENVELOPE_MAX >
-				rte_pktmbuf_tailroom(m) + m->data_len)
+			if (d.messages[i].len + SL_WIRE_ENVELOPE_MAX > lcore->dp->room)
 				rc = SL_WIRE_NO_MEMORY;
 		}
 	}
@@ -270,6 +272,10 @@ datagram_parse_process(
 		const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
 		enum sl_wire_error rc;
 
+		if (is_ack(data, m->data_len) && sl_wire_parse_ack_fast(data, m->data_len, &ack)) {
+			rte_node_enqueue_x1(graph, node, ACK_INPUT, m);
+			continue;
+		}
 		rc = sl_wire_parse(data, m->data_len, &d);
 		if (likely(rc == SL_WIRE_OK && d.is_single)) {
 			dp_msg(m)->message_offset = (uint8_t)d.messages[0].offset;
@@ -281,9 +287,6 @@ datagram_parse_process(
 			n = forward_singles(graph, node, objs, n);
 			split(graph, node, m, data, &d);
 			rte_pktmbuf_free(m);
-		} else if (rc == SL_WIRE_SLOW && is_ack(data, m->data_len) &&
-			sl_wire_parse_ack_fast(data, m->data_len, &ack)) {
-			rte_node_enqueue_x1(graph, node, ACK_INPUT, m);
 		} else if (rc == SL_WIRE_SLOW) {
 			n = forward_singles(graph, node, objs, n);
 			parse_slow(graph, node, m);
@@ -306,6 +309,7 @@ static struct rte_node_register datagram_parse_node = {
 			[ROUTE] = "route",
 			[ACK_INPUT] = "ack_input",
 			[PROBE_INPUT] = "probe_input",
+			[SUBSCRIBE_INPUT] = "subscribe_input",
 			[NO_SESSION] = DP_DROP(no_session),
 			/* In the order of enum sl_wire_error. */
 			[FIRST_ERROR] = DP_DROP(bad_magic),

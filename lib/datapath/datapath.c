@@ -36,10 +36,13 @@ create_control_rings(struct sl_datapath *dp, char *error, size_t error_len)
 	/* Any rx lcore puts in; the control thread takes out. */
 	dp->punt_ring = rte_ring_create("punt", DP_PUNT_RING, SOCKET_ID_ANY, RING_F_SC_DEQ);
 	dp->probe_ring = rte_ring_create("probe", DP_PROBE_RING, SOCKET_ID_ANY, RING_F_SC_DEQ);
+	dp->subscribe_ring = rte_ring_create(
+		"subscribe", DP_SUBSCRIBE_RING, SOCKET_ID_ANY, RING_F_SC_DEQ);
 	/* The control thread puts in; the first worker takes out. */
 	dp->control_ring = rte_ring_create(
 		"control", DP_CONTROL_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
-	if (dp->punt_ring != NULL && dp->probe_ring != NULL && dp->control_ring != NULL)
+	if (dp->punt_ring != NULL && dp->probe_ring != NULL && dp->subscribe_ring != NULL &&
+		dp->control_ring != NULL)
 		return 0;
 	snprintf(error, error_len, "no memory for the control thread's rings; give EAL more (-m)");
 	return -ENOMEM;
@@ -72,11 +75,13 @@ sl_datapath_create(const struct sl_config *config, struct sl_datapath **datapath
 		free(dp);
 		return -ENOMEM;
 	}
+	atomic_init(&dp->accepts_subscriptions, config->subscriptions.is_open);
 	dp->tsc_hz = rte_get_tsc_hz();
 	dp->ns_per_cycle_q32 = (uint64_t)(((unsigned __int128)1000000000 << 32) / dp->tsc_hz);
 	/* What was seen before the start has its place on this clock, too. */
 	dp->tsc_start = rte_rdtsc() - (dp->config->dedup_window_ms + 1) * (dp->tsc_hz / 1000);
 	dp_follow_clock(dp);
+	dp->nb_copies = dp_copies_needed(config);
 	rc = dp_lcores_create(dp, error, error_len);
 	if (rc == 0)
 		rc = dp_publishers_create(dp, config, error, error_len);
@@ -213,8 +218,10 @@ sl_datapath_destroy(struct sl_datapath *dp)
 	dp_lcores_destroy(dp);
 	dp_tables_destroy(dp);
 	dp_config_free(dp->config);
+	dp_gateways_destroy(dp);
 	rte_ring_free(dp->punt_ring);
 	rte_ring_free(dp->probe_ring);
+	rte_ring_free(dp->subscribe_ring);
 	rte_ring_free(dp->control_ring);
 	/* The pool stays: devices may still hold its mbufs until EAL closes them. */
 	free(dp->ports);

@@ -5,7 +5,8 @@
 
 /*
  * Filters duplicates. Where there is a journal, a durable message comes in only when the journal
- * has room for it: else it would be known here, and its sender would wait for an ack in vain.
+ * has room for it: else it would be known here, and its sender would wait for an ack in vain. One
+ * of an at-least-once topic is not looked at before its turn comes (fanout.c).
  */
 
 enum { ENQUEUE = 0, JOURNAL, DUPLICATE, JOURNAL_FULL, PARKED_FULL, NB_EDGES };
@@ -23,8 +24,13 @@ admit(struct rte_graph *graph, struct rte_node *node, struct dp_lcore *lcore, vo
 
 		msg->ref = SL_RECORD_REF_NONE;
 		reason = SL_MESSAGE_DROPS;
-		if (lcore->shards[msg->sched.dest].durable != NULL)
+		if (lcore->shards[msg->sched.dest].durable != NULL) {
+			if (unlikely(lcore->shards[msg->sched.dest].is_topic)) {
+				rte_node_enqueue_x1(graph, node, ENQUEUE, objs[i]);
+				continue;
+			}
 			reason = dp_keeper_admit(lcore, objs[i]);
+		}
 		if (likely(reason == SL_MESSAGE_DROPS))
 			objs[n++] = objs[i];
 		else

@@ -29,10 +29,9 @@ is_too_big(struct dp_lcore *lcore, struct dp_session *session, const struct rte_
 	const struct dp_backend *b = &lcore->dp->backends[session->slot];
 	const struct dp_msg *msg = dp_msg_const(m);
 
-	if (likely(m->data_len + b->flow.headers_len <= lcore->dp->port_of_id[b->port_id]->mtu))
+	if (likely(dp_fits(b, lcore->dp->port_of_id[b->port_id], (uint16_t)m->pkt_len)))
 		return false;
 	lcore->backend_counters[session->slot].too_big++;
-	lcore->shards[msg->sched.dest].durable->dead++;
 	lcore->keeper->nb_held--;
 	session->reserved--;
 	session->dead++;

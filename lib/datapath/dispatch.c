@@ -8,7 +8,7 @@
  * that messages wait in their queues, where classes count, and not behind a port.
  */
 
-enum { DELIVER = 0, UDP_OUTPUT, MAX_WAIT, NB_EDGES };
+enum { DELIVER = 0, UDP_OUTPUT, MAX_WAIT, FANOUT, NB_EDGES };
 
 /* Only waiting too long makes the scheduler drop here. */
 static const rte_edge_t drop_edges[] = {[SL_SCHED_MAX_WAIT] = MAX_WAIT};
@@ -23,12 +23,18 @@ static const rte_edge_t drop_edges[] = {[SL_SCHED_MAX_WAIT] = MAX_WAIT};
 /* A port that is full has room again much sooner, one that is down has not. */
 #define RETRY_PORT_PER_S 50000
 
+/* What the record of a topic's message may take beside its subscribers: a jumbo frame. */
+#define TOPIC_MESSAGE_MAX 9728u
+
 struct bind_arg {
 	struct dp_lcore *lcore;
 	const struct dp_shard *shard;
 	uint64_t now;
 	uint64_t now_ns; /* For sessions. */
 	uint64_t retry_at;
+	uint32_t nb_copies; /* That messages of topics chosen in this turn become; */
+	uint32_t nb_topics; /* and how many they are. */
+	uint64_t nb_bytes;  /* Of the durable ones' records, at most. */
 };
 
 static inline struct dp_session *
@@ -65,7 +71,7 @@ share_of(void *opaque, uint32_t index)
 	share = atomic_load_explicit(&b->share, memory_order_relaxed);
 	/* An ack wakes the destination as soon as there is room again. */
 	if (arg->shard->durable != NULL &&
-		dp_session_room(session_of(arg, index), arg->now_ns) == 0)
+		dp_session_room(arg->lcore, session_of(arg, index), arg->now_ns) == 0)
 		return 0;
 	if (arg->shard->rates == NULL || share == 0)
 		return share;
@@ -74,6 +80,29 @@ share_of(void *opaque, uint32_t index)
 		return share;
 	arg->retry_at = RTE_MIN(arg->retry_at, sl_gcra_due(rate));
 	return 0;
+}
+
+/* It waits in the topic's queue rather than being dropped: its sender need not send it again. */
+static bool
+has_journal_room(struct bind_arg *arg, const struct dp_shard *topic)
+{
+	arg->nb_bytes += TOPIC_MESSAGE_MAX +
+		topic->nb_subscribers * (uint32_t)sizeof(struct sl_record_subscriber);
+	return arg->nb_bytes <= arg->lcore->keeper->budget;
+}
+
+/* A message of a topic goes to all its subscribers, as long as the turn stays short. */
+static int
+bind_topic(struct bind_arg *arg, const struct dp_shard *shard, uint64_t *retry_at)
+{
+	if (arg->nb_copies >= DP_FANOUT_MAX ||
+		(shard->durable != NULL && !has_journal_room(arg, shard))) {
+		*retry_at = arg->now + 1;
+		return -1;
+	}
+	arg->nb_copies += RTE_MAX(shard->nb_subscribers, 1u);
+	arg->nb_topics++;
+	return DP_SLOT_TOPIC;
 }
 
 static int
@@ -86,6 +115,8 @@ bind_backend(void *opaque, uint32_t dest, uint64_t now, uint64_t *retry_at)
 	uint32_t slot;
 	int index;
 
+	if (unlikely(shard->is_topic))
+		return bind_topic(arg, shard, retry_at);
 	arg->shard = shard;
 	arg->retry_at = now + RTE_MAX(hz / RETRY_PER_S, nb_parked * (hz / RETRY_ALL_PER_S));
 	index = sl_policy_choose(&shard->policy, share_of, arg);
@@ -114,6 +145,15 @@ serve_durable(struct rte_graph *graph, struct rte_node *node, struct dp_lcore *l
 	if (n > 0)
 		rte_node_enqueue(graph, node, UDP_OUTPUT, objs, n);
 	lcore->moved += n;
+}
+
+/* Some of what is chosen is of topics. */
+static void
+split(struct rte_graph *graph, struct rte_node *node, struct sl_sched_msg **msgs, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		rte_node_enqueue_x1(graph, node,
+			msgs[i]->backend == DP_SLOT_TOPIC ? FANOUT : DELIVER, dp_mbuf(msgs[i]));
 }
 
 static uint16_t
@@ -150,9 +190,13 @@ dispatch_process(struct rte_graph *graph, struct rte_node *node, void **objs, ui
 		lcore->sched, lcore->now, msgs, RTE_MIN(room, DP_DISPATCH_MAX), &hooks);
 	if (n == 0)
 		return 0;
+	lcore->moved += n;
+	if (unlikely(bind_arg.nb_topics > 0)) {
+		split(graph, node, msgs, n);
+		return (uint16_t)n;
+	}
 	for (uint32_t i = 0; i < n; i++)
 		node->objs[i] = dp_mbuf(msgs[i]);
-	lcore->moved += n;
 	node->idx = (uint16_t)n;
 	rte_node_next_stream_move(graph, node, DELIVER);
 	return (uint16_t)n;
@@ -169,6 +213,7 @@ static struct rte_node_register dispatch_node = {
 			[DELIVER] = "deliver",
 			[UDP_OUTPUT] = "udp_output",
 			[MAX_WAIT] = DP_DROP(max_wait),
+			[FANOUT] = "fanout",
 		},
 };
 

@@ -27,6 +27,7 @@
 
 #include "sl_datapath.h"
 #include "sl_dedup.h"
+#include "rx_turn.h"
 #include "sl_gcra.h"
 #include "sl_hist.h"
 #include "sl_net.h"
@@ -36,21 +37,25 @@
 #include "sl_sched.h"
 #include "sl_wire.h"
 
-#define DP_LCORES_MAX	 64
-#define DP_RX_BURST	 64
-#define DP_DISPATCH_MAX	 512u  /* Messages dispatch pulls in a turn. */
-#define DP_TX_PENDING	 512   /* Frames a worker holds for a port that is not taking them. */
-#define DP_RX_MESSAGES	 256u  /* Messages a turn is meant to take in. */
-#define DP_STREAM	 4096u /* Objects a node has room for, from the start. */
-#define DP_PUNT_RING	 1024
-#define DP_PROBE_RING	 1024
-#define DP_CONTROL_RING	 256
-#define DP_CONTROL_HELD	 32
-#define DP_ACKS_EMPTY	 1024 /* Buffers for acks to publishers; and finished ones. */
-#define DP_ACKS_HELD	 64
-#define DP_MBUF_CACHE	 512
-#define DP_ARENA_BYTES	 (512 * 1024)
-#define DP_CLASS_UNKNOWN UINT8_MAX
+#define DP_LCORES_MAX	  64
+#define DP_RX_BURST	  64
+#define DP_DISPATCH_MAX	  512u	/* Messages dispatch pulls in a turn. */
+#define DP_FANOUT_MAX	  1024u /* Copies for subscribers in a turn; one message's more. */
+#define DP_TX_PENDING	  512	/* Frames a worker holds for a port that is not taking them. */
+#define DP_RX_MESSAGES	  256u	/* Messages a turn is meant to take in. */
+#define DP_STREAM	  4096u /* Objects a node has room for, from the start. */
+#define DP_PUNT_RING	  1024
+#define DP_PROBE_RING	  1024
+#define DP_SUBSCRIBE_RING 1024
+#define DP_CONTROL_RING	  256
+#define DP_CONTROL_HELD	  32
+#define DP_ACKS_EMPTY	  1024 /* Buffers for acks to publishers; and finished ones. */
+#define DP_ACKS_HELD	  64
+#define DP_MBUF_CACHE	  512
+#define DP_ARENA_BYTES	  (512 * 1024)
+#define DP_GATEWAY_RING	  2048 /* Frames between a gateway and an lcore. */
+#define DP_TURN_US	  250  /* That a full turn may take. */
+#define DP_CLASS_UNKNOWN  UINT8_MAX
 
 /* What travels with a message, in the private area of its mbuf. */
 struct dp_msg {
@@ -108,6 +113,7 @@ struct dp_port {
 	bool is_udp_sum_sent;
 	bool is_physical;
 	bool has_sessions; /* There is a journal. */
+	bool takes_segments;
 	enum dp_multicast multicast;
 	_Atomic bool is_up;   /* Written by the control thread (link.c). */
 	uint64_t link_due_ms; /* When it is asked again. */
@@ -125,6 +131,13 @@ struct dp_backend {
 } __rte_cache_aligned;
 
 static_assert(sizeof(struct dp_backend) == RTE_CACHE_LINE_SIZE, "a backend is one cache line");
+
+/* Does a datagram of this length fit the way to a backend? */
+static inline bool
+dp_fits(const struct dp_backend *b, const struct dp_port *port, uint16_t len)
+{
+	return len + b->flow.headers_len <= port->mtu;
+}
 
 /* What a worker counts of a backend; read by the control thread at any time. */
 struct dp_backend_counters {
@@ -152,7 +165,12 @@ struct dp_shard {
 	struct sl_gcra *rates; /* Of its backends; NULL when none has a limit. */
 	const uint32_t *slots; /* Of its backends; NULL when they are in a row. */
 	uint32_t first_backend;
-	struct dp_durable *durable; /* NULL: at most once. See durable.h. */
+	bool is_topic;		     /* See fanout.c. */
+	struct dp_durable *durable;  /* NULL: at most once. See durable.h. */
+	const uint32_t *subscribers; /* Of a topic: the shards its messages are copied to, */
+	const struct sl_record_subscriber
+		*records; /* and of a durable one what is noted of them. */
+	uint32_t nb_subscribers;
 	/* Read by the control thread at any time. */
 	uint64_t delivered;
 	uint64_t duplicates;
@@ -166,13 +184,15 @@ dp_backend_slot(const struct dp_shard *shard, uint32_t index)
 	return likely(shard->slots == NULL) ? shard->first_backend + index : shard->slots[index];
 }
 
+/* What dispatch binds the messages of topics to, instead of a backend. */
+#define DP_SLOT_TOPIC INT32_MAX
+
 /* Counters of the rx role. */
 struct dp_rx_counters {
 	uint64_t frames;
 	uint64_t frames_dropped[SL_FRAME_DROPS];
 	uint64_t received;
 	uint64_t parse_slow;
-	uint64_t acks;
 	uint64_t dropped[SL_MESSAGE_DROPS];
 	uint64_t class_dropped[SL_CONFIG_CLASSES_MAX];
 	uint64_t handed; /* Messages given to workers. */
@@ -187,6 +207,7 @@ struct dp_worker_counters {
 	uint64_t class_delivered[SL_CONFIG_CLASSES_MAX];
 	uint64_t class_dropped[SL_CONFIG_CLASSES_MAX];
 	uint64_t recovered; /* Found in the journal when the path was made. */
+	uint64_t copied;    /* Copies made for subscribers, beyond the first. */
 	uint64_t queued; /* Filled in when read: waiting messages and frames pending for a port. */
 	uint64_t kept;	 /* Of those, durable ones. */
 	uint64_t class_queued[SL_CONFIG_CLASSES_MAX];
@@ -209,6 +230,17 @@ struct dp_snapshot {
 struct dp_rxq {
 	uint16_t port_id;
 	uint16_t queue;
+	uint64_t due; /* It had little: it may wait until then while others have plenty. */
+};
+
+/* Receive queues of ports of one kind, asked in turn. */
+struct dp_rx_side {
+	struct dp_rxq *rxqs;
+	uint16_t nb_rxqs;
+	uint16_t first;
+	bool is_flooded; /* The last turn left something behind in a queue. */
+	uint32_t frames; /* Of the last turn that had any, and messages found in them. */
+	uint32_t messages;
 };
 
 /* A worker's transmit queue on one port, and what the port would not take yet. */
@@ -233,13 +265,12 @@ struct dp_lcore {
 	uint64_t now;	 /* TSC at its begin. */
 	uint64_t now_ms; /* On the path's clock, which begins before everything it has to tell. */
 	uint64_t moved;	 /* Objects that came in or went out in it. */
-	uint32_t frames_in; /* By the rx role: frames, and messages found in them. */
-	uint32_t messages_in;
+	uint32_t messages_in; /* By the rx role: messages found. */
 
 	/* Role rx. */
-	uint16_t nb_rxqs;
-	uint16_t first_rxq;
-	struct dp_rxq *rxqs;
+	struct rx_turn rx_turn;
+	uint64_t rx_at; /* When the last turn that had frames began, if it was the one before; 0. */
+	struct dp_rx_side rx_sides[RX_SIDES];
 	struct rte_ring *to_worker[DP_LCORES_MAX]; /* NULL: the worker is this lcore. */
 	struct rte_ring *acks_to_worker[DP_LCORES_MAX];
 	uint64_t *shard_dropped;	     /* Read by the control thread at any time. */
@@ -288,6 +319,8 @@ struct sl_datapath {
 	struct sl_config *config; /* A copy of its own, without destinations, rules and texts. */
 	struct dp_port *ports;	  /* Configured ports, in their order. */
 	struct dp_port *port_of_id[RTE_MAX_ETHPORTS];
+	uint32_t nb_gateways;
+	struct dp_gateway *gateways[SL_CONFIG_GATEWAY_THREADS]; /* See gateway.c. */
 	uint32_t nb_lcores;
 	uint32_t nb_workers;
 	struct dp_lcore *lcores[DP_LCORES_MAX];
@@ -300,13 +333,21 @@ struct sl_datapath {
 	struct dp_control *control;
 	struct dp_backend *backends; /* By slot. */
 	uint32_t nb_backends;	     /* Slots. */
-	uint32_t nb_shards;	     /* Slots. */
+	uint8_t slot_bits;	     /* Of the number of a session: see durable.h. */
+	uint8_t worker_bits;
+	uint32_t nb_shards; /* Slots. */
 	uint32_t nb_next_hops;
 	struct sl_datapath_next_hop *next_hops;
 	_Atomic uint64_t *next_hop_words;
 	struct rte_mempool *pool;
+	uint16_t room;		    /* Bytes of data its buffers have, behind the headroom. */
+	struct rte_mempool *large;  /* For longer ones, of gateways. NULL: there are none. */
+	struct rte_mempool *copies; /* NULL: there are no topics. See copy.c. */
+	uint32_t nb_copies;
 	struct rte_ring *punt_ring;
 	struct rte_ring *probe_ring;
+	struct rte_ring *subscribe_ring;
+	atomic_bool accepts_subscriptions;
 	struct rte_ring *control_ring;
 	const struct sl_datapath_journal *journal; /* NULL: there is none. */
 	struct rte_ring *notes;			   /* For it, from the control thread, */
@@ -393,6 +434,30 @@ void dp_drop_message(struct dp_lcore *lcore, struct rte_mbuf *m, enum sl_message
 void dp_tx_remove(struct dp_lcore *lcore, struct dp_txq *txq, uint32_t shard);
 void dp_tx_drop_all(struct dp_lcore *lcore, struct dp_txq *txq, enum sl_message_drop reason);
 
+/*
+ * A message for one more subscriber: the bytes that differ are copied, a long payload is shared.
+ * The mark of a trace stays with the original. NULL: there is no buffer.
+ */
+struct rte_mbuf *dp_copy(struct dp_lcore *lcore, struct rte_mbuf *m);
+
+/* A buffer for so many bytes; NULL: there is none. */
+static inline struct rte_mbuf *
+dp_alloc(const struct sl_datapath *dp, uint32_t len)
+{
+	return rte_pktmbuf_alloc(
+		unlikely(len > dp->room) && dp->large != NULL ? dp->large : dp->pool);
+}
+
+/* All of a message's bytes in one buffer from the path's own pools; NULL: there is none. */
+struct rte_mbuf *dp_flatten(struct dp_lcore *lcore, const struct rte_mbuf *m);
+
+/* Bytes behind the first segment of what dp_copy() made. */
+static inline uint16_t
+dp_tail_len(const struct rte_mbuf *m)
+{
+	return likely(m->next == NULL) ? 0 : m->next->data_len;
+}
+
 /* Try to send what is pending for a port. */
 void dp_tx_flush(struct dp_lcore *lcore, struct dp_txq *txq);
 
@@ -426,12 +491,22 @@ dp_trace_poll(struct dp_lcore *lcore)
 	atomic_store_explicit(&lcore->trace_seen, generation, memory_order_release);
 }
 
+/* The device of a gateway's port, and what the path's end of it is called. */
+int dp_gateway_create(
+	struct sl_datapath *dp, const struct sl_config_port *config, char *error, size_t error_len);
+const char *dp_gateway_device(const struct sl_datapath *dp, uint32_t index);
+struct rte_ether_addr dp_gateway_path_mac(uint32_t index);
+void dp_gateways_destroy(struct sl_datapath *dp);
+
 /* Parts of sl_datapath_create(); each returns 0 or -errno with one line in `error`. */
 int dp_ports_create(struct sl_datapath *dp, char *error, size_t error_len);
 int dp_ports_start(struct sl_datapath *dp, char *error, size_t error_len);
 void dp_ports_stop(struct sl_datapath *dp);
 void dp_links_begin(struct sl_datapath *dp);
 int dp_pool_create(struct sl_datapath *dp, char *error, size_t error_len);
+/* How many copies there may be at a time; 0: there are no topics. */
+uint32_t dp_copies_needed(const struct sl_config *config);
+int dp_copies_create(struct sl_datapath *dp, char *error, size_t error_len);
 int dp_lcores_create(struct sl_datapath *dp, char *error, size_t error_len);
 int dp_tables_create(
 	struct sl_datapath *dp, const struct sl_config *config, char *error, size_t error_len);

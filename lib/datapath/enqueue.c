@@ -26,7 +26,7 @@ enqueue_process(struct rte_graph *graph, struct rte_node *node, void **objs, uin
 
 		/* The backend whose turn it probably is, for dispatch. */
 		rte_prefetch0(&backends[dp_backend_slot(shard, shard->policy.cursor)]);
-		if (shard->durable != NULL)
+		if (shard->durable != NULL && likely(!shard->is_topic))
 			dp_park_or_queue(lcore, objs[i]);
 		else
 			sl_sched_enqueue(

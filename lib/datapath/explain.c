@@ -24,7 +24,7 @@ why_not(const struct sl_datapath *dp, const struct dp_lcore *worker, const struc
 	if (atomic_load_explicit(&b->share, memory_order_relaxed) == 0)
 		reasons |= SL_BACKEND_NO_SHARE;
 	if (shard->durable != NULL &&
-		dp_session_room(worker->keeper->sessions[dp_backend_slot(shard, index)],
+		dp_session_room(worker, worker->keeper->sessions[dp_backend_slot(shard, index)],
 			dp_path_ns(dp, now)) == 0)
 		reasons |= SL_BACKEND_SESSION_FULL;
 	if (shard->rates != NULL && !sl_gcra_conforms(&shard->rates[index], now))
@@ -77,8 +77,10 @@ sl_datapath_explain(struct sl_datapath *dp, uint64_t source, uint64_t destinatio
 	e->capacity = RTE_MAX(d->queue_capacity / d->partitions, 1u);
 	e->is_rate_limited = !sl_sched_destination_conforms(worker->sched, slot, now);
 	shard = &worker->shards[slot];
-	e->nb_backends = d->nb_backends;
-	for (uint32_t i = 0; i < d->nb_backends; i++)
-		e->why_not[i] = why_not(dp, worker, shard, i, now);
+	e->nb_backends = RTE_MIN(d->nb_backends, (uint32_t)SL_CONFIG_BACKENDS_MAX);
+	for (uint32_t i = 0; i < e->nb_backends; i++)
+		e->why_not[i] = d->is_topic
+			? why_not(dp, worker, &worker->shards[shard->subscribers[i]], 0, now)
+			: why_not(dp, worker, shard, i, now);
 	return 0;
 }

@@ -75,7 +75,8 @@ get_lcore(const struct dp_lcore *lcore, struct sl_lcore_stats *stats)
 	stats->lcore = lcore->id;
 	stats->cpu = (uint32_t)rte_lcore_to_cpu_id((int)lcore->id);
 	stats->roles = lcore->roles;
-	stats->nb_rxqs = lcore->nb_rxqs;
+	stats->nb_rxqs = (uint32_t)lcore->rx_sides[RX_WIRE].nb_rxqs +
+		lcore->rx_sides[RX_GATEWAYS].nb_rxqs;
 	stats->busy_cycles = atomic_load_explicit(&lcore->busy_cycles, memory_order_relaxed);
 	stats->idle_cycles = atomic_load_explicit(&lcore->idle_cycles, memory_order_relaxed);
 	stats->frames = __atomic_load_n(&lcore->rx.frames, __ATOMIC_RELAXED);

@@ -191,6 +191,9 @@ dp_keeper_begin_turn(struct dp_lcore *lcore)
 	keeper->unix_ns = keeper->now_ns +
 		(uint64_t)atomic_load_explicit(&dp->unix_offset_ns, memory_order_relaxed);
 	sl_record_ring_refresh(keeper->ring);
+	dp_keeper_release(lcore);
+	dp_keeper_flush_outcomes(lcore);
+	keeper->admitted = 0;
 	room = sl_record_ring_room(keeper->ring);
 	/* What outcomes may take, and the pads of two segments' ends, is not for new messages. */
 	keeper->budget = room / 4 * 3 > 2 * SL_RECORD_LEN_MAX ? room / 4 * 3 - 2 * SL_RECORD_LEN_MAX
@@ -219,18 +222,31 @@ dp_keeper_admit(struct dp_lcore *lcore, const struct rte_mbuf *m)
 	uint32_t stride = sl_record_stride(
 		(uint32_t)sizeof(struct sl_record_message) + m->data_len - msg->message_offset);
 
-	if (unlikely(keeper->budget < stride))
+	if (unlikely(!dp_keeper_fits(keeper, stride)))
 		return SL_MESSAGE_DROP_journal_full;
 	if (unlikely(dp_park_is_full(lcore, msg)))
 		return SL_MESSAGE_DROP_parked_full;
 	keeper->budget -= stride;
+	keeper->admitted += stride;
 	return SL_MESSAGE_DROPS;
+}
+
+/* The journal's thread has read what was where the next records go: fetch its lines in time. */
+#define PREFETCH_AHEAD 512
+#define PREFETCH_LINES 4
+
+static inline void
+prefetch_ring(const struct sl_record_ring *ring)
+{
+	const uint8_t *at = ring->bytes + ((ring->put + PREFETCH_AHEAD) & ring->mask);
+
+	for (unsigned int i = 0; i < PREFETCH_LINES; i++)
+		rte_prefetch0_write(at + i * RTE_CACHE_LINE_SIZE);
 }
 
 bool
 dp_keeper_put(struct dp_lcore *lcore, struct rte_mbuf *m, uint64_t session)
 {
-	const struct sl_datapath_journal *journal = lcore->dp->journal;
 	struct dp_keeper *keeper = lcore->keeper;
 	struct dp_msg *msg = dp_msg(m);
 	uint32_t len = m->data_len - msg->message_offset;
@@ -240,16 +256,18 @@ dp_keeper_put(struct dp_lcore *lcore, struct rte_mbuf *m, uint64_t session)
 		keeper->ring, SL_RECORD_MESSAGE, (uint32_t)sizeof(*record) + len, keeper->unix_ns);
 	if (unlikely(record == NULL))
 		return false;
+	prefetch_ring(keeper->ring);
 	record->session = session;
 	record->publisher = msg->publisher;
 	record->class_index = msg->sched.class_index;
-	memset(record->reserved, 0, sizeof(record->reserved));
+	record->level = (uint8_t)lcore->dp->config->classes[msg->sched.class_index].level;
+	record->nb_subscribers = 0;
 	if (msg->publisher != DP_PUBLISHER_NONE)
 		record->record.flags = SL_RECORD_WANTS_ACK;
 	memcpy(record + 1, rte_pktmbuf_mtod_offset(m, void *, msg->message_offset), len);
 	msg->ref = sl_record_ref_of(keeper->ring->stream, record->record.position);
 	msg->attempts = 0;
-	journal->hold(journal->arg, lcore->worker_index, msg->ref);
+	dp_keeper_hold(lcore, msg->ref);
 	return true;
 }
 
@@ -261,7 +279,7 @@ dp_keeper_mark(struct dp_lcore *lcore, const struct rte_mbuf *m)
 	struct dp_keeper *keeper = lcore->keeper;
 	struct sl_record_duplicate *record;
 
-	if (keeper->budget < sl_record_stride(sizeof(*record)))
+	if (unlikely(!dp_keeper_fits(keeper, sl_record_stride(sizeof(*record)))))
 		return;
 	record = sl_record_ring_put(
 		keeper->ring, SL_RECORD_DUPLICATE, sizeof(*record), keeper->unix_ns);
@@ -278,49 +296,9 @@ bool
 dp_keeper_has_room(struct dp_lcore *lcore, uint32_t nb_outcomes)
 {
 	const uint64_t records = nb_outcomes / DP_FETCH_MAX + 2;
+	struct dp_keeper *keeper = lcore->keeper;
 
-	return sl_record_ring_room(lcore->keeper->ring) > SL_RECORD_LEN_MAX +
-		nb_outcomes * sizeof(struct sl_record_outcome_of) +
+	return sl_record_ring_room(keeper->ring) > dp_keeper_room_for(keeper, keeper->admitted) +
+		SL_RECORD_LEN_MAX + nb_outcomes * sizeof(struct sl_record_outcome_of) +
 		records * sizeof(struct sl_record_done);
-}
-
-void
-dp_keeper_flush_outcomes(struct dp_lcore *lcore)
-{
-	struct dp_keeper *keeper = lcore->keeper;
-	uint32_t len = (uint32_t)(sizeof(struct sl_record_done) +
-		keeper->nb_outcomes * sizeof(keeper->outcomes[0]));
-	struct sl_record_done *record;
-
-	if (keeper->nb_outcomes == 0)
-		return;
-	record = sl_record_ring_put(keeper->ring, SL_RECORD_DONE, len, keeper->unix_ns);
-	/* Who acknowledges has looked for room. Else these are delivered again after a restart. */
-	if (likely(record != NULL)) {
-		record->backend = keeper->outcomes_backend;
-		record->nb_outcomes = keeper->nb_outcomes;
-		record->reserved = 0;
-		memcpy(record->outcomes, keeper->outcomes,
-			keeper->nb_outcomes * sizeof(keeper->outcomes[0]));
-	}
-	keeper->nb_outcomes = 0;
-}
-
-void
-dp_keeper_done(struct dp_lcore *lcore, const struct dp_msg *msg, uint64_t backend,
-	uint32_t attempts, enum sl_record_outcome outcome)
-{
-	struct dp_keeper *keeper = lcore->keeper;
-	const struct sl_datapath_journal *journal = lcore->dp->journal;
-
-	if (keeper->nb_outcomes == DP_FETCH_MAX ||
-		(keeper->nb_outcomes > 0 && keeper->outcomes_backend != backend))
-		dp_keeper_flush_outcomes(lcore);
-	keeper->outcomes_backend = backend;
-	keeper->outcomes[keeper->nb_outcomes++] = (struct sl_record_outcome_of){
-		.message = msg->ref,
-		.attempts = (uint16_t)RTE_MIN(attempts, (uint32_t)UINT16_MAX),
-		.outcome = (uint8_t)outcome,
-	};
-	journal->release(journal->arg, lcore->worker_index, msg->ref);
 }

@@ -151,12 +151,23 @@ create_rx(struct sl_datapath *dp, struct dp_lcore *lcore, uint32_t nb_rxqs, char
 	lcore->arena = malloc(DP_ARENA_BYTES);
 	lcore->rewrite_buf = malloc(UINT16_MAX);
 	lcore->shard_dropped = calloc(dp->nb_shards, sizeof(*lcore->shard_dropped));
-	lcore->rxqs = calloc(nb_rxqs, sizeof(*lcore->rxqs));
+	lcore->rx_turn.cost_max = (int64_t)(dp->tsc_hz / 1000000 * DP_TURN_US);
+	for (int i = 0; i < RX_SIDES; i++)
+		lcore->rx_sides[i].rxqs = calloc(nb_rxqs, sizeof(struct dp_rxq));
 	if (lcore->arena != NULL && lcore->rewrite_buf != NULL && lcore->shard_dropped != NULL &&
-		lcore->rxqs != NULL)
+		lcore->rx_sides[RX_WIRE].rxqs != NULL && lcore->rx_sides[RX_GATEWAYS].rxqs != NULL)
 		return 0;
 	snprintf(error, error_len, "no memory for lcore %u", lcore->id);
 	return -ENOMEM;
+}
+
+static void
+add_rxq(struct dp_lcore *lcore, uint32_t port, uint16_t queue)
+{
+	bool is_gateway = lcore->dp->config->ports[port].is_gateway;
+	struct dp_rx_side *side = &lcore->rx_sides[is_gateway ? RX_GATEWAYS : RX_WIRE];
+
+	side->rxqs[side->nb_rxqs++] = (struct dp_rxq){lcore->dp->ports[port].port_id, queue};
 }
 
 /* Deal the receive queues of all ports to the rx lcores in turn. */
@@ -183,8 +194,7 @@ deal_rxqs(struct sl_datapath *dp, char *error, size_t error_len)
 			while (!(dp->lcores[at]->roles & SL_ROLE_RX))
 				at = (at + 1) % dp->nb_lcores;
 			lcore = dp->lcores[at];
-			lcore->rxqs[lcore->nb_rxqs].port_id = dp->ports[p].port_id;
-			lcore->rxqs[lcore->nb_rxqs++].queue = q;
+			add_rxq(lcore, p, q);
 			at = (at + 1) % dp->nb_lcores;
 		}
 	}
@@ -246,7 +256,8 @@ destroy_lcore(struct dp_lcore *lcore)
 	free(lcore->arena);
 	free(lcore->rewrite_buf);
 	free(lcore->shard_dropped);
-	free(lcore->rxqs);
+	for (int i = 0; i < RX_SIDES; i++)
+		free(lcore->rx_sides[i].rxqs);
 	lcore_of_id[lcore->id] = NULL;
 	free(lcore);
 }

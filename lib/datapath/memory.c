@@ -12,6 +12,9 @@
 /* Beside what the ports and queues ask for: bursts on their way through the graph. */
 #define IN_FLIGHT_MBUFS 2048
 
+/* Of them, each holds a frame of a gateway's port. */
+#define DP_LARGE_MBUFS 2048u
+
 /* What the queues get when the configuration does not say: messages that may wait. */
 #define QUEUED_DEFAULT 65536
 
@@ -77,6 +80,7 @@ nb_reserved_mbufs(const struct sl_datapath *dp)
 		n += (uint32_t)dp->ports[i].nb_txqs *
 			(config->ports[i].tx_descriptors + DP_TX_PENDING);
 	}
+	n += dp->nb_gateways * (1 + dp->nb_workers) * DP_GATEWAY_RING;
 	for (uint32_t i = 0; i < dp->nb_lcores; i++) {
 		n += DP_MBUF_CACHE + DP_MBUF_CACHE / 2;
 		for (uint32_t w = 0; w < dp->nb_workers; w++) {
@@ -89,22 +93,47 @@ nb_reserved_mbufs(const struct sl_datapath *dp)
 
 #define L2_OVERHEAD (uint32_t)(RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN + RTE_ETHER_CRC_LEN)
 
+/* For the frames of gateways' ports, or of all others, whichever are longest. */
 static uint16_t
-data_room(const struct sl_config *config)
+data_room(const struct sl_config *config, bool of_gateways)
 {
 	uint32_t room = RTE_MBUF_DEFAULT_DATAROOM;
 
-	for (uint32_t i = 0; i < config->nb_ports; i++)
-		room = RTE_MAX(room, config->ports[i].mtu + L2_OVERHEAD);
+	for (uint32_t i = 0; i < config->nb_ports; i++) {
+		if (config->ports[i].is_gateway == of_gateways)
+			room = RTE_MAX(room, config->ports[i].mtu + L2_OVERHEAD);
+	}
 	/* Some devices fill buffers in steps of 1 KiB only. */
-	return (uint16_t)(RTE_PKTMBUF_HEADROOM + RTE_ALIGN_CEIL(room, 1024u));
+	return (uint16_t)RTE_ALIGN_CEIL(room, 1024u);
+}
+
+/*
+ * What gateways' clients send may be longer than a frame on the wire. A few buffers hold such
+ * messages, so that the many do not have to be as long.
+ */
+static int
+create_large(struct sl_datapath *dp, uint16_t priv, char *error, size_t error_len)
+{
+	uint16_t room = data_room(dp->config, true);
+
+	if (dp->nb_gateways == 0 || room <= dp->room)
+		return 0;
+	dp->large = rte_pktmbuf_pool_create_by_ops("sluice-large", DP_LARGE_MBUFS, 0, priv,
+		RTE_PKTMBUF_HEADROOM + room, SOCKET_ID_ANY, "ring_mt_rts");
+	if (dp->large != NULL)
+		return 0;
+	snprintf(error, error_len,
+		"no memory for the gateways' %u large buffers (%u MiB): give EAL more memory (huge "
+		"pages, or --no-huge -m MEGABYTES), or set mbufs lower",
+		DP_LARGE_MBUFS, (DP_LARGE_MBUFS * room) >> 20);
+	return -ENOMEM;
 }
 
 int
 dp_pool_create(struct sl_datapath *dp, char *error, size_t error_len)
 {
 	uint32_t reserved = nb_reserved_mbufs(dp), n = dp->config->nb_mbufs, least;
-	uint16_t room = data_room(dp->config);
+	uint16_t room = RTE_PKTMBUF_HEADROOM + data_room(dp->config, false);
 	uint32_t bytes = (uint32_t)(sizeof(struct rte_mbuf) + sizeof(struct dp_msg) + room);
 	uint16_t priv = RTE_ALIGN_CEIL(sizeof(struct dp_msg), RTE_MBUF_PRIV_ALIGN);
 
@@ -119,7 +148,10 @@ dp_pool_create(struct sl_datapath *dp, char *error, size_t error_len)
 		return -EINVAL;
 	}
 	dp->queue_capacity = (n - reserved) / dp->nb_workers;
-	dp->pool = rte_pktmbuf_pool_create("sluice", n, DP_MBUF_CACHE, priv, room, SOCKET_ID_ANY);
+	/* Gateways' threads may be put aside in the middle of taking or giving back a buffer: the
+	 * relaxed tail of these rings lets lcores go on meanwhile. */
+	dp->pool = rte_pktmbuf_pool_create_by_ops("sluice", n, DP_MBUF_CACHE, priv, room,
+		SOCKET_ID_ANY, dp->nb_gateways > 0 ? "ring_mt_rts" : NULL);
 	if (dp->pool == NULL) {
 		snprintf(error, error_len,
 			"no memory for %u mbufs (%u MiB): %s, or set mbufs lower (at least %u)", n,
@@ -133,5 +165,6 @@ dp_pool_create(struct sl_datapath *dp, char *error, size_t error_len)
 	dp->memory.nb_mbufs = n;
 	dp->memory.mbuf_bytes = bytes;
 	dp->memory.mbufs = (uint64_t)n * bytes;
-	return 0;
+	dp->room = room - RTE_PKTMBUF_HEADROOM;
+	return create_large(dp, priv, error, error_len);
 }

@@ -75,12 +75,18 @@ dp_notes_poll(struct dp_lcore *lcore)
 	rte_ring_sp_enqueue(dp->notes_done, note);
 }
 
+void
+sl_datapath_free_notes(struct sl_datapath *dp)
+{
+	free_all(dp->notes_done);
+}
+
 int
 sl_datapath_note(struct sl_datapath *dp, enum sl_record_type type, const void *bytes, uint32_t len)
 {
 	struct dp_note *note;
 
-	free_all(dp->notes_done);
+	sl_datapath_free_notes(dp);
 	note = malloc(sizeof(*note) + len);
 	if (note == NULL)
 		return -ENOMEM;

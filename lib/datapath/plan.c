@@ -137,9 +137,22 @@ no_shard_slot(const struct dp_plan *plan)
 {
 	uint64_t needed = 0;
 
-	for (uint32_t i = 0; i < plan->config->nb_destinations; i++)
-		needed += partitions_of(plan, &plan->config->destinations[i]);
+	for (uint32_t i = 0; i < plan->config->nb_destinations; i++) {
+		const struct sl_config_destination *d = &plan->config->destinations[i];
+
+		needed += (uint64_t)partitions_of(plan, d) *
+			(1 + (d->kind == SL_CONFIG_TOPIC ? d->nb_backends : 0));
+	}
 	return no_room(plan, "shards", &plan->dp->control->shards, needed);
+}
+
+static uint64_t
+session_key(const struct sl_config_destination *d, const char *backend)
+{
+	char name[2 * SL_CONFIG_NAME_MAX + 2];
+
+	snprintf(name, sizeof(name), "%s/%s", d->name, backend);
+	return sl_wire_name_key(name);
 }
 
 /* Sessions with a backend: one for each worker that has a partition of its destination. */
@@ -147,12 +160,9 @@ static int
 create_sessions(struct dp_plan *plan, const struct sl_config_destination *d,
 	const struct dp_destination *new, const char *backend, uint32_t slot)
 {
+	uint64_t key = session_key(d, backend);
 	struct sl_datapath *dp = plan->dp;
-	char name[2 * SL_CONFIG_NAME_MAX + 2];
-	uint64_t key;
 
-	snprintf(name, sizeof(name), "%s/%s", d->name, backend);
-	key = sl_wire_name_key(name);
 	for (uint32_t p = 0; p < new->partitions; p++) {
 		uint32_t w = sl_route_worker(new->first_shard + p, dp->nb_workers);
 		struct dp_keeper *keeper = dp->workers[w]->keeper;
@@ -192,8 +202,8 @@ take_backend_slot(struct dp_plan *plan, const struct sl_config_destination *d,
 
 static int
 plan_backend(struct dp_plan *plan, const struct sl_config_destination *d,
-	const struct dp_destination *new, uint32_t index, struct dp_named_backend *was,
-	uint32_t slot, struct dp_named_backend *b)
+	struct dp_destination *new, uint32_t index, struct dp_named_backend *was, uint32_t slot,
+	struct dp_named_backend *b)
 {
 	const struct sl_config_backend *from = &d->backends[index];
 
@@ -203,6 +213,11 @@ plan_backend(struct dp_plan *plan, const struct sl_config_destination *d,
 	b->port_index = from->port_index;
 	b->weight = from->weight;
 	b->port = from->port;
+	b->is_passing = dp_is_passing(from);
+	if (new->is_topic &&new->is_durable)
+		b->key = session_key(d, from->name);
+	if (new->is_topic && dp_plan_subscriber(plan, new, was, b) != 0)
+		return new->is_durable && b->is_shard_new ? -ENOMEM : no_shard_slot(plan);
 	if (was == NULL || !is_same_endpoint(plan->dp, was, from))
 		return take_backend_slot(plan, d, new, from, slot, b);
 	b->slot = was->slot;
@@ -221,8 +236,10 @@ plan_backends(struct dp_plan *plan, const struct sl_config_destination *d,
 	/* A new destination's are in a row where there is one. */
 	if (old == NULL && d->nb_backends > 0)
 		first = sl_slots_take(&plan->dp->control->backends, d->nb_backends);
-	for (uint32_t j = 0; old != NULL && j < old->nb_backends; j++)
+	for (uint32_t j = 0; old != NULL && j < old->nb_backends; j++) {
 		old->backends[j].is_kept = false;
+		old->backends[j].is_queue_kept = false;
+	}
 	for (uint32_t j = 0; rc == 0 && j < d->nb_backends; j++) {
 		struct dp_named_backend *was = find_backend(
 			old, sl_wire_name_key(d->backends[j].name), j);
@@ -243,6 +260,7 @@ is_same_backend(const struct sl_datapath *dp, const struct dp_named_backend *b,
 	const struct sl_config_backend *from)
 {
 	return b->name == sl_wire_name_key(from->name) && b->weight == from->weight &&
+		b->is_passing == dp_is_passing(from) &&
 		b->rate_msgs_per_s == from->rate_msgs_per_s && is_same_endpoint(dp, b, from);
 }
 
@@ -264,6 +282,7 @@ is_same(const struct dp_plan *plan, const struct dp_destination *old,
 		old->nb_backends != d->nb_backends || old->max_attempts != d->max_attempts ||
 		old->requeue_after_ms != d->requeue_after_ms ||
 		old->dead_key != dead_key_of(plan, d) ||
+		old->is_topic != (d->kind == SL_CONFIG_TOPIC) ||
 		old->is_durable != (d->guarantee == SL_CONFIG_AT_LEAST_ONCE))
 		return false;
 	for (uint32_t j = 0; j < d->nb_backends; j++) {
@@ -301,25 +320,22 @@ plan_durables(const struct dp_destination *old, struct dp_destination *new)
 		new->durables = old->durables;
 		return 0;
 	}
-	new->durables = calloc(new->partitions, sizeof(struct dp_durable *));
-	for (uint32_t p = 0; new->durables != NULL &&p < new->partitions; p++) {
-		new->durables[p] = dp_durable_create(new->first_shard + p);
-		if (new->durables[p] == NULL)
-			return -ENOMEM;
-	}
-	return new->durables != NULL ? 0 : -ENOMEM;
+	return dp_durables_create(&new->durables, new->first_shard, new->partitions);
 }
 
 static int
 check_guarantee(const struct dp_plan *plan, const struct dp_destination *old,
 	const struct sl_config_destination *d)
 {
-	if (old == NULL || old->is_durable == (d->guarantee == SL_CONFIG_AT_LEAST_ONCE))
+	bool is_other_kind = old != NULL && old->is_topic != (d->kind == SL_CONFIG_TOPIC);
+
+	if (old == NULL ||
+		(!is_other_kind && old->is_durable == (d->guarantee == SL_CONFIG_AT_LEAST_ONCE)))
 		return 0;
 	snprintf(plan->error, plan->error_len,
-		"destination %s: guarantee cannot change while it runs: remove the destination, and "
-		"add it again when it has delivered what it has",
-		d->name);
+		"destination %s: %s cannot change while it runs: remove the destination, and add it "
+		"again when it has delivered what it has",
+		d->name, is_other_kind ? "kind" : "guarantee");
 	return old->retiring == NULL ? -EINVAL : -EBUSY;
 }
 
@@ -345,8 +361,8 @@ plan_new_version(struct dp_plan *plan, const struct sl_config_destination *d,
 	new->policy = d->policy;
 	new->plan = plan->number;
 	new->nb_backends = d->nb_backends;
+	new->is_topic = d->kind == SL_CONFIG_TOPIC;
 	new->is_durable = d->guarantee == SL_CONFIG_AT_LEAST_ONCE;
-	new->in_flight = d->in_flight;
 	new->max_attempts = d->max_attempts;
 	new->requeue_after_ms = d->requeue_after_ms;
 	new->dead_key = dead_key_of(plan, d);
@@ -492,6 +508,10 @@ dp_plan_undo(struct dp_plan *plan)
 		for (uint32_t j = 0; j < new->nb_backends; j++) {
 			if (new->backends[j].is_slot_new)
 				dp_backend_slot_give(plan->dp, new->backends[j].slot);
+			if (new->backends[j].is_shard_new)
+				dp_subscriber_shards_give(plan->dp, new, &new->backends[j]);
+			else
+				new->backends[j].durables = NULL;
 		}
 		if (!new->is_shard_new)
 			new->durables = NULL;

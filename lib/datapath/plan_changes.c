@@ -15,6 +15,14 @@ policy_of(enum sl_config_policy policy)
 							: &sl_policy_round_robin;
 }
 
+/* Buffers for copies that the durable queues of one topic may take, and what each may have. */
+#define COPIES_PART  2u
+#define COPIES_LEAST 32u
+
+/* Messages that may wait for their turn at an at-least-once topic, also when its queues are short.
+ */
+#define TOPIC_LEAST 4096u
+
 /* The part of a limit that one of `n` partitions has; a limit never becomes none. */
 static uint64_t
 part_of(uint64_t limit, uint32_t n)
@@ -24,12 +32,16 @@ part_of(uint64_t limit, uint32_t n)
 
 /*
  * The state of a destination's backends: for each partition their policy's and, when one has a
- * limit, their buckets; then their slots, unless these are in a row.
+ * limit, their buckets; then their slots, unless these are in a row. A topic has, instead of slots,
+ * the shards of its subscribers, for each partition; and in front of them, when it is durable, what
+ * the journal notes of each.
  */
 struct state_shape {
 	uint32_t nb_backends;
 	bool has_rates;
 	bool has_slots;
+	uint32_t nb_records;
+	uint32_t nb_numbers; /* Slots or shards. */
 	size_t partition_size;
 	size_t size;
 };
@@ -46,9 +58,15 @@ shape_of(const struct dp_destination *d)
 	shape.partition_size = d->nb_backends * sizeof(struct sl_policy_backend);
 	if (shape.has_rates)
 		shape.partition_size += d->nb_backends * sizeof(struct sl_gcra);
-	shape.size = d->partitions * shape.partition_size;
-	if (shape.has_slots)
-		shape.size += RTE_ALIGN_CEIL(d->nb_backends * sizeof(uint32_t), sizeof(uint64_t));
+	if (d->is_topic && d->is_durable)
+		shape.nb_records = d->nb_backends;
+	shape.size = d->partitions * shape.partition_size +
+		shape.nb_records * sizeof(struct sl_record_subscriber);
+	if (d->is_topic)
+		shape.nb_numbers = d->partitions * d->nb_backends;
+	else if (shape.has_slots)
+		shape.nb_numbers = d->nb_backends;
+	shape.size += RTE_ALIGN_CEIL(shape.nb_numbers * sizeof(uint32_t), sizeof(uint64_t));
 	return shape;
 }
 
@@ -71,6 +89,87 @@ set_dead_letter(
 		change->dead_shard++;
 }
 
+/* What the shards of all of a destination's queues have in common. */
+static void
+fill_queue(const struct dp_plan *plan, const struct dp_destination *d, uint32_t queue,
+	uint32_t partition, struct dp_change *change)
+{
+	change->shard = dp_queue_shard(d, queue) + partition;
+	change->limits.capacity = (uint32_t)part_of(d->queue_capacity, d->partitions);
+	change->limits.burst_msgs = (uint32_t)part_of(d->burst_msgs, d->partitions);
+	if (!d->is_durable)
+		return;
+	set_dead_letter(plan, d, change);
+	change->durable = dp_queue_durables(d, queue)[partition];
+	change->max_attempts = d->max_attempts;
+	change->requeue_after_ns = d->requeue_after_ms * UINT64_C(1000000);
+	change->limits.is_kept = true;
+}
+
+static struct sl_record_subscriber *
+records_of(const struct dp_destination *d, const struct state_shape *shape)
+{
+	return (struct sl_record_subscriber *)(d->state + d->partitions * shape->partition_size);
+}
+
+static uint32_t *
+numbers_of(const struct dp_destination *d, const struct state_shape *shape)
+{
+	return (uint32_t *)(records_of(d, shape) + shape->nb_records);
+}
+
+/* Of all buffers for copies those of one topic's queues take up to a part, whoever is slow. */
+static uint32_t
+durable_capacity(const struct dp_plan *plan, const struct dp_destination *d, uint32_t capacity)
+{
+	uint32_t part = plan->dp->nb_copies / COPIES_PART / (d->nb_backends * d->partitions);
+
+	part = RTE_MAX(part, COPIES_LEAST);
+	return RTE_MIN(capacity, part);
+}
+
+/* A subscriber's queue has one backend. */
+static void
+fill_subscriber(const struct dp_plan *plan, const struct dp_destination *d,
+	const struct state_shape *shape, uint32_t index, uint32_t partition,
+	struct dp_change *change)
+{
+	uint8_t *state = d->state + partition * shape->partition_size;
+	struct sl_policy_backend *backends = (struct sl_policy_backend *)state;
+	const uint32_t weight = 1;
+
+	fill_queue(plan, d, 1 + index, partition, change);
+	if (d->is_durable)
+		change->limits.capacity = durable_capacity(plan, d, change->limits.capacity);
+	change->first_backend = d->backends[index].slot;
+	if (shape->has_rates) {
+		change->rates = (struct sl_gcra *)(backends + d->nb_backends) + index;
+		sl_gcra_init(change->rates,
+			part_of(d->backends[index].rate_msgs_per_s, d->partitions),
+			change->limits.burst_msgs, plan->dp->tsc_hz);
+	}
+	sl_policy_init(&change->policy, policy_of(d->policy), &backends[index], 1, &weight);
+	numbers_of(d, shape)[partition * d->nb_backends + index] = change->shard;
+}
+
+static void
+fill_topic(const struct dp_plan *plan, const struct dp_destination *d,
+	const struct state_shape *shape, uint32_t partition, struct dp_change *change)
+{
+	fill_queue(plan, d, 0, partition, change);
+	if (d->is_durable) {
+		/* What waits there has not been accepted, and who sent it would have to again. */
+		change->limits.is_kept = false;
+		change->limits.capacity = RTE_MAX(change->limits.capacity, TOPIC_LEAST);
+	}
+	change->limits.rate_msgs_per_s = part_of(d->rate_msgs_per_s, d->partitions);
+	sl_policy_init(&change->policy, policy_of(d->policy), NULL, 0, NULL);
+	change->is_topic = true;
+	change->subscribers = numbers_of(d, shape) + partition * d->nb_backends;
+	change->records = records_of(d, shape);
+	change->nb_subscribers = d->nb_backends;
+}
+
 static void
 fill_change(const struct dp_plan *plan, const struct dp_destination *d,
 	const struct state_shape *shape, uint32_t partition, struct dp_change *change)
@@ -80,20 +179,11 @@ fill_change(const struct dp_plan *plan, const struct dp_destination *d,
 	struct sl_policy_backend *backends = (struct sl_policy_backend *)state;
 	uint32_t weights[SL_CONFIG_BACKENDS_MAX];
 
-	change->shard = d->first_shard + partition;
-	change->limits.capacity = (uint32_t)part_of(d->queue_capacity, d->partitions);
+	fill_queue(plan, d, 0, partition, change);
 	change->limits.rate_msgs_per_s = part_of(d->rate_msgs_per_s, d->partitions);
-	change->limits.burst_msgs = (uint32_t)part_of(d->burst_msgs, d->partitions);
-	if (d->is_durable) {
-		set_dead_letter(plan, d, change);
-		change->durable = d->durables[partition];
-		change->max_attempts = d->max_attempts;
-		change->requeue_after_ns = d->requeue_after_ms * UINT64_C(1000000);
-		change->limits.is_kept = true;
-	}
 	change->first_backend = d->nb_backends > 0 ? d->backends[0].slot : 0;
 	if (shape->has_slots)
-		change->slots = (uint32_t *)(d->state + d->partitions * shape->partition_size);
+		change->slots = numbers_of(d, shape);
 	if (shape->has_rates)
 		change->rates = (struct sl_gcra *)(backends + d->nb_backends);
 	for (uint32_t j = 0; j < d->nb_backends; j++) {
@@ -123,6 +213,47 @@ fill_from(const struct dp_destination *old, const struct dp_destination *new, ui
 	}
 }
 
+/*
+ * First the subscribers that come or stay, then the topic, which copies to those from then on, then
+ * the queues of those that go.
+ */
+static void
+fill_topic_changes(const struct dp_plan *plan, const struct dp_step *step,
+	const struct state_shape *shape, uint32_t *from)
+{
+	struct dp_changes *changes = plan->changes;
+	const struct dp_destination *new = step->new, *old = step->old;
+
+	for (uint32_t j = 0; j < new->nb_backends; j++) {
+		/* In its own queue it is the only one. */
+		if (old != NULL && from[j] != SL_POLICY_NEW)
+			from[j] = 0;
+		for (uint32_t p = 0; p < new->partitions; p++) {
+			struct dp_change *change = &changes->changes[changes->nb_changes++];
+
+			fill_subscriber(plan, new, shape, j, p, change);
+			change->from = old != NULL ? &from[j] : NULL;
+		}
+	}
+	for (uint32_t j = 0; j < shape->nb_records; j++)
+		records_of(new, shape)[j] = (struct sl_record_subscriber){
+			.backend = new->backends[j].key,
+			.back = (uint32_t)(sizeof(struct sl_record_message) +
+				j * sizeof(struct sl_record_subscriber)),
+			.flags = SL_RECORD_SUBSCRIBER |
+				(new->backends[j].is_passing ? SL_RECORD_PASSING : 0),
+		};
+	for (uint32_t p = 0; p < new->partitions; p++)
+		fill_topic(plan, new, shape, p, &changes->changes[changes->nb_changes++]);
+	for (uint32_t j = 0; old != NULL && j < old->nb_backends; j++) {
+		for (uint32_t p = 0; !old->backends[j].is_queue_kept && p < old->partitions; p++)
+			changes->changes[changes->nb_changes++] = (struct dp_change){
+				.shard = old->backends[j].first_shard + p,
+				.is_flush = true,
+			};
+	}
+}
+
 static int
 fill_destination(struct dp_plan *plan, const struct dp_step *step, uint8_t *slab, uint32_t **from)
 {
@@ -140,17 +271,20 @@ fill_destination(struct dp_plan *plan, const struct dp_step *step, uint8_t *slab
 	}
 	if (step->old != NULL)
 		fill_from(step->old, new, *from);
-	for (uint32_t p = 0; p < new->partitions; p++) {
-		change = &changes->changes[changes->nb_changes++];
-		fill_change(plan, new, &shape, p, change);
-		if (step->old != NULL)
-			change->from = *from;
+	if (new->is_topic) {
+		fill_topic_changes(plan, step, &shape, *from);
+	} else {
+		for (uint32_t p = 0; p < new->partitions; p++) {
+			change = &changes->changes[changes->nb_changes++];
+			fill_change(plan, new, &shape, p, change);
+			if (step->old != NULL)
+				change->from = *from;
+		}
+		for (uint32_t j = 0; shape.has_slots && j < new->nb_backends; j++)
+			numbers_of(new, &shape)[j] = new->backends[j].slot;
 	}
 	if (step->old != NULL)
 		*from += new->nb_backends;
-	for (uint32_t j = 0; shape.has_slots && j < new->nb_backends; j++)
-		((uint32_t *)(new->state +
-			new->partitions *shape.partition_size))[j] = new->backends[j].slot;
 	return 0;
 }
 
@@ -177,11 +311,13 @@ alloc_changes(struct dp_plan *plan, size_t *state_size)
 
 	*state_size = 0;
 	for (uint32_t i = 0; i < plan->nb_steps; i++) {
-		const struct dp_destination *new = plan->steps[i].new;
+		const struct dp_destination *new = plan->steps[i].new, *old = plan->steps[i].old;
 
 		if (new == NULL)
 			continue;
-		nb_changes += new->partitions;
+		nb_changes += dp_nb_shards(new);
+		if (old != NULL && new->is_topic)
+			nb_changes += dp_nb_shards(old);
 		nb_from += plan->steps[i].old != NULL ? new->nb_backends : 0;
 		*state_size += shape_of(new).size;
 	}

@@ -78,15 +78,17 @@ choose_queues(struct sl_datapath *dp, struct dp_port *port, const struct sl_conf
 }
 
 static void
-use_offloads(struct dp_port *port, const struct sl_config_port *config,
+use_offloads(struct dp_port *port, bool has_copies, const struct sl_config_port *config,
 	const struct rte_eth_dev_info *info, struct rte_eth_conf *conf)
 {
 	conf->rxmode.mtu = config->mtu;
 	conf->rxmode.offloads = info->rx_offload_capa &
 		(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
 	/* Every frame sent comes from one pool and is nobody else's; but for those that sessions
-	 * may have to send again. */
-	if (!port->has_sessions)
+	 * may have to send again, and copies for subscribers. */
+	if (has_copies && port->takes_segments)
+		conf->txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	else if (!has_copies && !port->has_sessions)
 		conf->txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 	if (port->nb_rxqs > 1 && info->flow_type_rss_offloads != 0) {
 		conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
@@ -130,10 +132,17 @@ find_port(struct sl_datapath *dp, uint32_t index, struct rte_eth_dev_info *info,
 {
 	const struct sl_config_port *config = &dp->config->ports[index];
 	struct dp_port *port = &dp->ports[index];
+	const char *device = config->device;
 	char devices[256];
 	int rc;
 
-	rc = rte_eth_dev_get_port_by_name(config->device, &port->port_id);
+	if (config->is_gateway) {
+		rc = dp_gateway_create(dp, config, error, error_len);
+		if (rc != 0)
+			return rc;
+		device = dp_gateway_device(dp, dp->nb_gateways - 1);
+	}
+	rc = rte_eth_dev_get_port_by_name(device, &port->port_id);
 	if (rc != 0) {
 		list_devices(devices, sizeof(devices));
 		snprintf(error, error_len,
@@ -162,6 +171,9 @@ find_port(struct sl_datapath *dp, uint32_t index, struct rte_eth_dev_info *info,
 	port->mtu = config->mtu;
 	port->is_udp_sum_sent = config->is_udp_checksum_sent;
 	port->has_sessions = dp->config->journal.directory != NULL;
+	/* A ring hands on what it is given. */
+	port->takes_segments = (info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) != 0 ||
+		strcmp(info->driver_name, "net_ring") == 0;
 	port->is_physical = strcmp(rte_bus_name(rte_dev_bus(info->device)), "vdev") != 0;
 	return choose_queues(dp, port, config, info, error, error_len);
 }
@@ -213,10 +225,11 @@ static int
 configure_port(struct sl_datapath *dp, struct dp_port *port, const struct sl_config_port *config,
 	const struct rte_eth_dev_info *info, char *error, size_t error_len)
 {
+	uint32_t index = port->index;
 	struct rte_eth_conf conf = {0};
 	int rc;
 
-	use_offloads(port, config, info, &conf);
+	use_offloads(port, dp->nb_copies > 0, config, info, &conf);
 	rc = rte_eth_dev_configure(port->port_id, port->nb_rxqs, port->nb_txqs, &conf);
 	if (rc != 0) {
 		snprintf(error, error_len,
@@ -233,7 +246,12 @@ configure_port(struct sl_datapath *dp, struct dp_port *port, const struct sl_con
 		dp_notice(dp, "port %s: %s keeps its own MTU (%s); set the interface's to %u",
 			config->name, config->device, rte_strerror(-rc), config->mtu);
 	choose_multicast(dp, port, config, info);
-	return rte_eth_macaddr_get(port->port_id, &port->station.mac);
+	if (!config->is_gateway)
+		return rte_eth_macaddr_get(port->port_id, &port->station.mac);
+	/* Rings have no address of their own. */
+	port->station.mac = dp_gateway_path_mac(
+		(uint32_t)(index - (dp->config->nb_ports - dp->nb_gateways)));
+	return 0;
 }
 
 int
@@ -251,6 +269,8 @@ dp_ports_create(struct sl_datapath *dp, char *error, size_t error_len)
 			return rc;
 	}
 	rc = dp_pool_create(dp, error, error_len);
+	if (rc == 0)
+		rc = dp_copies_create(dp, error, error_len);
 	for (uint32_t i = 0; rc == 0 && i < dp->config->nb_ports; i++)
 		rc = configure_port(
 			dp, &dp->ports[i], &dp->config->ports[i], &info[i], error, error_len);

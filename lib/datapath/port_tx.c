@@ -176,19 +176,42 @@ send_or_hold(struct dp_lcore *lcore, struct dp_txq *txq, struct rte_mbuf **mbufs
 	txq->nb_pending += n - sent;
 }
 
+/*
+ * Take those for the first one's port out, in their order: a port is called once, not for each run
+ * of frames between those of others. @return how many are left
+ */
+static inline uint16_t
+take_port(struct rte_mbuf **mbufs, uint16_t n, struct rte_mbuf **taken, uint16_t *nb_taken)
+{
+	const uint16_t port = mbufs[0]->port;
+	uint16_t left = 0, got = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		if (mbufs[i]->port == port && got < DP_TX_PENDING)
+			taken[got++] = mbufs[i];
+		else
+			mbufs[left++] = mbufs[i];
+	}
+	*nb_taken = got;
+	return left;
+}
+
 static uint16_t
 port_tx_process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
 {
-	struct rte_mbuf **mbufs = (struct rte_mbuf **)objs;
+	struct rte_mbuf **mbufs = (struct rte_mbuf **)objs, *taken[DP_TX_PENDING];
 	struct dp_lcore *lcore = dp_lcore(node);
-	uint16_t begin = 0, end;
+	uint16_t n = 1;
 
-	/* Runs for one port are the rule: destinations take turns of several messages. */
-	for (; begin < nb_objs; begin = end) {
-		for (end = begin + 1; end < nb_objs && mbufs[end]->port == mbufs[begin]->port;)
-			end++;
-		send_or_hold(lcore, lcore->txq_of_port[mbufs[begin]->port], &mbufs[begin],
-			(uint16_t)(end - begin));
+	while (n < nb_objs && mbufs[n]->port == mbufs[0]->port)
+		n++;
+	if (likely(n == nb_objs && n <= DP_TX_PENDING)) {
+		send_or_hold(lcore, lcore->txq_of_port[mbufs[0]->port], mbufs, n);
+		return nb_objs;
+	}
+	for (uint16_t left = nb_objs; left > 0;) {
+		left = take_port(mbufs, left, taken, &n);
+		send_or_hold(lcore, lcore->txq_of_port[taken[0]->port], taken, n);
 	}
 	return nb_objs;
 }

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "apply.h"
+#include "publisher.h"
 #include "sl_icmp.h"
 
 /* Health checks that go the way of messages: the control thread's side of probes and echoes. */
@@ -37,6 +38,35 @@ read_sender(const struct rte_mbuf *m, struct sl_datapath_probe *probe)
 	else
 		memcpy(probe->from.bytes, ((const struct rte_ipv6_hdr *)ip)->src_addr,
 			sizeof(probe->from.bytes));
+}
+
+uint32_t
+sl_datapath_receive_subscribes(
+	struct sl_datapath *dp, struct sl_datapath_subscribe *subscribes, uint32_t max)
+{
+	struct dp_publisher_from from;
+	struct sl_wire_subscribe wire;
+	struct rte_mbuf *m;
+	uint32_t n;
+
+	RTE_BUILD_BUG_ON(SL_WIRE_NAME_MAX != SL_CONFIG_NAME_MAX);
+	for (n = 0; n < max && rte_ring_sc_dequeue(dp->subscribe_ring, (void **)&m) == 0; n++) {
+		dp_publisher_read_from(dp, m, &from);
+		memcpy(&wire, rte_pktmbuf_mtod(m, const void *), sizeof(wire));
+		subscribes[n] = (struct sl_datapath_subscribe){
+			.from = from.address,
+			.from_port = from.udp_port,
+			.port_index = from.port_index,
+			.is_leave = wire.is_leave,
+			.is_durable = wire.is_durable,
+			.credit = wire.credit,
+			.ttl_ms = wire.ttl_ms,
+		};
+		memcpy(subscribes[n].destination, wire.destination, sizeof(wire.destination));
+		memcpy(subscribes[n].backend, wire.backend, sizeof(wire.backend));
+		rte_pktmbuf_free(m);
+	}
+	return n;
 }
 
 uint32_t

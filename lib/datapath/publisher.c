@@ -12,8 +12,8 @@
 #define ACK_TTL 64
 
 /*
- * A session whose rate is limited may be so far ahead of it: a fifth of a second, and what it may
- * send before its first ack. Its credit keeps it well below.
+ * An address whose rate is limited may be so far ahead of it: a fifth of a second, and what a
+ * session may send before its first ack. The credit of its sessions keeps it well below.
  */
 #define BURST_PER_S 5
 

@@ -53,6 +53,7 @@ dp_publisher_table_init(struct dp_publisher_table *table, const struct dp_publis
 	memset(table, 0, sizeof(*table));
 	table->params = *params;
 	table->slots = slots;
+	TAILQ_INIT(&table->unused);
 	sl_gcra_init(
 		&table->rate, params->rate_msgs_per_s, params->burst_msgs, params->ticks_per_s);
 	sl_gcra_init(&table->ask_rate, STRANGERS_PER_S, STRANGERS_RING, params->ticks_per_s);
@@ -61,13 +62,17 @@ dp_publisher_table_init(struct dp_publisher_table *table, const struct dp_publis
 	table->strangers = make_ring();
 	table->admitted = make_ring();
 	table->free = malloc(nb * sizeof(*table->free));
+	table->addresses = calloc(nb, sizeof(*table->addresses));
 	if (table->strangers == NULL || table->admitted == NULL || table->free == NULL ||
+		table->addresses == NULL ||
 		sl_session_index_init(&table->by_session, nb, params->seeds) != 0 ||
 		sl_session_index_init(&table->by_address, nb, params->seeds) != 0)
 		return -ENOMEM;
 	/* The first are taken first. */
 	for (table->nb_free = 0; table->nb_free < nb; table->nb_free++)
 		table->free[table->nb_free] = nb - 1 - table->nb_free;
+	for (uint32_t i = 0; i < nb; i++)
+		TAILQ_INSERT_TAIL(&table->unused, &table->addresses[i], entry);
 	return 0;
 }
 
@@ -79,8 +84,10 @@ dp_publisher_table_free(struct dp_publisher_table *table)
 	free(table->strangers);
 	free(table->admitted);
 	free(table->free);
+	free(table->addresses);
 	table->strangers = table->admitted = NULL;
 	table->free = NULL;
+	table->addresses = NULL;
 }
 
 /* Addresses of one hash share what one may have; that costs nothing but room. */
@@ -97,33 +104,40 @@ address_key(const struct dp_publisher_table *table, const struct sl_ip *address)
 static bool
 may_add_address(const struct dp_publisher_table *table, const struct sl_ip *address)
 {
-	const uint32_t *count = sl_session_index_find(
-		&table->by_address, address_key(table, address));
+	const uint32_t *at = sl_session_index_find(&table->by_address, address_key(table, address));
 
-	return count == NULL || *count < table->params.per_address_max;
+	return at == NULL || table->addresses[*at].nb_sessions < table->params.per_address_max;
 }
 
-static void
+/* One more session comes from an address. @return its entry */
+static uint32_t
 add_address(struct dp_publisher_table *table, const struct sl_ip *address)
 {
 	uint64_t key = address_key(table, address);
-	uint32_t *count = sl_session_index_find(&table->by_address, key);
+	const uint32_t *found = sl_session_index_find(&table->by_address, key);
+	struct dp_publisher_address *entry;
 
-	/* There is room: no more addresses than slots, which are as many. */
-	if (count != NULL)
-		++*count;
-	else
-		sl_session_index_add(&table->by_address, key, 1);
+	/* There is one: no more addresses have sessions than there are slots. */
+	entry = found != NULL ? &table->addresses[*found] : TAILQ_FIRST(&table->unused);
+	if (entry->nb_sessions++ == 0)
+		TAILQ_REMOVE(&table->unused, entry, entry);
+	if (found == NULL) {
+		if (entry->key != 0)
+			sl_session_index_remove(&table->by_address, entry->key);
+		entry->key = key;
+		entry->rate_next = 0;
+		sl_session_index_add(&table->by_address, key, (uint32_t)(entry - table->addresses));
+	}
+	return (uint32_t)(entry - table->addresses);
 }
 
 static void
-remove_address(struct dp_publisher_table *table, const struct sl_ip *address)
+remove_address(struct dp_publisher_table *table, const struct dp_publisher *slot)
 {
-	uint64_t key = address_key(table, address);
-	uint32_t *count = sl_session_index_find(&table->by_address, key);
+	struct dp_publisher_address *entry = &table->addresses[slot->address];
 
-	if (count != NULL && --*count == 0)
-		sl_session_index_remove(&table->by_address, key);
+	if (--entry->nb_sessions == 0)
+		TAILQ_INSERT_TAIL(&table->unused, entry, entry);
 }
 
 static inline uint64_t
@@ -144,8 +158,7 @@ begin(struct dp_publisher_table *table, uint64_t session, uint64_t source,
 	at = table->free[--table->nb_free];
 	slot = &table->slots[at];
 	sl_session_index_add(&table->by_session, session, at);
-	add_address(table, &from->address);
-	slot->rate_next = 0;
+	slot->address = add_address(table, &from->address);
 	atomic_store_explicit(&slot->seen_ms, now_ms, memory_order_relaxed);
 	atomic_store_explicit(&slot->messages, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->over_limit, 0, memory_order_relaxed);
@@ -167,7 +180,7 @@ static void
 end(struct dp_publisher_table *table, struct dp_publisher *slot)
 {
 	sl_session_index_remove(&table->by_session, slot->session);
-	remove_address(table, &slot->from.address);
+	remove_address(table, slot);
 	rte_seqcount_write_begin(&slot->changes);
 	slot->session = 0;
 	rte_seqcount_write_end(&slot->changes);
@@ -184,8 +197,8 @@ move(struct dp_publisher_table *table, struct dp_publisher *slot,
 	if (!sl_ip_equal(&slot->from.address, &from->address)) {
 		if (!may_add_address(table, &from->address))
 			return false;
-		remove_address(table, &slot->from.address);
-		add_address(table, &from->address);
+		remove_address(table, slot);
+		slot->address = add_address(table, &from->address);
 	}
 	rte_seqcount_write_begin(&slot->changes);
 	slot->from = *from;
@@ -303,11 +316,11 @@ dp_publisher_take(struct dp_publisher_table *table, struct dp_publisher *slot, u
 	if (unlikely(sequence > limit))
 		return refuse(table, slot, DP_PUBLISHER_OVER_CREDIT);
 	if (unlikely(rate.increment != 0)) {
-		rate.next = slot->rate_next;
+		rate.next = table->addresses[slot->address].rate_next;
 		if (!sl_gcra_conforms(&rate, now))
 			return refuse(table, slot, DP_PUBLISHER_OVER_RATE);
 		sl_gcra_take(&rate, now);
-		slot->rate_next = rate.next;
+		table->addresses[slot->address].rate_next = rate.next;
 	}
 	count(&slot->messages);
 	return DP_PUBLISHER_TAKE;

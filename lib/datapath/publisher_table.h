@@ -12,8 +12,11 @@
  * A slot belongs to a session as one rx lcore sees it. All datagrams of a session usually come by
  * one flow, and so to one lcore. When they do not (another port, another path), the session has a
  * slot on each of those lcores: what it has received and its credit are of the session and live
- * with the journal's thread; address, rate and last sign of life are of the slot, and acks go where
- * the message came from that became durable last.
+ * with the journal's thread; address and last sign of life are of the slot, and acks go where the
+ * message came from that became durable last.
+ *
+ * How many sessions there may be, and at what rate they may send, is of their address: all of one
+ * address share one entry of each table that they come by.
  *
  * Threads: a table is its lcore's. The journal's thread raises the credit of slots, takes the
  * strangers and admits those it knows; it and the control thread read slots. The number of a slot
@@ -23,6 +26,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include <sys/queue.h>
 
 #include <rte_common.h>
 #include <rte_ether.h>
@@ -61,12 +66,22 @@ struct dp_publisher {
 	uint64_t source;	       /* Key of its first message's. */
 	_Atomic uint64_t seen_ms;
 	_Atomic uint64_t credit;
-	uint64_t rate_next; /* Of its struct sl_gcra. */
+	uint32_t address; /* Its entry. */
 	_Atomic uint64_t messages;
 	_Atomic uint64_t over_limit;
 } __rte_cache_aligned;
 
 static_assert(sizeof(struct dp_publisher) == 2 * RTE_CACHE_LINE_SIZE, "two cache lines");
+
+/* An address that sessions come from, here. */
+struct dp_publisher_address {
+	TAILQ_ENTRY(dp_publisher_address) entry; /* Of those that no session has. */
+	uint64_t key;				 /* 0: it was never used. */
+	uint64_t rate_next;			 /* Of its struct sl_gcra. */
+	uint32_t nb_sessions;
+};
+
+TAILQ_HEAD(dp_publisher_address_list, dp_publisher_address);
 
 /* What is to be done with a message; from the second on in the order of the nodes' edges. */
 enum dp_publisher_verdict {
@@ -84,7 +99,7 @@ struct dp_publisher_params {
 	uint32_t per_address_max;
 	uint32_t begin_credit; /* Until its first ack. */
 	uint32_t idle_ms;
-	uint64_t rate_msgs_per_s; /* 0: no limit */
+	uint64_t rate_msgs_per_s; /* Of an address; 0: no limit */
 	uint32_t burst_msgs;
 	uint64_t ticks_per_s;
 	uint64_t seeds[2]; /* Random. */
@@ -99,8 +114,14 @@ struct dp_publisher_table {
 	uint32_t *free;
 	uint32_t nb_free;
 	struct sl_session_index by_session;
-	struct sl_session_index by_address; /* Sessions of an address, by its hash. */
-	struct sl_gcra rate;		    /* What a slot's begins with. */
+	struct sl_session_index by_address;	/* By its hash. */
+	struct dp_publisher_address *addresses; /* As many as slots. */
+	/*
+	 * What no session has. Known until another needs it, the one left longest ago first: who
+	 * goes away and comes back does not begin anew.
+	 */
+	struct dp_publisher_address_list unused;
+	struct sl_gcra rate; /* What an address's begins with. */
 	struct sl_gcra ask_rate;
 	uint32_t sweep_at;
 	uint32_t sweep; /* Slots a millisecond. */

@@ -19,25 +19,50 @@ route_of(const struct sl_datapath *dp, const uint8_t *message, uint32_t *shard)
 	return entry;
 }
 
+/* The queue of a subscriber; the topic's own when he is none any more. */
+static uint32_t
+queue_of(const struct dp_shard *topic, uint32_t shard, const struct sl_record_subscriber *wanted,
+	uint32_t likely_index)
+{
+	if (likely_index < topic->nb_subscribers &&
+		topic->records[likely_index].backend == wanted->backend)
+		return topic->subscribers[likely_index];
+	for (uint32_t i = 0; i < topic->nb_subscribers; i++) {
+		if (topic->records[i].backend == wanted->backend)
+			return topic->subscribers[i];
+	}
+	return shard;
+}
+
 int
 sl_datapath_restore(
 	struct sl_datapath *dp, const struct sl_record_message *record, sl_record_ref ref)
 {
+	const struct sl_record_subscriber *subscriber = NULL;
 	uint8_t class_index = record->class_index;
-	struct dp_lcore *owner;
-	uint32_t len, shard;
+	uint32_t len, shard, queue, index = 0;
+	struct dp_lcore *owner = NULL;
 
-	if (route_of(dp, sl_record_message_of(record, &len), &shard) == NULL)
-		return -ENOENT;
-	owner = dp_owner(dp, shard);
-	if (owner->shards[shard].durable == NULL)
-		return -ENOENT;
+	if (sl_record_ref_is_copy(ref)) {
+		index = sl_record_subscriber_at(record, sl_record_ref_position(ref));
+		subscriber = &sl_record_subscribers_of(record)[index];
+	}
+	if (route_of(dp, sl_record_message_of(record, &len), &shard) != NULL)
+		owner = dp_owner(dp, shard);
+	/* What was a topic and is a queue now, or the other way round, is another destination. */
+	if (owner == NULL || owner->shards[shard].durable == NULL ||
+		owner->shards[shard].is_topic != (subscriber != NULL))
+		return subscriber != NULL && (subscriber->flags & SL_RECORD_PASSING) ? -ESTALE
+										     : -ENOENT;
+	queue = shard;
+	if (subscriber != NULL)
+		queue = queue_of(&owner->shards[shard], shard, subscriber, index);
 	/* There may be fewer classes now. */
 	class_index = RTE_MIN(class_index, (uint8_t)(dp->config->nb_classes - 1));
-	if (!dp_park(owner, shard, class_index, ref))
+	if (!dp_park(owner, queue, class_index, ref))
 		return -ENOSPC;
 	owner->worker.recovered++;
-	return 0;
+	return subscriber != NULL && queue == shard ? 1 : 0;
 }
 
 void

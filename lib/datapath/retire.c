@@ -113,11 +113,15 @@ is_durable_empty(const struct dp_durable *durable)
 static bool
 is_empty(const struct sl_datapath *dp, const struct dp_destination *d)
 {
-	for (uint32_t s = d->first_shard; s < d->first_shard + d->partitions; s++) {
-		if (sl_sched_destination_count(dp_owner(dp, s)->sched, s) > 0)
-			return false;
-		if (d->is_durable && !is_durable_empty(d->durables[s - d->first_shard]))
-			return false;
+	for (uint32_t q = 0; q < dp_nb_queues(d); q++) {
+		uint32_t first = dp_queue_shard(d, q);
+
+		for (uint32_t s = first; s < first + d->partitions; s++) {
+			if (sl_sched_destination_count(dp_owner(dp, s)->sched, s) > 0)
+				return false;
+			if (d->is_durable && !is_durable_empty(dp_queue_durables(d, q)[s - first]))
+				return false;
+		}
 	}
 	for (uint32_t j = 0; j < d->nb_backends; j++) {
 		if (dp_backend_pending(dp, d->backends[j].slot) > 0)
@@ -176,9 +180,9 @@ fill_flushes(struct dp_changes *changes, struct dp_retiring **done, uint32_t n)
 	for (uint32_t i = 0; i < n; i++) {
 		const struct dp_destination *d = done[i]->destination;
 
-		for (uint32_t p = 0; p < d->partitions; p++)
+		for (uint32_t s = 0; s < dp_nb_shards(d); s++)
 			changes->changes[changes->nb_changes++] = (struct dp_change){
-				.shard = d->first_shard + p,
+				.shard = dp_queue_shard(d, s / d->partitions) + s % d->partitions,
 				.is_flush = true,
 			};
 	}
@@ -203,7 +207,7 @@ dp_retiring_poll(struct sl_datapath *dp)
 	}
 	n = collect_done(dp, done, max);
 	for (uint32_t i = 0; i < n; i++)
-		nb_shards += done[i]->destination->partitions;
+		nb_shards += dp_nb_shards(done[i]->destination);
 	if (n > 0)
 		changes->changes = calloc(nb_shards, sizeof(*changes->changes));
 	if (changes->changes == NULL) {

@@ -3,6 +3,8 @@
  */
 #include <stdlib.h>
 
+#include <sys/random.h>
+
 #include <rte_random.h>
 
 #include "durable.h"
@@ -21,7 +23,10 @@
 #define ACK_DELAY_MAX_NS (25 * MS)
 #define INITIAL_CREDIT	 64u
 
-/* A stalled backend is tried again after so long, then twice as long, ... */
+/* A backend that gets no more has so many timeouts in a row to acknowledge what it has. */
+#define LEAVE_TIMEOUTS 3u
+
+/* A backend that is avoided is tried again after so long, then twice as long, ... */
 #define RETRY_MAX_NS (60000 * MS)
 
 /* Sessions looked at in one millisecond. */
@@ -30,12 +35,35 @@
 /* Frames sent again for one session in a turn. */
 #define RESEND_MAX 64u
 
-static uint64_t
-new_number(uint32_t worker, uint32_t slot)
+static void
+get_randoms(uint64_t *randoms, uint32_t n)
 {
-	uint64_t number = rte_rand() << 32 | (uint64_t)worker << DP_SESSION_SLOT_BITS | slot;
+	/* The kernel gives so few always, once it has booted; weak ones are better than none. */
+	if (unlikely(getrandom(randoms, n * sizeof(*randoms), 0) !=
+		    (ssize_t)(n * sizeof(*randoms)))) {
+		for (uint32_t i = 0; i < n; i++)
+			randoms[i] = rte_rand();
+	}
+}
 
+static uint64_t
+make_number(const struct sl_datapath *dp, uint64_t random, uint32_t worker, uint32_t slot)
+{
+	uint64_t number = random << dp->worker_bits | worker;
+
+	number = number << dp->slot_bits | slot;
 	return number != 0 ? number : UINT64_C(1) << 63;
+}
+
+/* For a session that begins anew: many of them cost a system call together. */
+static uint64_t
+next_random(struct dp_keeper *keeper)
+{
+	if (keeper->nb_randoms == 0) {
+		get_randoms(keeper->randoms, DP_RANDOMS);
+		keeper->nb_randoms = DP_RANDOMS;
+	}
+	return keeper->randoms[--keeper->nb_randoms];
 }
 
 struct dp_session *
@@ -43,7 +71,6 @@ dp_session_create(
 	struct sl_datapath *dp, uint32_t worker, uint32_t slot, uint32_t window, uint64_t key)
 {
 	struct sl_session_tx_params params = {
-		.session = new_number(worker, slot),
 		.window = window,
 		.initial_credit = RTE_MIN(window, INITIAL_CREDIT),
 		.rtt_initial_ns = RTT_INITIAL_NS,
@@ -51,18 +78,20 @@ dp_session_create(
 		.rto_max_ns = RTO_MAX_NS,
 		.ack_delay_max_ns = ACK_DELAY_MAX_NS,
 	};
-	size_t head = RTE_ALIGN_CEIL(sizeof(struct dp_session), (size_t)RTE_CACHE_LINE_SIZE);
-	size_t size = head + sl_session_tx_memory_size(&params);
+	size_t size = DP_SESSION_TX + sl_session_tx_memory_size(&params);
 	struct dp_session *session;
+	uint64_t random;
 
 	if (posix_memalign((void **)&session, RTE_CACHE_LINE_SIZE, size) != 0)
 		return NULL;
 	memset(session, 0, size);
+	get_randoms(&random, 1);
+	params.session = make_number(dp, random, worker, slot);
 	session->number = params.session;
 	session->slot = slot;
 	session->key = key;
 	session->tx = sl_session_tx_init(
-		RTE_PTR_ADD(session, head), &params, dp_path_ns(dp, rte_rdtsc()));
+		RTE_PTR_ADD(session, DP_SESSION_TX), &params, dp_path_ns(dp, rte_rdtsc()));
 	return session;
 }
 
@@ -72,15 +101,42 @@ dp_session_free(struct dp_session *session)
 	free(session);
 }
 
+/* May another backend of the shard take what this one does not? */
+static bool
+has_other(const struct dp_lcore *lcore, const struct dp_session *session)
+{
+	const struct dp_shard *shard = &lcore->shards[session->shard];
+
+	for (uint32_t i = 0; i < shard->policy.nb_backends; i++) {
+		uint32_t slot = dp_backend_slot(shard, i);
+		const struct dp_session *other = lcore->keeper->sessions[slot];
+
+		if (slot != session->slot && other != NULL && !other->is_avoided &&
+			atomic_load_explicit(
+				&lcore->dp->backends[slot].share, memory_order_relaxed) > 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * One message at a time finds out whether a backend that is avoided is back: it is sent again until
+ * it is acknowledged, or goes elsewhere. Those who have nobody else need not wait to try.
+ */
+static uint32_t
+room_of_avoided(const struct dp_lcore *lcore, const struct dp_session *session, uint64_t now_ns)
+{
+	return session->in_flight == 0 &&
+		(now_ns >= session->retry_ns || !has_other(lcore, session));
+}
+
 uint32_t
-dp_session_room(const struct dp_session *session, uint64_t now_ns)
+dp_session_room(const struct dp_lcore *lcore, const struct dp_session *session, uint64_t now_ns)
 {
 	uint32_t room = sl_session_tx_room(session->tx);
 
-	/* One message at a time finds out whether it is back. */
-	if (unlikely(session->is_stalled))
-		room = session->in_flight == 0 && now_ns >= session->retry_ns ? RTE_MIN(room, 1u)
-									      : 0;
+	if (unlikely(session->is_avoided))
+		room = RTE_MIN(room, room_of_avoided(lcore, session, now_ns));
 	return room > session->reserved ? room - session->reserved : 0;
 }
 
@@ -88,19 +144,47 @@ static void
 activate(struct dp_keeper *keeper, struct dp_session *session)
 {
 	TAILQ_INSERT_TAIL(&keeper->active, session, entry);
+	keeper->nb_active++;
 	session->is_active = true;
-	session->progress_ns = keeper->now_ns;
 }
 
-/* Published last: a session without anything in flight may be freed. */
 static void
-set_in_flight(struct dp_keeper *keeper, struct dp_session *session, uint32_t in_flight)
+forget_due(struct dp_keeper *keeper, struct dp_session *session)
 {
-	if (in_flight == 0 && session->is_active) {
-		TAILQ_REMOVE(&keeper->active, session, entry);
-		session->is_active = false;
-	}
+	uint32_t i = 0;
+
+	while (keeper->due[i] != session)
+		i++;
+	keeper->due[i] = keeper->due[--keeper->nb_due];
+	session->is_due = false;
+}
+
+/* Published last: a session that is not active may be freed, and nobody names it then. */
+static void
+deactivate(struct dp_keeper *keeper, struct dp_session *session)
+{
+	TAILQ_REMOVE(&keeper->active, session, entry);
+	keeper->nb_active--;
+	session->out_ns = 0;
+	if (session->is_due)
+		forget_due(keeper, session);
+	__atomic_store_n(&session->is_active, false, __ATOMIC_RELEASE);
+}
+
+static inline void
+set_in_flight(struct dp_session *session, uint32_t in_flight)
+{
 	__atomic_store_n(&session->in_flight, in_flight, __ATOMIC_RELEASE);
+}
+
+/* It begins to wait: the shortest timeout is the first thing that may happen. */
+static inline void
+begin_waiting(struct dp_keeper *keeper, struct dp_session *session)
+{
+	session->progress_ns = keeper->now_ns;
+	session->look_ns = keeper->now_ns + RTO_MIN_NS;
+	if (!session->is_active)
+		activate(keeper, session);
 }
 
 static inline void
@@ -118,12 +202,12 @@ dp_session_send(struct dp_lcore *lcore, struct dp_session *session, struct rte_m
 
 	msg->data_off = m->data_off;
 	msg->data_len = m->data_len;
-	rte_mbuf_refcnt_update(m, 1);
-	if (!session->is_active)
-		activate(keeper, session);
+	rte_pktmbuf_refcnt_update(m, 1);
+	if (session->in_flight == 0)
+		begin_waiting(keeper, session);
 	session->shard = msg->sched.dest;
 	session->reserved--;
-	set_in_flight(keeper, session, session->in_flight + 1);
+	set_in_flight(session, session->in_flight + 1);
 	count_in_flight(lcore, msg, 1);
 	return sl_session_tx_send(session->tx, m, keeper->now_ns);
 }
@@ -171,6 +255,15 @@ add_due(struct dp_keeper *keeper, struct dp_session *session)
 	keeper->due[keeper->nb_due++] = session;
 }
 
+/* When is it to be looked at next? Only acks and resends, and a new begin, bring that forward. */
+static void
+look(struct dp_keeper *keeper, struct dp_session *session)
+{
+	session->look_ns = sl_session_tx_deadline(session->tx);
+	if (session->look_ns <= keeper->now_ns)
+		add_due(keeper, session);
+}
+
 /* Taken back. */
 
 static void
@@ -194,34 +287,51 @@ restart(struct dp_lcore *lcore, struct dp_session *session)
 	struct ack_arg arg = {.lcore = lcore, .session = session};
 
 	keeper->nb_taken = 0;
-	session->number = new_number(lcore->worker_index, session->slot);
+	session->number = make_number(
+		lcore->dp, next_random(keeper), lcore->worker_index, session->slot);
 	sl_session_tx_restart(session->tx, session->number, keeper->now_ns, on_taken, &arg);
-	set_in_flight(keeper, session, 0);
+	set_in_flight(session, 0);
+	if (session->is_active)
+		deactivate(keeper, session);
+}
+
+/* Let a buffer begin with its datagram again, whatever stands in front of it. */
+static inline void
+show_datagram(struct rte_mbuf *m)
+{
+	const struct dp_msg *msg = dp_msg_const(m);
+
+	m->data_off = msg->data_off;
+	m->data_len = msg->data_len;
+	m->pkt_len = msg->data_len + dp_tail_len(m);
 }
 
 /*
- * A buffer that a device or a pending frame still shares is not touched: the message gets another.
- * NULL when there is none.
+ * A message in one buffer of its own: one that a device or a pending frame still shares is not
+ * touched, and a copy for a subscriber may share its end. NULL when there is no buffer.
  */
 static struct rte_mbuf *
 own(struct dp_lcore *lcore, struct rte_mbuf *m)
 {
 	const struct dp_msg *msg = dp_msg(m);
-	struct rte_mbuf *mine = m;
+	struct rte_mbuf *mine;
 
-	if (unlikely(rte_mbuf_refcnt_read(m) > 1)) {
-		mine = rte_pktmbuf_alloc(lcore->dp->pool);
-		if (mine == NULL)
-			return NULL;
-		memcpy(rte_pktmbuf_mtod(mine, void *), RTE_PTR_ADD(m->buf_addr, msg->data_off),
-			msg->data_len);
-		*dp_msg(mine) = *msg;
-		rte_pktmbuf_free(m);
-	} else {
-		m->data_off = msg->data_off;
+	if (likely(rte_mbuf_refcnt_read(m) == 1 && m->next == NULL)) {
+		show_datagram(m);
+		return m;
 	}
-	mine->data_len = dp_msg(mine)->data_len;
+	mine = dp_alloc(lcore->dp, (uint32_t)msg->data_len + dp_tail_len(m));
+	if (mine == NULL)
+		return NULL;
+	*dp_msg(mine) = *msg;
+	mine->data_len = msg->data_len + dp_tail_len(m);
 	mine->pkt_len = mine->data_len;
+	memcpy(rte_pktmbuf_mtod(mine, void *), RTE_PTR_ADD(m->buf_addr, msg->data_off),
+		msg->data_len);
+	if (m->next != NULL)
+		memcpy(rte_pktmbuf_mtod_offset(mine, void *, msg->data_len),
+			rte_pktmbuf_mtod(m->next, void *), dp_tail_len(m));
+	rte_pktmbuf_free(m);
 	return mine;
 }
 
@@ -256,13 +366,16 @@ make_dead_letter(struct dp_lcore *lcore, struct rte_mbuf *m, const struct dp_dur
 	dp_park_or_queue(lcore, m);
 }
 
-/* @return false: not now, there is no room for what is to be noted */
+/* @return false: not now, there is no room for what is to be noted, or it would not be durable */
 static bool
 give_up(struct dp_lcore *lcore, struct dp_session *session, struct rte_mbuf *m)
 {
 	struct dp_durable *durable = lcore->shards[dp_msg(m)->sched.dest].durable;
 	const struct dp_msg was = *dp_msg(m);
 
+	/* What has no room, or no disk, would only be written once more. */
+	if (lcore->keeper->ring->state_seen != SL_RECORD_RING_OK)
+		return false;
 	/* For a record of any length, and the outcome: then neither fails. */
 	if (!dp_keeper_has_room(lcore, SL_RECORD_LEN_MAX / sizeof(struct sl_record_outcome_of)))
 		return false;
@@ -272,9 +385,10 @@ give_up(struct dp_lcore *lcore, struct dp_session *session, struct rte_mbuf *m)
 	else
 		make_dead_letter(lcore, m, durable);
 	session->dead++;
-	durable->dead++;
 	lcore->keeper->nb_held--;
 	dp_keeper_done(lcore, &was, session->key, was.attempts, SL_OUTCOME_DEAD);
+	if (durable->dead_shard != UINT32_MAX)
+		dp_keeper_has_letter(lcore);
 	return true;
 }
 
@@ -309,12 +423,11 @@ bool
 dp_session_ack(struct dp_lcore *lcore, const struct sl_wire_ack *ack)
 {
 	struct dp_keeper *keeper = lcore->keeper;
-	uint32_t slot = dp_session_slot(ack->session);
-	struct dp_session *session = slot < lcore->dp->nb_backends ? keeper->sessions[slot] : NULL;
+	struct dp_session *session = dp_session_of(lcore, ack->session);
 	struct ack_arg arg = {.lcore = lcore, .session = session};
 	enum sl_session_ack rc;
 
-	if (session == NULL || session->number != ack->session)
+	if (session == NULL)
 		return false;
 	/* Not acknowledged is what cannot be noted down: the backend says it again. */
 	if (unlikely(!dp_keeper_has_room(lcore, session->in_flight)))
@@ -324,8 +437,9 @@ dp_session_ack(struct dp_lcore *lcore, const struct sl_wire_ack *ack)
 	if (arg.n > 0) {
 		session->progress_ns = keeper->now_ns;
 		session->is_stalled = false;
+		session->is_avoided = false;
 		session->retry_after_ns = 0;
-		set_in_flight(keeper, session, session->in_flight - arg.n);
+		set_in_flight(session, session->in_flight - arg.n);
 		lcore->moved += arg.n;
 	}
 	if (unlikely(rc == SL_SESSION_ACK_BAD))
@@ -334,63 +448,109 @@ dp_session_ack(struct dp_lcore *lcore, const struct sl_wire_ack *ack)
 		take_back(lcore, session);
 	/* More credit, or room: whoever waited for it may go on. */
 	sl_sched_wake(lcore->sched, session->shard);
-	if (session->is_active && sl_session_tx_deadline(session->tx) <= keeper->now_ns)
-		add_due(keeper, session);
+	if (session->is_active)
+		look(keeper, session);
 	return true;
 }
 
-/* May another backend of the shard take what this one does not? */
-static bool
-has_other(const struct dp_lcore *lcore, const struct dp_session *session)
+void
+dp_session_prefetch(const struct dp_lcore *lcore, uint64_t number)
 {
+	uint32_t slot = dp_session_slot(lcore->dp, number);
+	const struct dp_session *session;
+
+	if (unlikely(slot >= lcore->dp->nb_backends))
+		return;
+	session = lcore->keeper->sessions[slot];
+	rte_prefetch0_write(session);
+	rte_prefetch0_write(RTE_PTR_ADD(session, DP_SESSION_TX));
+	rte_prefetch0_write(RTE_PTR_ADD(session, DP_SESSION_TX + RTE_CACHE_LINE_SIZE));
+	rte_prefetch0_write(&lcore->backend_counters[slot]);
+}
+
+void
+dp_session_prefetch_entry(const struct dp_session *session)
+{
+	sl_session_tx_prefetch(session->tx);
+}
+
+void
+dp_session_prefetch_message(const struct dp_lcore *lcore, const struct dp_session *session)
+{
+	struct rte_mbuf *m = sl_session_tx_first(session->tx);
 	const struct dp_shard *shard = &lcore->shards[session->shard];
 
-	for (uint32_t i = 0; i < shard->policy.nb_backends; i++) {
-		uint32_t slot = dp_backend_slot(shard, i);
-		const struct dp_session *other = lcore->keeper->sessions[slot];
-
-		if (slot != session->slot && other != NULL && !other->is_stalled &&
-			atomic_load_explicit(
-				&lcore->dp->backends[slot].share, memory_order_relaxed) > 0)
-			return true;
-	}
-	return false;
+	if (m == NULL)
+		return;
+	rte_prefetch0_write(m);
+	rte_prefetch0_write(dp_msg(m));
+	rte_prefetch0_write(shard->durable);
+	rte_prefetch0_write(&shard->delivered);
 }
 
 static void
-stall(const struct dp_keeper *keeper, struct dp_session *session, uint64_t after_ns)
+avoid(const struct dp_keeper *keeper, struct dp_session *session, uint64_t after_ns)
 {
-	session->is_stalled = true;
+	session->is_avoided = true;
 	session->retry_after_ns = session->retry_after_ns == 0
 		? after_ns
 		: RTE_MIN(2 * session->retry_after_ns, RETRY_MAX_NS);
 	session->retry_ns = keeper->now_ns + session->retry_after_ns;
 }
 
+/* Has it had no more for so long that others get what it has not done? */
+static bool
+is_past_deadline(struct dp_lcore *lcore, struct dp_session *session, uint32_t share)
+{
+	uint64_t now_ns = lcore->keeper->now_ns;
+
+	if (likely(share > 0)) {
+		session->out_ns = 0;
+		return false;
+	}
+	if (session->out_ns == 0)
+		session->out_ns = now_ns;
+	return now_ns - session->out_ns >=
+		lcore->shards[session->shard].durable->requeue_after_ns &&
+		has_other(lcore, session);
+}
+
 /*
  * Does what is in flight have to go elsewhere? Nothing was acknowledged for too long; or the
- * backend gets no more (it is down, drained, removed) and does not acknowledge what it has.
+ * backend gets no more (it is down, drained, removed) and does not acknowledge what it has, or not
+ * in time.
  */
 static bool
 has_to_leave(struct dp_lcore *lcore, struct dp_session *session)
 {
 	struct dp_keeper *keeper = lcore->keeper;
 	uint64_t silent_ns = keeper->now_ns - session->progress_ns;
-	const struct dp_durable *durable = lcore->shards[session->shard].durable;
+	const struct dp_durable *durable;
 	uint32_t share = atomic_load_explicit(
 		&lcore->dp->backends[session->slot].share, memory_order_relaxed);
 
+	if (unlikely(is_past_deadline(lcore, session, share)))
+		return true;
 	if (likely(silent_ns < 2 * RTO_MIN_NS))
 		return false;
+	durable = lcore->shards[session->shard].durable;
+	/* While acks cannot be noted down, silence says nothing of the backend. */
+	if (unlikely(!dp_keeper_has_room(lcore, session->in_flight))) {
+		session->progress_ns = keeper->now_ns;
+		return false;
+	}
 	if (share == 0) {
 		struct sl_session_tx_stats stats;
 
 		sl_session_tx_get_stats(session->tx, &stats);
-		return stats.timeouts_in_a_row > 0;
+		return stats.timeouts_in_a_row >= LEAVE_TIMEOUTS;
 	}
-	if (silent_ns < durable->requeue_after_ns || !has_other(lcore, session))
+	if (silent_ns < durable->requeue_after_ns)
 		return false;
-	stall(keeper, session, durable->requeue_after_ns);
+	session->is_stalled = true;
+	if (!has_other(lcore, session))
+		return false;
+	avoid(keeper, session, durable->requeue_after_ns);
 	return true;
 }
 
@@ -408,10 +568,8 @@ take_resends(struct dp_lcore *lcore, struct dp_session *session,
 
 		is_enough |= max != 0 && msg->attempts + resends[i].attempts > max;
 		/* The same bytes stand in front of it when a device still has it. */
-		m->data_off = msg->data_off;
-		m->data_len = msg->data_len;
-		m->pkt_len = msg->data_len;
-		rte_mbuf_refcnt_update(m, 1);
+		show_datagram(m);
+		rte_pktmbuf_refcnt_update(m, 1);
 		objs[i] = m;
 	}
 	session->retransmitted += n;
@@ -443,22 +601,25 @@ static void
 scan(struct dp_lcore *lcore)
 {
 	struct dp_keeper *keeper = lcore->keeper;
-	struct dp_session *session;
+	struct dp_session *session = TAILQ_FIRST(&keeper->active), *next;
+	bool take_turns = keeper->nb_active > SCAN_MAX;
 
 	if (lcore->now_ms == keeper->scanned_ms)
 		return;
 	keeper->scanned_ms = lcore->now_ms;
-	for (uint32_t i = 0; i < SCAN_MAX; i++) {
-		session = TAILQ_FIRST(&keeper->active);
-		if (session == NULL)
-			return;
-		/* They take turns, when there are more. */
-		TAILQ_REMOVE(&keeper->active, session, entry);
-		TAILQ_INSERT_TAIL(&keeper->active, session, entry);
-		if (unlikely(has_to_leave(lcore, session)))
+	for (uint32_t i = 0; i < SCAN_MAX && session != NULL; i++) {
+		next = TAILQ_NEXT(session, entry);
+		if (unlikely(take_turns)) {
+			TAILQ_REMOVE(&keeper->active, session, entry);
+			TAILQ_INSERT_TAIL(&keeper->active, session, entry);
+		}
+		if (session->in_flight == 0)
+			deactivate(keeper, session);
+		else if (unlikely(has_to_leave(lcore, session)))
 			take_back(lcore, session);
-		else if (sl_session_tx_deadline(session->tx) <= keeper->now_ns)
-			add_due(keeper, session);
+		else if (session->look_ns <= keeper->now_ns)
+			look(keeper, session);
+		session = next;
 	}
 }
 
@@ -474,11 +635,12 @@ dp_sessions_resend(struct dp_lcore *lcore, void **objs, uint16_t max)
 		struct dp_session *session = keeper->due[i];
 
 		session->is_due = false;
-		if (!session->is_active)
-			continue;
 		n += resend(lcore, session, objs + n, (uint16_t)(max - n));
 		/* The rest of it in the next turn. */
-		if (session->is_active && sl_session_tx_deadline(session->tx) <= keeper->now_ns) {
+		if (!session->is_active)
+			continue;
+		session->look_ns = sl_session_tx_deadline(session->tx);
+		if (session->look_ns <= keeper->now_ns) {
 			session->is_due = true;
 			keeper->due[left++] = session;
 		}
@@ -509,7 +671,4 @@ dp_sessions_stop(struct dp_lcore *lcore)
 		while (keeper->nb_taken > 0)
 			dp_park_back(lcore, keeper->taken[--keeper->nb_taken]);
 	}
-	for (uint32_t i = 0; i < keeper->nb_due; i++)
-		keeper->due[i]->is_due = false;
-	keeper->nb_due = 0;
 }

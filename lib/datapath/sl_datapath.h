@@ -200,7 +200,8 @@ bool sl_datapath_send_echo(struct sl_datapath *datapath, uint32_t destination, u
 /** The journal, as the workers see it. */
 struct sl_datapath_journal {
 	struct sl_record_ring *const *rings; /**< One a worker. */
-	/** Keep the segment of a message until it is released; called by that worker. */
+	/** Keep the segment of a message until it is released; called by that worker, when the
+	 * outcome is durable: see sl_journal_hold(). */
 	void (*hold)(void *arg, uint32_t worker, sl_record_ref ref);
 	void (*release)(void *arg, uint32_t worker, sl_record_ref ref);
 	void *arg;
@@ -217,9 +218,10 @@ sl_datapath_set_journal(struct sl_datapath *datapath, const struct sl_datapath_j
 
 /**
  * Queue a message that was found in the journal, on disk only; before the path starts, in the order
- * they came. Its segment is held already.
- * @return 0; -ENOENT: its destination is not configured, or is at-most-once now; -ENOSPC:
- *         journal.parked_capacity is too low
+ * they came; of a topic's, what one of its subscribers is to get. Its segment is held already.
+ * @return 0; 1: that subscriber is not there any more, it will be given up; -ESTALE: nor is the
+ *         topic, and nobody will ask for it again; -ENOENT: its destination is not configured, or
+ * is at-most-once now, or of another kind; -ENOSPC: journal.parked_capacity is too low
  */
 int sl_datapath_restore(
 	struct sl_datapath *datapath, const struct sl_record_message *record, sl_record_ref ref);
@@ -228,6 +230,8 @@ int sl_datapath_restore(
 void sl_datapath_restore_seen(
 	struct sl_datapath *datapath, const struct sl_record_message *record, uint64_t now_unix_ns);
 
+/** Free what has been put; from time to time, or nothing is put any more. Control thread. */
+void sl_datapath_free_notes(struct sl_datapath *datapath);
 /**
  * Have a record put into the journal; while the path runs, by its first worker.
  * @param type   SL_RECORD_NAME or SL_RECORD_CONFIG
@@ -244,9 +248,17 @@ struct dp_fetch;
 struct dp_fetch *sl_datapath_next_fetch(struct sl_datapath *datapath, uint32_t worker);
 uint32_t sl_fetch_count(const struct dp_fetch *fetch);
 sl_record_ref sl_fetch_ref(const struct dp_fetch *fetch, uint32_t index);
-/** @param record  NULL: it cannot be read; then the message is dropped as `unreadable` */
-void sl_fetch_fill(struct dp_fetch *fetch, uint32_t index, const struct sl_record_message *record);
-/** All of them are filled. */
+/**
+ * @param record  NULL: it cannot be read; then the message is dropped as `unreadable`
+ * @return false: there is no buffer for it now; it is to be put off
+ */
+bool sl_fetch_fill(struct dp_fetch *fetch, uint32_t index, const struct sl_record_message *record);
+/**
+ * This message and those behind it cannot be read now: they are asked for again, in another fetch.
+ * @param wait_ms  not before
+ */
+void sl_fetch_put_off(struct dp_fetch *fetch, uint32_t index, uint32_t wait_ms);
+/** All of them are filled, or put off. */
 void
 sl_datapath_return_fetch(struct sl_datapath *datapath, uint32_t worker, struct dp_fetch *fetch);
 /** @} */
@@ -332,6 +344,60 @@ void sl_datapath_admit_stranger(
 	struct sl_datapath *datapath, const struct sl_datapath_stranger *stranger);
 /** @} */
 
+/**
+ * @name Gateways: threads that are no lcores, and are a source and a backend like any other.
+ *
+ * Each has a port of the path whose device is a pair of rings. What it puts into one is received
+ * there, what is sent by that port comes out of the others: whole frames, Ethernet header and all.
+ * Threads: the gateway's own, but for sl_datapath_get_gateway().
+ * @{
+ */
+
+struct sl_datapath_gateway {
+	/** For frames to the path; only this thread takes from it. The headroom is that of mbufs.
+	 */
+	struct rte_mempool *pool;
+	struct rte_ring *to_path;    /**< One producer: the gateway. */
+	uint32_t nb_from_path;	     /**< One a worker. */
+	struct rte_ring **from_path; /**< One consumer: the gateway. Any mbuf of them, also one in
+					several segments, is freed with rte_pktmbuf_free(). */
+	uint16_t data_max;	     /**< Bytes of a datagram that one frame holds, */
+	uint16_t data_small;	     /**< and one from `pool`. */
+	struct rte_mempool *large;   /**< For longer ones; NULL: there are none. The path needs a
+					part of them itself: to be left alone when less than a
+					quarter is there. */
+	uint16_t port_id;	     /**< Of ethdev; what it puts into to_path has it. */
+	uint32_t port_index;	     /**< Into the configured ports. */
+	struct sl_ip address;	     /**< Its own; its messages come from here, */
+	struct rte_ether_addr mac;
+	struct sl_ip path_address; /**< and go to the path's port. */
+	struct rte_ether_addr path_mac;
+};
+
+/** @return false: there is no such gateway. Before the threads start; the control thread. */
+bool sl_datapath_get_gateway(
+	struct sl_datapath *datapath, uint32_t index, struct sl_datapath_gateway *gateway);
+/** @} */
+
+/** @name Subscriptions asked for by datagram. @{ */
+
+struct sl_datapath_subscribe {
+	struct sl_ip from;
+	uint16_t from_port; /**< Host order. */
+	uint32_t port_index;
+	bool is_leave;
+	bool is_durable;
+	uint32_t credit;
+	uint32_t ttl_ms;
+	char destination[SL_CONFIG_NAME_MAX + 1];
+	char backend[SL_CONFIG_NAME_MAX + 1];
+};
+
+/** @return how many of at most @p max were taken; the ring holds 1024, more are dropped */
+uint32_t sl_datapath_receive_subscribes(
+	struct sl_datapath *datapath, struct sl_datapath_subscribe *subscribes, uint32_t max);
+/** @} */
+
 /** @name Statistics. @{ */
 
 struct sl_class_stats {
@@ -358,8 +424,8 @@ struct sl_node_stats {
 #define SL_NODES_MAX 96
 
 /**
- * A consistent picture: received + recovered = delivered + duplicates + queued + the sum of
- * dropped, where queued is counted where messages wait, not computed from the others. A durable
+ * A consistent picture: received + recovered + copied = delivered + duplicates + queued + the sum
+ * of dropped, where queued is counted where messages wait, not computed from the others. A durable
  * message is queued until its backend has acknowledged it, in memory or on disk.
  */
 struct sl_datapath_stats {
@@ -367,6 +433,7 @@ struct sl_datapath_stats {
 	uint64_t frames_dropped[SL_FRAME_DROPS];
 	uint64_t received;
 	uint64_t recovered; /**< Found in the journal at the start. */
+	uint64_t copied;    /**< Made for subscribers of topics, beyond each message's first. */
 	uint64_t delivered;
 	uint64_t duplicates;
 	uint64_t queued;
@@ -393,6 +460,8 @@ struct sl_backend_stats {
 	uint64_t delivered; /**< Frames a port has taken for it. */
 	uint64_t too_big; /**< Messages for its present address that did not fit its port's MTU. */
 	uint32_t share;	  /**< As set. */
+	uint64_t queued;  /**< This and the next: of a topic's subscriber, in a queue of its own. */
+	uint64_t dropped;
 };
 
 /** Read the counters of a backend; live. */
@@ -475,7 +544,8 @@ struct sl_session_stats {
 	uint64_t requeued;	    /**< Messages taken back for another backend. */
 	uint64_t dead;		    /**< Messages given up. */
 	uint64_t bad_acks;
-	bool is_stalled; /**< Nothing was acknowledged for requeue_after_ms. */
+	bool is_stalled; /**< It had messages, and acknowledged nothing for requeue_after_ms. */
+	bool is_avoided; /**< Stalled, and they went to others; it is tried with one at a time. */
 };
 
 /** The sessions with a backend; live. @return their number, at most @p max; 0: there are none */
@@ -523,7 +593,7 @@ struct sl_explanation {
 	uint32_t queued;    /**< In its partition. */
 	uint32_t capacity;
 	bool is_rate_limited; /**< The destination's own rate lets nothing go at this moment. */
-	uint32_t nb_backends;
+	uint32_t nb_backends; /**< Of a topic with more subscribers: the first ones. */
 	uint32_t why_not[SL_CONFIG_BACKENDS_MAX]; /**< SL_BACKEND_*; 0: may take it. */
 };
 

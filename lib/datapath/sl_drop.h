@@ -44,8 +44,12 @@
 	X(icmp_not_echo)                                                                           \
 	X(punt_ring_full)                                                                          \
 	X(probe_ring_full)                                                                         \
+	X(subscribe_ring_full)                                                                     \
+	X(subscribe_not_accepted)                                                                  \
+	X(subscribe_not_unicast)                                                                   \
 	X(control_ring_full)                                                                       \
 	X(control_port_full)                                                                       \
+	X(ack_wrong_sender)                                                                        \
 	X(ack_ring_full)                                                                           \
 	X(ack_port_full)
 
@@ -66,7 +70,9 @@
 	X(over_credit)                                                                             \
 	X(over_rate)                                                                               \
 	X(too_many_sessions)                                                                       \
-	X(unknown_session)
+	X(unknown_session)                                                                         \
+	X(no_subscriber)                                                                           \
+	X(no_copy)
 
 enum sl_frame_drop {
 #define X(name) SL_FRAME_DROP_##name,

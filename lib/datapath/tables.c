@@ -35,11 +35,21 @@ size_tables(struct sl_datapath *dp, const struct sl_config *config, char *error,
 	int rc;
 
 	for (uint32_t i = 0; i < config->nb_destinations; i++) {
-		shards += config->destinations[i].partitions;
-		backends += config->destinations[i].nb_backends;
+		const struct sl_config_destination *d = &config->destinations[i];
+
+		shards += d->partitions;
+		if (d->kind == SL_CONFIG_TOPIC)
+			shards += (uint64_t)d->partitions * d->nb_backends;
+		backends += d->nb_backends;
+	}
+	if (config->subscriptions.is_open || config->gateways.nb_gateways > 0) {
+		shards += config->subscriptions.subscribers_max;
+		backends += config->subscriptions.subscribers_max;
 	}
 	dp->nb_shards = (uint32_t)room_for(config->limits.shards, shards);
 	dp->nb_backends = (uint32_t)room_for(config->limits.backends, backends);
+	dp->slot_bits = (uint8_t)rte_log2_u32(RTE_MAX(dp->nb_backends, 1u));
+	dp->worker_bits = (uint8_t)rte_log2_u32(RTE_MAX(dp->nb_workers, 1u));
 	rc = check_room("shards", dp->nb_shards, shards, error, error_len);
 	if (rc == 0)
 		rc = check_room("backends", dp->nb_backends, backends, error, error_len);

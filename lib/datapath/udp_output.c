@@ -1,11 +1,27 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 The Sluice authors
  */
-#include "dp.h"
+#include "durable.h"
 
 /* Writes the IP and UDP headers of the backend in front of a datagram. */
 
-enum { ETH_OUTPUT = 0, TOO_BIG, NB_EDGES };
+enum { ETH_OUTPUT = 0, TOO_BIG, NO_COPY, NB_EDGES };
+
+/* A port that takes one segment only gets one; NULL: there is no buffer. */
+static inline struct rte_mbuf *
+fit_port(struct dp_lcore *lcore, const struct dp_port *port, struct rte_mbuf *m)
+{
+	struct rte_mbuf *flat;
+
+	if (likely(m->nb_segs == 1 || port->takes_segments))
+		return m;
+	flat = dp_flatten(lcore, m);
+	if (flat != NULL) {
+		flat->port = m->port;
+		rte_pktmbuf_free(m);
+	}
+	return flat;
+}
 
 static uint16_t
 udp_output_process(struct rte_graph *graph, struct rte_node *node, void **objs, uint16_t nb_objs)
@@ -15,20 +31,31 @@ udp_output_process(struct rte_graph *graph, struct rte_node *node, void **objs, 
 	uint16_t n = 0;
 
 	for (uint16_t i = 0; i < nb_objs; i++) {
-		struct rte_mbuf *m = objs[i];
+		struct rte_mbuf *m = objs[i], *fit;
 		struct dp_msg *msg = dp_msg(m);
 		const struct dp_backend *b = &dp->backends[msg->sched.backend];
 		const struct dp_port *port = dp->port_of_id[b->port_id];
-		uint16_t len = m->data_len;
+		uint16_t len = (uint16_t)m->pkt_len;
 		bool has_sum;
 		uint8_t *p;
 
 		m->port = b->port_id;
-		if (unlikely(len + b->flow.headers_len > port->mtu)) {
+		if (unlikely(!dp_fits(b, port, len))) {
 			lcore->backend_counters[msg->sched.backend].too_big++;
 			rte_node_enqueue_x1(graph, node, TOO_BIG, m);
 			continue;
 		}
+		fit = fit_port(lcore, port, m);
+		if (unlikely(fit == NULL)) {
+			/* A durable message is sent again by its session. */
+			if (dp_is_durable(lcore, msg))
+				rte_pktmbuf_free(m);
+			else
+				rte_node_enqueue_x1(graph, node, NO_COPY, m);
+			continue;
+		}
+		m = fit;
+		msg = dp_msg(m);
 		/* In IPv6 it is not ours to leave it out. */
 		has_sum = port->is_udp_sum_sent || !sl_net_flow_is_ip4(&b->flow);
 		if (has_sum && !msg->is_sum_known)
@@ -51,6 +78,7 @@ static struct rte_node_register udp_output_node = {
 		{
 			[ETH_OUTPUT] = "eth_output",
 			[TOO_BIG] = DP_DROP(too_big),
+			[NO_COPY] = DP_DROP(no_copy),
 		},
 };
 

@@ -38,7 +38,7 @@ create_sched(struct sl_datapath *dp, struct dp_lcore *lcore, char *error, size_t
 	struct sl_sched_params params = {
 		.nb_destinations = dp->nb_shards,
 		.nb_classes = config->nb_classes,
-		.capacity = dp->queue_capacity,
+		.capacity = dp->queue_capacity + dp->nb_copies / dp->nb_workers,
 		.quantum = QUANTUM_MIN,
 		.ticks_per_s = dp->tsc_hz,
 		.now = rte_rdtsc(),

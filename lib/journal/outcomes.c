@@ -110,8 +110,8 @@ outcomes_leave(struct outcomes *outcomes)
 	outcomes->segment = SEGMENT_NONE;
 }
 
-int
-outcomes_message(struct outcomes *outcomes, uint64_t position)
+static int
+add(struct outcomes *outcomes, uint64_t position)
 {
 	const struct segment *segment = &outcomes->set->all[outcomes->segment];
 	struct outcome_bits *bits = &outcomes->bits[outcomes->segment];
@@ -131,6 +131,20 @@ outcomes_message(struct outcomes *outcomes, uint64_t position)
 	bits->nb_undelivered++;
 	outcomes->nb_undelivered++;
 	return 0;
+}
+
+int
+outcomes_message(struct outcomes *outcomes, const struct sl_record_message *message)
+{
+	uint64_t position = message->record.position;
+	int rc = 0;
+
+	if (message->nb_subscribers == 0)
+		return add(outcomes, position);
+	for (uint32_t i = 0; i < message->nb_subscribers && rc == 0; i++)
+		rc = add(outcomes,
+			position + sizeof(*message) + i * sizeof(struct sl_record_subscriber));
+	return rc;
 }
 
 static int

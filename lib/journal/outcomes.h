@@ -37,8 +37,8 @@ void outcomes_enter(struct outcomes *outcomes, uint32_t segment);
 /* ... and no more come from this run of its stream. */
 void outcomes_leave(struct outcomes *outcomes);
 
-/* Returns 0 or -ENOMEM. */
-int outcomes_message(struct outcomes *outcomes, uint64_t position);
+/* A topic's message counts once for each of its subscribers. Returns 0 or -ENOMEM. */
+int outcomes_message(struct outcomes *outcomes, const struct sl_record_message *message);
 int outcomes_done(struct outcomes *outcomes, const struct sl_record_done *done);
 
 /* When all has been gone through. */

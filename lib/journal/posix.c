@@ -63,7 +63,7 @@ struct posix_disk {
 	bool is_started;
 	uint8_t *zeros;
 
-	_Atomic uint64_t sync_ns_sum;
+	struct sl_hist sync_ns; /* The journal thread's; others read it. */
 	_Atomic uint64_t sync_ns_max;
 };
 
@@ -348,7 +348,7 @@ disk_sync(void *arg, const char *name)
 	if (fdatasync(file->fd) < 0)
 		return -errno;
 	ns = clock_ns() - start_ns;
-	atomic_fetch_add_explicit(&disk->sync_ns_sum, ns, memory_order_relaxed);
+	sl_hist_add(&disk->sync_ns, ns);
 	if (ns > atomic_load_explicit(&disk->sync_ns_max, memory_order_relaxed))
 		atomic_store_explicit(&disk->sync_ns_max, ns, memory_order_relaxed);
 	return 0;
@@ -369,9 +369,9 @@ disk_close(void *arg, const char *name)
 }
 
 void
-posix_sync_times(struct posix_disk *disk, uint64_t *sum_ns, uint64_t *max_ns)
+posix_sync_times(struct posix_disk *disk, struct sl_hist *ns, uint64_t *max_ns)
 {
-	*sum_ns = atomic_load_explicit(&disk->sync_ns_sum, memory_order_relaxed);
+	*ns = disk->sync_ns;
 	*max_ns = atomic_exchange_explicit(&disk->sync_ns_max, 0, memory_order_relaxed);
 }
 

@@ -308,9 +308,30 @@ find_spot(struct sl_journal_reader *reader, uint32_t stream, uint64_t position)
 	return oldest;
 }
 
+/* What a ref names, as window_record(). */
 static int
-get_known(struct sl_journal_reader *reader, uint32_t stream, uint64_t position, void *buf)
+read_at(const struct sl_journal_reader *reader, struct spot *spot, const struct segment *segment,
+	sl_record_ref ref, uint64_t limit, const struct sl_record **record,
+	enum sl_record_error *why)
 {
+	uint64_t position = sl_record_ref_position(ref);
+	const struct sl_record_message *message = NULL;
+	int rc;
+
+	if (!sl_record_ref_is_copy(ref))
+		return window_record(
+			&spot->window, &reader->set, segment, position, limit, record, why);
+	rc = window_message(&spot->window, &reader->set, segment, position, limit, &message);
+	*record = message != NULL ? &message->record : NULL;
+	*why = SL_RECORD_BAD_CONTENT;
+	return rc;
+}
+
+static int
+get_known(struct sl_journal_reader *reader, sl_record_ref ref, void *buf)
+{
+	uint64_t position = sl_record_ref_position(ref);
+	uint32_t stream = sl_record_ref_stream(ref);
 	uint32_t at = segments_find(&reader->set, stream, position);
 	const struct segment *segment;
 	const struct sl_record *record;
@@ -327,17 +348,16 @@ get_known(struct sl_journal_reader *reader, uint32_t stream, uint64_t position, 
 		rc = window_init(&spot->window, SPOT_BYTES);
 	if (rc != 0)
 		return rc;
-	rc = window_record(&spot->window, &reader->set, segment, position,
+	rc = read_at(reader, spot, segment, ref,
 		RTE_MIN(durable_of(reader, stream), position + spot->ahead), &record, &why);
 	if (rc == -EBADMSG) {
 		/* Longer than was read, or read before it was written. */
 		spot->window.len = 0;
-		rc = window_record(&spot->window, &reader->set, segment, position,
-			durable_of(reader, stream), &record, &why);
+		rc = read_at(reader, spot, segment, ref, durable_of(reader, stream), &record, &why);
 	}
 	if (rc == 0) {
 		memcpy(buf, record, record->len);
-		spot->end = position + sl_record_stride(record->len);
+		spot->end = record->position + sl_record_stride(record->len);
 	} else if (rc == -EBADMSG) {
 		snprintf(reader->error, sizeof(reader->error),
 			"%s/%s: offset %" PRIu64 ": %s (stream %" PRIu32 ", position %" PRIu64 ")",
@@ -358,11 +378,11 @@ sl_journal_reader_get(struct sl_journal_reader *reader, sl_record_ref ref, void 
 		return -EINVAL;
 	if (position >= durable_of(reader, stream))
 		return -EAGAIN;
-	rc = get_known(reader, stream, position, buf);
+	rc = get_known(reader, ref, buf);
 	if (rc == -ENOENT || rc == -EBADMSG) {
 		rc = look_again(reader, rc == -EBADMSG);
 		if (rc == 0)
-			rc = get_known(reader, stream, position, buf);
+			rc = get_known(reader, ref, buf);
 	}
 	if (rc == -ENOENT)
 		snprintf(reader->error, sizeof(reader->error),

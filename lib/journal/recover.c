@@ -158,7 +158,7 @@ take_record(struct recover *r, const struct sl_record *record)
 	switch (record->type) {
 	case SL_RECORD_MESSAGE:
 		r->recovery->nb_messages++;
-		rc = outcomes_message(&r->outcomes, record->position);
+		rc = outcomes_message(&r->outcomes, (const struct sl_record_message *)record);
 		return rc == 0 && is_recent ? visit(r, visitor->recent, record) : rc;
 	case SL_RECORD_DUPLICATE:
 		return is_recent ? visit(r, visitor->recent, record) : 0;
@@ -220,12 +220,35 @@ read_run(struct recover *r, const struct run *run)
 	return 0;
 }
 
+/* Tell of a message, or of what is missing of a topic's; @position is behind it then. */
+static int
+tell_undelivered(
+	struct recover *r, uint32_t at, const struct sl_record_message *message, uint64_t *position)
+{
+	uint32_t stream = r->set.all[at].found.header.stream, index;
+	int rc = 0;
+
+	if (message->nb_subscribers == 0) {
+		rc = r->visitor->undelivered(
+			r->visitor->arg, &message->record, sl_record_ref_of(stream, *position));
+		*position += SL_RECORD_ALIGN;
+		return rc;
+	}
+	for (index = sl_record_subscriber_at(message, *position);
+		index < message->nb_subscribers && rc == 0; index++) {
+		if (outcomes_is_undelivered(&r->outcomes, at, *position))
+			rc = r->visitor->undelivered(r->visitor->arg, &message->record,
+				sl_record_copy_ref(stream, message, index));
+		*position += SL_RECORD_ALIGN;
+	}
+	return rc;
+}
+
 static int
 read_undelivered(struct recover *r, uint32_t at, uint64_t end)
 {
 	const struct segment *segment = &r->set.all[at];
-	const struct sl_record *record;
-	enum sl_record_error why;
+	const struct sl_record_message *message;
 	uint64_t position = 0;
 	int rc;
 
@@ -233,18 +256,14 @@ read_undelivered(struct recover *r, uint32_t at, uint64_t end)
 		position = outcomes_next(&r->outcomes, at, position);
 		if (position >= end)
 			return 0;
-		rc = window_record(&r->walk.window, &r->set, segment, position, end, &record, &why);
+		rc = window_message(&r->walk.window, &r->set, segment, position, end, &message);
 		/* An outcome may name what a crash tore off. */
-		if (rc == 0 && record->type == SL_RECORD_MESSAGE)
-			rc = r->visitor->undelivered(r->visitor->arg, record,
-				sl_record_ref_of(segment->found.header.stream, position));
-		else if (rc == 0 || rc == -EBADMSG)
-			rc = 0;
-		else
+		if (rc == -EBADMSG)
+			position += SL_RECORD_ALIGN;
+		else if (rc != 0)
 			return say_failed(r, segment->found.name, "cannot be read", rc);
-		if (rc != 0)
+		else if ((rc = tell_undelivered(r, at, message, &position)) != 0)
 			return rc;
-		position += SL_RECORD_ALIGN;
 	}
 }
 

@@ -198,13 +198,18 @@ say_message(struct repair *r, const struct sl_record *record, const char *state)
 static bool
 looks_like_message(const struct sl_record *record, uint64_t position, size_t have)
 {
-	const uint8_t *bytes = (const uint8_t *)(record + 1);
+	const struct sl_record_message *message = (const struct sl_record_message *)record;
+	const uint8_t *bytes;
+	uint32_t len;
 
+	if (have < sizeof(*message) || record->position != position ||
+		record->type != SL_RECORD_MESSAGE || record->len > have ||
+		record->len < sizeof(*message) + SL_WIRE_MESSAGE_MIN +
+				message->nb_subscribers * sizeof(struct sl_record_subscriber))
+		return false;
+	bytes = sl_record_message_of(message, &len);
 	/* The tags of the first two fields. */
-	return have >= sizeof(struct sl_record_message) + SL_WIRE_MESSAGE_MIN &&
-		record->position == position && record->type == SL_RECORD_MESSAGE &&
-		record->len >= sizeof(struct sl_record_message) + SL_WIRE_MESSAGE_MIN &&
-		record->len <= have && bytes[16] == 0x09 && bytes[25] == 0x11;
+	return bytes[0] == 0x09 && bytes[9] == 0x11;
 }
 
 /* Tell what messages stand between two positions: whole ones for certain, others perhaps. */
@@ -231,7 +236,9 @@ say_lost(struct repair *r, const struct segment *segment, uint64_t from, uint64_
 			return fail(r, segment->found.name, "cannot be read", rc);
 		if (rc == 0) {
 			if (record->type == SL_RECORD_MESSAGE)
-				say_message(r, record, report_state(r->report, index, at));
+				say_message(r, record,
+					report_state(r->report, index,
+						(const struct sl_record_message *)record));
 			at += sl_record_stride(record->len);
 			continue;
 		}

@@ -131,7 +131,8 @@ take_record(
 	switch (record->type) {
 	case SL_RECORD_MESSAGE:
 		run->nb_messages++;
-		return outcomes_message(&report->outcomes, record->position);
+		return outcomes_message(
+			&report->outcomes, (const struct sl_record_message *)record);
 	case SL_RECORD_DUPLICATE:
 		run->nb_duplicates++;
 		return 0;
@@ -302,11 +303,31 @@ report_time(uint64_t ns, char buf[REPORT_TIME_SIZE])
 }
 
 const char *
-report_state(const struct sl_journal_report *report, uint32_t segment, uint64_t position)
+report_state_at(const struct sl_journal_report *report, uint32_t segment, uint64_t position)
 {
 	if (outcomes_is_undelivered(&report->outcomes, segment, position))
 		return "undelivered";
 	return outcomes_is_dead(&report->outcomes, segment, position) ? "dead" : "delivered";
+}
+
+const char *
+report_state(const struct sl_journal_report *report, uint32_t segment,
+	const struct sl_record_message *message)
+{
+	const struct sl_record_subscriber *all = sl_record_subscribers_of(message);
+	uint64_t position = message->record.position;
+	const char *state, *sum = NULL;
+
+	if (message->nb_subscribers == 0)
+		return report_state_at(report, segment, position);
+	for (uint32_t i = 0; i < message->nb_subscribers; i++) {
+		state = report_state_at(report, segment, position + all[i].back);
+		if (strcmp(state, "undelivered") == 0)
+			return state;
+		if (sum == NULL || strcmp(state, "delivered") == 0)
+			sum = state;
+	}
+	return sum;
 }
 
 const char *

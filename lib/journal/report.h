@@ -50,8 +50,12 @@ const char *
 report_name(const struct sl_journal_report *report, uint64_t key, char buf[REPORT_NAME_SIZE]);
 /* Unix time as 2026-01-31T12:00:00.123456Z */
 const char *report_time(uint64_t ns, char buf[REPORT_TIME_SIZE]);
+/* Of a topic's message: undelivered to any, or dead for all of its subscribers; or delivered. */
+const char *report_state(const struct sl_journal_report *report, uint32_t segment,
+	const struct sl_record_message *message);
+/* Of what is to be done at a position: the message of a queue, or a topic's for a subscriber. */
 const char *
-report_state(const struct sl_journal_report *report, uint32_t segment, uint64_t position);
+report_state_at(const struct sl_journal_report *report, uint32_t segment, uint64_t position);
 const char *report_type(uint8_t type);
 
 /* The fields of a message's record. */

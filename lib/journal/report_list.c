@@ -11,63 +11,11 @@
 #include "report.h"
 #include "sl_wire.h"
 
-/* A varint of up to 32 bits. Returns false behind the end. */
-static bool
-take_varint(const uint8_t **p, const uint8_t *end, uint64_t *value)
-{
-	*value = 0;
-	for (unsigned int shift = 0; *p < end && shift < 64; shift += 7) {
-		uint8_t byte = *(*p)++;
-
-		*value |= (uint64_t)(byte & 0x7f) << shift;
-		if ((byte & 0x80) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* The source's own id, among the fields behind the payload. */
-static void
-find_id_text(const uint8_t *p, const uint8_t *end, struct report_message *message)
-{
-	uint64_t tag, len;
-
-	while (take_varint(&p, end, &tag)) {
-		switch (tag & 7) {
-		case 0:
-			if (!take_varint(&p, end, &len))
-				return;
-			len = 0;
-			break;
-		case 1:
-			len = 8;
-			break;
-		case 5:
-			len = 4;
-			break;
-		case 2:
-			if (!take_varint(&p, end, &len))
-				return;
-			break;
-		default:
-			return;
-		}
-		if (len > (uint64_t)(end - p))
-			return;
-		if (tag == (16 << 3 | 2)) {
-			message->id_text = (const char *)p;
-			message->id_text_len = (uint32_t)len;
-		}
-		p += len;
-	}
-}
-
 void
 report_message(const struct sl_record_message *record, struct report_message *message)
 {
 	uint32_t len;
 	const uint8_t *bytes = sl_record_message_of(record, &len);
-	const uint8_t *behind = bytes + SL_WIRE_MESSAGE_MIN;
 
 	memset(message, 0, sizeof(*message));
 	message->source = sl_wire_get64(bytes + SL_WIRE_OFF_SOURCE);
@@ -83,9 +31,7 @@ report_message(const struct sl_record_message *record, struct report_message *me
 	message->payload = sl_wire_message_payload(bytes, len, &message->payload_len);
 	if (message->payload == NULL)
 		message->payload_len = 0;
-	else
-		behind = message->payload + message->payload_len;
-	find_id_text(behind, bytes + len, message);
+	message->id_text = (const char *)sl_wire_message_id_text(bytes, len, &message->id_text_len);
 }
 
 struct pass {
@@ -120,8 +66,9 @@ wants(const struct pass *pass, const struct sl_record *record)
 	return (filter->destination == NULL || message.destination == pass->destination) &&
 		(filter->source == NULL || message.source == pass->source) &&
 		(!filter->is_undelivered ||
-			outcomes_is_undelivered(
-				&pass->report->outcomes, segment, record->position));
+			strcmp(report_state(pass->report, segment,
+				       (const struct sl_record_message *)record),
+				"undelivered") == 0);
 }
 
 static void
@@ -151,6 +98,27 @@ hex64(uint64_t value)
 	return json_sprintf("%016" PRIx64, value);
 }
 
+/* Of a topic's message: who is to get it, and whether he has. */
+static void
+add_subscribers(struct pass *pass, json_t *json, const struct sl_record_message *record)
+{
+	const struct sl_record_subscriber *all = sl_record_subscribers_of(record);
+	struct sl_journal_report *report = pass->report;
+	json_t *subscribers = json_array();
+	char backend[REPORT_NAME_SIZE];
+
+	for (uint32_t i = 0; i < record->nb_subscribers; i++) {
+		uint64_t position = record->record.position + all[i].back;
+
+		json_array_append_new(subscribers,
+			json_pack("{s:s s:I s:s}", "backend",
+				report_name(report, all[i].backend, backend), "position",
+				(json_int_t)position, "state",
+				report_state_at(report, report->walk.segment, position)));
+	}
+	json_object_set_new(json, "subscribers", subscribers);
+}
+
 static void
 add_message(struct pass *pass, json_t *json, const struct sl_record_message *record)
 {
@@ -164,16 +132,18 @@ add_message(struct pass *pass, json_t *json, const struct sl_record_message *rec
 		report_name(report, message.source, source), "destination",
 		report_name(report, message.destination, destination), "type",
 		report_name(report, message.type, type), "id", message.id, "class",
-		record->class_index + 1, "priority", (int)message.priority, "timestamp_ns",
+		(int)sl_record_level(record), "priority", (int)message.priority, "timestamp_ns",
 		(json_int_t)message.timestamp_ns, "sequence", (json_int_t)message.sequence,
 		"session", hex64(record->session), "payload_bytes", (json_int_t)message.payload_len,
-		"state", report_state(report, report->walk.segment, record->record.position));
+		"state", report_state(report, report->walk.segment, record));
 	if (fields == NULL)
 		return;
 	json_object_update(json, fields);
 	json_decref(fields);
 	if (message.id_text != NULL)
 		add_text(json, "id_text", message.id_text, message.id_text_len);
+	if (record->nb_subscribers > 0)
+		add_subscribers(pass, json, record);
 	if (pass->is_dump && pass->filter->payload == SL_JOURNAL_PAYLOAD_HEX)
 		add_hex(json, "payload", message.payload, message.payload_len);
 }
@@ -330,9 +300,8 @@ print_line(struct pass *pass, const struct sl_record_message *record)
 		report->set.all[report->walk.segment].found.header.stream, record->record.position,
 		report_name(report, message.source, source),
 		report_name(report, message.destination, destination),
-		report_name(report, message.type, type), message.id, record->class_index + 1u,
-		message.payload_len,
-		report_state(report, report->walk.segment, record->record.position));
+		report_name(report, message.type, type), message.id, sl_record_level(record),
+		message.payload_len, report_state(report, report->walk.segment, record));
 }
 
 static void

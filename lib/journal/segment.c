@@ -69,7 +69,7 @@ journal_header_check(const uint8_t block[SL_SEGMENT_HEADER])
 		!is_zero(block + mark_end, SL_SEGMENT_HEADER - mark_end))
 		return JOURNAL_HEADER_BAD;
 	if (header->stream >= SL_STREAMS_MAX || header->base % JOURNAL_BLOCK != 0 ||
-		header->end % JOURNAL_BLOCK != 0 || header->end >> 48 != 0 ||
+		header->end % JOURNAL_BLOCK != 0 || header->end >> SL_RECORD_POSITION_BITS != 0 ||
 		header->base > header->first || header->first - header->base >= JOURNAL_BLOCK ||
 		header->first >= header->end || header->first % SL_RECORD_ALIGN != 0 ||
 		header->previous_end > header->first || header->incarnation == 0)
@@ -106,8 +106,8 @@ journal_mark_read(const uint8_t block[SL_SEGMENT_HEADER])
 	return mark->synced;
 }
 
-int
-journal_lock(const char *directory, char *error, size_t error_len)
+static int
+take_lock(const char *directory, int how, const char *remedy, char *error, size_t error_len)
 {
 	char path[4096];
 	int fd, rc;
@@ -117,7 +117,7 @@ journal_lock(const char *directory, char *error, size_t error_len)
 		snprintf(error, error_len, "%s: the path is too long", directory);
 		return -ENAMETOOLONG;
 	}
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	fd = open(path, (how == LOCK_EX ? O_RDWR : O_RDONLY) | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		rc = -errno;
 		snprintf(error, error_len,
@@ -125,17 +125,40 @@ journal_lock(const char *directory, char *error, size_t error_len)
 			path, strerror(-rc));
 		return rc;
 	}
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	if (flock(fd, how | LOCK_NB) < 0) {
 		rc = errno == EWOULDBLOCK ? -EBUSY : -errno;
 		if (rc == -EBUSY)
-			snprintf(error, error_len,
-				"%s: locked by another process; stop the appliance that uses this "
-				"directory, or give this one a journal.directory of its own",
-				path);
+			snprintf(error, error_len, "%s: locked by another process; %s", path,
+				remedy);
 		else
 			snprintf(error, error_len, "%s: cannot be locked: %s", path, strerror(-rc));
 		close(fd);
 		return rc;
 	}
 	return fd;
+}
+
+int
+journal_lock(const char *directory, char *error, size_t error_len)
+{
+	return take_lock(directory, LOCK_EX,
+		"stop the appliance (or the sluice-sink) that uses this directory, or give this "
+		"one a journal.directory of its own",
+		error, error_len);
+}
+
+int
+sl_journal_rest(const char *directory, char *error, size_t error_len)
+{
+	int rc,
+		fd = take_lock(directory, LOCK_SH,
+			"its appliance runs and feeds its sinks itself; stop it first", error,
+			error_len);
+
+	if (fd < 0 || syncfs(fd) == 0)
+		return fd;
+	rc = -errno;
+	snprintf(error, error_len, "%s: cannot be synced: %s", directory, strerror(-rc));
+	close(fd);
+	return rc;
 }

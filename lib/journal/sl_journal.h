@@ -12,7 +12,8 @@
  * whole batches and syncs once a batch and file (group commit), and tells each ring how far it has
  * come. What was published and is not durable stays in the ring, so that a write or sync that
  * failed can be made again: into a new segment, because after a failed sync nobody knows what a
- * file holds. Until it succeeds nothing becomes durable, rings fill, and no ack goes out.
+ * file holds. Until it succeeds nothing becomes durable, rings fill and say why, and no ack goes
+ * out.
  *
  * Segments are deleted from the oldest on, when they are older than the retention, there are too
  * many, or the disk is full; and never while somebody holds them: a message without an outcome in
@@ -28,6 +29,7 @@
 
 #include <sys/uio.h>
 
+#include "sl_hist.h"
 #include "sl_record.h"
 #include "sl_record_ring.h"
 
@@ -99,7 +101,8 @@ struct sl_journal_recovery {
 };
 
 /** Called for every record in the order of its stream; streams one after the other, oldest run
- * first. */
+ * first. Of a topic's message `undelivered` is called for each subscriber it is missing for, with
+ * the SL_RECORD_REF_COPY of that. */
 typedef int (*sl_journal_visit_t)(void *arg, const struct sl_record *record, sl_record_ref ref);
 /** Called a few times a second. */
 typedef void (*sl_journal_progress_t)(void *arg, uint64_t done_bytes, uint64_t all_bytes);
@@ -159,13 +162,21 @@ struct sl_record_ring *sl_journal_ring(struct sl_journal *journal, uint32_t stre
 /**
  * A message's segment is kept until it is released as often as it is held, by whichever workers.
  * Cheap: a counter of this worker's own. May be called by worker @p worker alone, or before
- * sl_journal_start(). Hold a new record before you publish it, and release it only after.
+ * sl_journal_start().
+ *
+ * Hold a new record before you publish it. Release it only when its outcome (SL_RECORD_DONE) is
+ * durable, which the ring's `durable` says that is behind that record: from then on the message may
+ * be gone. What takes its place, as a dead letter, is to be put before the outcome, and so is
+ * durable, too. One exception: while the ring's state is SL_RECORD_RING_FULL, a message that
+ * nothing takes the place of may be released as soon as its outcome is published; else a journal
+ * full of what was delivered would wait for ever for the room to say so. A crash then leaves its
+ * outcome unknown, to sinks too; it was delivered or given up all the same.
  */
 void sl_journal_hold(struct sl_journal *journal, uint32_t worker, sl_record_ref ref);
 void sl_journal_release(struct sl_journal *journal, uint32_t worker, sl_record_ref ref);
 
-/** Who reads along: sinks, the standby. At most this many. */
-#define SL_JOURNAL_READERS_MAX 16
+/** Who reads along or needs what is there: sinks, the standby, names. At most this many. */
+#define SL_JOURNAL_READERS_MAX 18
 
 /**
  * A reader needs everything of a stream from here on; any thread. UINT64_MAX: it needs nothing. A
@@ -191,8 +202,8 @@ struct sl_journal_status {
 	uint64_t bytes;
 	uint64_t batches;
 	uint64_t syncs;
-	uint64_t sync_ns_sum;
-	uint64_t sync_ns_max; /**< Since the last time it was asked. */
+	struct sl_hist sync_ns; /**< How long each took, since the start. */
+	uint64_t sync_ns_max;	/**< Since the last time it was asked. */
 	uint32_t nb_segments;
 	uint64_t segments_bytes; /**< On disk. */
 	uint64_t oldest_ns;	 /**< When the oldest segment was begun; Unix time. */
@@ -238,6 +249,14 @@ bool sl_journal_core_is_pending(const struct sl_journal *journal);
 
 /** @name Reading, beside the writer or without one. @{ */
 
+/**
+ * Keep a journal at rest: nobody can open it for writing until the descriptor that is returned is
+ * closed, and all that can be read in it is durable, so that who notes elsewhere how far he has
+ * read is never ahead of it. Any number at a time.
+ * @return a descriptor; -EBUSY: an appliance uses it; -errno; with one line in @p error
+ */
+int sl_journal_rest(const char *directory, char *error, size_t error_len);
+
 struct sl_journal_reader;
 
 /**
@@ -279,7 +298,7 @@ int sl_journal_reader_next(
 uint64_t sl_journal_reader_position(const struct sl_journal_reader *reader, uint32_t stream);
 
 /**
- * Read one record anywhere.
+ * Read one record anywhere; of a SL_RECORD_REF_COPY the message's record.
  * @param buf  SL_RECORD_LEN_MAX bytes, aligned to SL_RECORD_ALIGN
  * @return 0; -EAGAIN: it is not durable yet; else as sl_journal_reader_next()
  */

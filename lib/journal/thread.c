@@ -345,7 +345,7 @@ sl_journal_get_status(struct sl_journal *j, struct sl_journal_status *status)
 	*status = j->status;
 	pthread_mutex_unlock(&j->lock);
 	if (j->posix != NULL)
-		posix_sync_times(j->posix, &status->sync_ns_sum, &status->sync_ns_max);
+		posix_sync_times(j->posix, &status->sync_ns, &status->sync_ns_max);
 	/* Releases first: none of them is without its hold then. */
 	for (uint32_t i = 0; i < j->nb_streams; i++)
 		released += atomic_load_explicit(&j->workers[i].released, memory_order_acquire);

@@ -37,6 +37,13 @@ int window_record(struct window *window, const struct segments *set, const struc
 	uint64_t position, uint64_t limit, const struct sl_record **record,
 	enum sl_record_error *why);
 
+/*
+ * Read the message whose outcome names a position: its record stands there, or, of a topic's, that
+ * of one of its subscribers. Returns as window_record().
+ */
+int window_message(struct window *window, const struct segments *set, const struct segment *segment,
+	uint64_t position, uint64_t limit, const struct sl_record_message **message);
+
 /* What the window holds from a position on; it is filled when that is nothing. Returns bytes, up to
  * the end of what counts; or -errno. */
 ssize_t window_peek(struct window *window, const struct segments *set,

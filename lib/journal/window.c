@@ -151,3 +151,47 @@ window_peek(struct window *window, const struct segments *set, const struct segm
 	*bytes = window->bytes + (offset - window->from);
 	return have < segment->to - position ? (ssize_t)have : (ssize_t)(segment->to - position);
 }
+
+/* Where the record begins that the bytes at a position are of, as they say. */
+static uint64_t
+begin_of(const struct segment *segment, uint64_t position, const uint8_t *bytes)
+{
+	struct sl_record_subscriber subscriber;
+
+	memcpy(&subscriber, bytes, sizeof(subscriber));
+	/* No position is as large as the flags make this. */
+	if ((subscriber.flags & SL_RECORD_SUBSCRIBER) == 0 ||
+		subscriber.back > position - segment->found.header.first ||
+		subscriber.back % SL_RECORD_ALIGN != 0)
+		return position;
+	return position - subscriber.back;
+}
+
+int
+window_message(struct window *window, const struct segments *set, const struct segment *segment,
+	uint64_t position, uint64_t limit, const struct sl_record_message **message)
+{
+	const struct sl_record *record;
+	enum sl_record_error why;
+	uint64_t offset = segment_offset(segment, position), begin;
+	uint64_t end = limit < segment->to ? limit : segment->to;
+	int rc;
+
+	rc = open_file(window, set, segment);
+	if (rc == 0 && there_is(window, offset) == 0)
+		rc = fill(window, offset, segment_offset(segment, end));
+	if (rc != 0)
+		return rc;
+	if (there_is(window, offset) < sizeof(struct sl_record_subscriber))
+		return -EBADMSG;
+	begin = begin_of(segment, position, window->bytes + (offset - window->from));
+	rc = window_record(window, set, segment, begin, limit, &record, &why);
+	if (rc != 0)
+		return rc;
+	*message = (const struct sl_record_message *)record;
+	if (record->type != SL_RECORD_MESSAGE)
+		return -EBADMSG;
+	if (begin == position)
+		return (*message)->nb_subscribers == 0 ? 0 : -EBADMSG;
+	return sl_record_subscriber_at(*message, position) != UINT32_MAX ? 0 : -EBADMSG;
+}

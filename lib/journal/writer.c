@@ -231,6 +231,8 @@ static void
 set_state(struct sl_journal *j)
 {
 	enum sl_journal_state state = SL_JOURNAL_OK;
+	enum sl_record_ring_state told = SL_RECORD_RING_OK;
+	bool is_full = false;
 
 	for (uint32_t i = 0; i < j->nb_streams; i++) {
 		const struct stream *s = &j->streams[i];
@@ -239,9 +241,16 @@ set_state(struct sl_journal *j)
 		state = RTE_MAX(state, s->blocked);
 		if (s->is_broken)
 			state = SL_JOURNAL_FAILED;
+		is_full |= s->failed == SL_JOURNAL_FULL || s->blocked == SL_JOURNAL_FULL;
 	}
 	if (state == SL_JOURNAL_OK)
 		j->write_backoff.wait_ns = 0;
+	/* Already when there is no next file: what is put from now on may not find one. */
+	if (state != SL_JOURNAL_OK || j->create_state != SL_JOURNAL_OK)
+		told = is_full ? SL_RECORD_RING_FULL : SL_RECORD_RING_STUCK;
+	/* Any worker may hold the segment that another's records wait for. */
+	for (uint32_t i = 0; i < j->nb_streams; i++)
+		sl_record_ring_set_state(&j->streams[i].ring, told);
 	pthread_mutex_lock(&j->lock);
 	j->status.state = state;
 	pthread_mutex_unlock(&j->lock);
@@ -273,7 +282,7 @@ sl_journal_core_write(struct sl_journal *j, uint64_t now_ns)
 	keep_sweep(j, now_ns);
 	if (!is_due(j->write_backoff.until_ns, now_ns) || is_too_soon(j, now_ns))
 		return false;
-	was_failed = j->status.state != SL_JOURNAL_OK;
+	was_failed = j->status.state != SL_JOURNAL_OK || j->create_state != SL_JOURNAL_OK;
 	for (uint32_t i = 0; i < j->nb_streams; i++) {
 		struct stream *s = &j->streams[i];
 
@@ -293,7 +302,7 @@ sl_journal_core_write(struct sl_journal *j, uint64_t now_ns)
 			was_failed |= j->streams[i].failed != SL_JOURNAL_OK;
 		}
 	}
-	if (unlikely(was_failed))
+	if (unlikely(was_failed || j->create_state != SL_JOURNAL_OK))
 		set_state(j);
 	return is_any_synced;
 }

@@ -181,6 +181,6 @@ void posix_close(struct posix_disk *disk);
 /* At once; of files that are not open. */
 void posix_unlink(struct posix_disk *disk, const char *name);
 /* Of all syncs since the start; the maximum is begun anew. */
-void posix_sync_times(struct posix_disk *disk, uint64_t *sum_ns, uint64_t *max_ns);
+void posix_sync_times(struct posix_disk *disk, struct sl_hist *ns, uint64_t *max_ns);
 
 #endif /* JOURNAL_WRITER_H */

@@ -11,6 +11,8 @@
 #include <rte_random.h>
 #include <rte_seqcount.h>
 
+#include <xxhash.h>
+
 #include "receivers.h"
 #include "sl_publishers.h"
 
@@ -39,6 +41,7 @@ struct shown {
 struct sl_publishers {
 	struct sl_datapath *datapath;
 	uint64_t idle_ns;
+	uint64_t seed; /* Of addresses' keys. */
 	uint32_t nb_slots;
 	struct shown *shown; /* By slot. */
 	struct receivers receivers;
@@ -49,21 +52,38 @@ struct sl_publishers {
 	struct sl_datapath_stranger stranger;
 };
 
+/* Addresses of one key share what one may send, which costs nothing but that. */
+static uint64_t
+address_of(void *arg, uint32_t publisher, uint64_t session)
+{
+	const struct sl_publishers *p = arg;
+	struct sl_datapath_publisher slot;
+	uint64_t key;
+
+	if (!sl_datapath_get_publisher(p->datapath, publisher, &slot) || slot.session != session)
+		return 0;
+	key = XXH3_64bits_withSeed(&slot.address, sizeof(slot.address), p->seed);
+	return key != 0 ? key : 1;
+}
+
 int
 sl_publishers_create(const struct sl_config *config, struct sl_datapath *datapath,
 	struct sl_publishers **publishers, char *error, size_t error_len)
 {
 	uint32_t nb_slots = sl_datapath_nb_publishers(datapath);
-	const struct receivers_params params = {
+	struct receivers_params params = {
 		.nb_max = nb_slots + nb_slots / 4 + SPARE_MIN,
 		.window = config->publishers.window,
 		.rate_msgs_per_s = config->publishers.rate_msgs_per_s,
 		.seeds = {rte_rand(), rte_rand()},
+		.address_of = address_of,
 	};
 	struct sl_publishers *p = calloc(1, sizeof(*p));
 
 	if (p == NULL)
 		return -ENOMEM;
+	params.arg = p;
+	p->seed = rte_rand();
 	p->datapath = datapath;
 	p->nb_slots = nb_slots;
 	p->idle_ns = config->publishers.idle_ms * MS_NS;

@@ -13,9 +13,30 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 
-/* A session whose rate is limited may be so far ahead of it, and so many messages at least. */
+/* An address whose rate is limited may be so far ahead of it; and each session, at least. */
 #define AHEAD_PER_S 10
 #define AHEAD_MIN   16
+
+/*
+ * Of what an address may still send, one of its sessions is granted such a part: when few of many
+ * send, they get all of the rate even so.
+ */
+#define PARTS_MAX 4u
+
+static int
+init_sources(struct receivers *receivers)
+{
+	const struct receivers_params *params = &receivers->params;
+
+	receivers->sources = calloc(params->nb_max, sizeof(*receivers->sources));
+	if (receivers->sources == NULL ||
+		sl_session_index_init(&receivers->by_address, params->nb_max, params->seeds) != 0)
+		return -ENOMEM;
+	TAILQ_INIT(&receivers->unused);
+	for (uint32_t i = 0; i < params->nb_max; i++)
+		TAILQ_INSERT_TAIL(&receivers->unused, &receivers->sources[i], entry);
+	return 0;
+}
 
 int
 receivers_init(struct receivers *receivers, const struct receivers_params *params)
@@ -42,13 +63,15 @@ receivers_init(struct receivers *receivers, const struct receivers_params *param
 		return -ENOMEM;
 	for (uint32_t i = 0; i < params->nb_max; i++)
 		TAILQ_INSERT_TAIL(&receivers->free, &receivers->all[i], entry);
-	return 0;
+	return params->rate_msgs_per_s == 0 ? 0 : init_sources(receivers);
 }
 
 void
 receivers_free(struct receivers *receivers)
 {
 	sl_session_index_free(&receivers->index);
+	sl_session_index_free(&receivers->by_address);
+	free(receivers->sources);
 	free(receivers->memory);
 	free(receivers->all);
 	memset(receivers, 0, sizeof(*receivers));
@@ -62,8 +85,53 @@ receivers_find(const struct receivers *receivers, uint64_t session)
 	return likely(at != NULL) ? &receivers->all[*at] : NULL;
 }
 
+static void
+leave_source(struct receivers *receivers, struct receiver *receiver)
+{
+	struct receivers_source *source = receiver->source;
+
+	receiver->source = NULL;
+	if (source != NULL && --source->nb_sessions == 0)
+		TAILQ_INSERT_TAIL(&receivers->unused, source, entry);
+}
+
+/* Have it share what the address may that its session comes from. */
+static void
+join_source(struct receivers *receivers, struct receiver *receiver, uint64_t now_ns)
+{
+	const struct receivers_params *params = &receivers->params;
+	struct receivers_source *source;
+	const uint32_t *found;
+	uint64_t key;
+
+	if (params->rate_msgs_per_s == 0)
+		return;
+	key = params->address_of(params->arg, receiver->publisher, receiver->session);
+	/* It has just left: by itself, until it is looked at again. */
+	if (key == 0)
+		key = receiver->source != NULL ? receiver->source->key : receiver->session;
+	if (receiver->source != NULL && receiver->source->key == key)
+		return;
+	leave_source(receivers, receiver);
+	found = sl_session_index_find(&receivers->by_address, key);
+	/* There is one: no more have sessions than there are receivers. */
+	source = found != NULL ? &receivers->sources[*found] : TAILQ_FIRST(&receivers->unused);
+	if (source->nb_sessions++ == 0)
+		TAILQ_REMOVE(&receivers->unused, source, entry);
+	if (found == NULL) {
+		if (source->key != 0)
+			sl_session_index_remove(&receivers->by_address, source->key);
+		source->key = key;
+		source->left = receivers->burst;
+		source->left_ns = now_ns;
+		sl_session_index_add(
+			&receivers->by_address, key, (uint32_t)(source - receivers->sources));
+	}
+	receiver->source = source;
+}
+
 static struct receiver *
-begin(struct receivers *receivers, uint64_t session, uint64_t now_ns)
+begin(struct receivers *receivers, uint64_t session)
 {
 	const struct sl_session_rx_params params = {
 		.session = session,
@@ -81,8 +149,6 @@ begin(struct receivers *receivers, uint64_t session, uint64_t now_ns)
 	memset(receiver, 0, sizeof(*receiver));
 	memset(memory, 0, receivers->rx_size);
 	receiver->session = session;
-	receiver->allowed = receivers->burst;
-	receiver->allowed_ns = now_ns;
 	receiver->rx = sl_session_rx_init(memory, &params);
 	sl_session_index_add(&receivers->index, session, at);
 	TAILQ_INSERT_TAIL(&receivers->used, receiver, entry);
@@ -94,6 +160,7 @@ end(struct receivers *receivers, struct receiver *receiver)
 {
 	if (receiver->is_touched)
 		receivers_told(receivers, receiver);
+	leave_source(receivers, receiver);
 	sl_session_index_remove(&receivers->index, receiver->session);
 	TAILQ_REMOVE(&receivers->used, receiver, entry);
 	TAILQ_INSERT_HEAD(&receivers->free, receiver, entry);
@@ -170,7 +237,7 @@ receivers_take(struct receivers *receivers, const struct sl_record *record, uint
 			return;
 		}
 		/* No room: not told, it sends again. */
-		receiver = begin(receivers, arrival.session, now_ns);
+		receiver = begin(receivers, arrival.session);
 		if (receiver == NULL)
 			return;
 	}
@@ -178,34 +245,54 @@ receivers_take(struct receivers *receivers, const struct sl_record *record, uint
 	receiver->duplicates += sl_session_rx_receive(receiver->rx, arrival.sequence) ==
 		SL_SESSION_DUPLICATE;
 	receiver->highest = RTE_MAX(receiver->highest, arrival.sequence);
-	receiver->publisher = arrival.publisher;
+	if (unlikely(receiver->messages == 1 || receiver->publisher != arrival.publisher)) {
+		receiver->publisher = arrival.publisher;
+		join_source(receivers, receiver, now_ns);
+	}
 	receiver->time_ns = record->time_ns;
 	receiver->timestamp_ns = arrival.timestamp_ns;
 	receiver->heard_ns = now_ns;
 	touch(receivers, receiver);
 }
 
+/* What an address has earned meanwhile. */
+static void
+earn(const struct receivers *receivers, struct receivers_source *source, uint64_t now_ns)
+{
+	uint64_t rate = receivers->params.rate_msgs_per_s, elapsed, more;
+
+	elapsed = now_ns > source->left_ns ? now_ns - source->left_ns : 0;
+	if (elapsed > SECOND_NS) {
+		source->left_ns = now_ns - SECOND_NS;
+		elapsed = SECOND_NS;
+	}
+	more = (uint64_t)((unsigned __int128)elapsed * rate / SECOND_NS);
+	source->left_ns += (uint64_t)((unsigned __int128)more * SECOND_NS / rate);
+	source->left = RTE_MIN(source->left + more, (uint64_t)receivers->burst);
+}
+
 /*
  * Messages beyond what is complete that a session may send. With a limited rate its limit moves on
- * at that rate, so that who goes by its credit never meets the limit.
+ * by what its address has earned, so that those who go by their credit keep to the rate together.
+ * No session gets farther ahead than its part, nor all that is left: the others want theirs.
  */
 static uint32_t
 credit_of(struct receivers *receivers, struct receiver *receiver, uint64_t now_ns)
 {
-	uint64_t rate = receivers->params.rate_msgs_per_s, elapsed, more;
-	uint64_t cumulative = sl_session_rx_cumulative(receiver->rx);
+	uint64_t cumulative = sl_session_rx_cumulative(receiver->rx), wanted, more, part;
+	struct receivers_source *source = receiver->source;
 
-	if (likely(rate == 0))
+	if (likely(source == NULL))
 		return receivers->params.window;
-	elapsed = now_ns > receiver->allowed_ns ? now_ns - receiver->allowed_ns : 0;
-	if (elapsed > SECOND_NS) {
-		receiver->allowed_ns = now_ns - SECOND_NS;
-		elapsed = SECOND_NS;
+	earn(receivers, source, now_ns);
+	wanted = receiver->highest +
+		RTE_MAX(receivers->burst / source->nb_sessions, (uint32_t)AHEAD_MIN);
+	if (wanted > receiver->allowed) {
+		part = RTE_MIN(source->nb_sessions, PARTS_MAX);
+		more = RTE_MIN(wanted - receiver->allowed, (source->left + part - 1) / part);
+		receiver->allowed += more;
+		source->left -= more;
 	}
-	more = (uint64_t)((unsigned __int128)elapsed * rate / SECOND_NS);
-	receiver->allowed_ns += (uint64_t)((unsigned __int128)more * SECOND_NS / rate);
-	receiver->allowed = RTE_MIN(
-		receiver->allowed + more, receiver->highest + (uint64_t)receivers->burst);
 	/* An ack grants one in any case. */
 	if (receiver->allowed <= cumulative)
 		return 1;
@@ -242,6 +329,8 @@ receivers_sweep(struct receivers *receivers, uint32_t nb, uint64_t now_ns, uint6
 			end(receivers, receiver);
 			continue;
 		}
+		/* It may come from another address now. */
+		join_source(receivers, receiver, now_ns);
 		TAILQ_REMOVE(&receivers->used, receiver, entry);
 		TAILQ_INSERT_TAIL(&receivers->used, receiver, entry);
 	}

@@ -22,12 +22,29 @@
 /* Sessions that wait to be told that they are not known; those beyond are told when they repeat. */
 #define REFUSALS_MAX 64
 
+/** Whose slot is it, as a number that is the address's? 0: its session has left it. */
+typedef uint64_t (*receivers_address_t)(void *arg, uint32_t publisher, uint64_t session);
+
 struct receivers_params {
 	uint32_t nb_max;
-	uint32_t window; /* Credit, in messages. */
-	uint64_t rate_msgs_per_s;
+	uint32_t window;	  /* Credit, in messages. */
+	uint64_t rate_msgs_per_s; /* Of all sessions of an address together; 0: no limit. */
 	uint64_t seeds[2];
+	receivers_address_t address_of;
+	void *arg;
 };
+
+/* An address whose rate is limited. */
+struct receivers_source {
+	TAILQ_ENTRY(receivers_source) entry; /* Of those that no session has. */
+	uint64_t key;			     /* 0: it was never used. */
+	uint32_t nb_sessions;
+	/* Messages that its sessions may be granted, reckoned up to then. */
+	uint64_t left;
+	uint64_t left_ns;
+};
+
+TAILQ_HEAD(receivers_source_list, receivers_source);
 
 struct receiver {
 	TAILQ_ENTRY(receiver) touched; /* What came in for it has not been acknowledged. */
@@ -39,9 +56,8 @@ struct receiver {
 	uint64_t time_ns;
 	uint64_t timestamp_ns; /* 0: not known. */
 	uint64_t heard_ns;
-	/* What its rate lets it send: up to here, reckoned up to then. */
-	uint64_t allowed;
-	uint64_t allowed_ns;
+	struct receivers_source *source; /* NULL: rates are not limited. */
+	uint64_t allowed;		 /* By that: up to this sequence. */
 	uint64_t highest;
 	uint64_t messages;
 	uint64_t duplicates;
@@ -57,11 +73,14 @@ struct refusal {
 
 struct receivers {
 	struct receivers_params params;
-	uint32_t burst; /* Messages a session whose rate is limited may be ahead of it. */
+	uint32_t burst; /* Messages an address whose rate is limited may be ahead of it. */
 	size_t rx_size;
 	struct receiver *all;
 	uint8_t *memory; /* Of their struct sl_session_rx. */
 	struct sl_session_index index;
+	struct receivers_source *sources; /* As many as receivers. */
+	struct sl_session_index by_address;
+	struct receivers_source_list unused; /* Known until another needs it. */
 	struct receiver_list free;
 	struct receiver_list used; /* The one that was looked at longest ago first. */
 	struct receiver_list touched;

@@ -26,13 +26,32 @@ sl_record_seal(struct sl_record *record, uint64_t synced)
 	record->crc = record_crc(record);
 }
 
+static bool
+check_subscribers(const struct sl_record_message *message)
+{
+	const struct sl_record_subscriber *all = sl_record_subscribers_of(message);
+
+	if (message->nb_subscribers >
+		(message->record.len - sizeof(*message)) / sizeof(struct sl_record_subscriber))
+		return false;
+	for (uint32_t i = 0; i < message->nb_subscribers; i++) {
+		if (all[i].back != sizeof(*message) + i * sizeof(*all) ||
+			(all[i].flags & ~SL_RECORD_PASSING) != SL_RECORD_SUBSCRIBER)
+			return false;
+	}
+	return true;
+}
+
 static enum sl_record_error
 check_message(const struct sl_record_message *message)
 {
+	const uint8_t *bytes;
 	uint32_t len;
-	const uint8_t *bytes = sl_record_message_of(message, &len);
 
-	if (message->class_index >= SL_WIRE_CLASSES ||
+	if (!check_subscribers(message))
+		return SL_RECORD_BAD_CONTENT;
+	bytes = sl_record_message_of(message, &len);
+	if (message->class_index >= SL_WIRE_CLASSES || message->level > SL_WIRE_CLASSES ||
 		sl_wire_check_message(bytes, len) != SL_WIRE_OK)
 		return SL_RECORD_BAD_CONTENT;
 	return SL_RECORD_OK;

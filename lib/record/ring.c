@@ -82,8 +82,10 @@ sl_record_ring_init(struct sl_record_ring *ring, uint32_t stream, uint32_t incar
 	ring->incarnation = incarnation;
 	ring->put = position;
 	ring->durable_seen = position;
+	ring->state_seen = SL_RECORD_RING_OK;
 	atomic_init(&ring->published, position);
 	atomic_init(&ring->durable, position);
+	atomic_init(&ring->state, SL_RECORD_RING_OK);
 	return 0;
 }
 

@@ -35,29 +35,45 @@
 #define SL_RECORD_LEN_MAX (128u * 1024)
 #define SL_STREAMS_MAX	  1024u
 #define SL_SEGMENT_HEADER 4096u
-#define SL_SEGMENT_MAGIC  "SLCJRNL1"
+#define SL_SEGMENT_MAGIC  "SLCJRNL2"
 
-/** A record anywhere in the journal: stream in the high 16 bits, position in the low 48. */
+/**
+ * A record anywhere in the journal: stream in the high 10 bits, position in the low 54. Or, of a
+ * topic's message, what one of its subscribers is to get: the position of its struct
+ * sl_record_subscriber, and SL_RECORD_REF_COPY.
+ */
 typedef uint64_t sl_record_ref;
 
+/** So far a stream can go: 18 PB, years at the speed of any disk. */
+#define SL_RECORD_POSITION_BITS 54
+
 #define SL_RECORD_REF_NONE UINT64_MAX
+
+/** Positions are multiples of SL_RECORD_ALIGN: this bit is none of theirs. */
+#define SL_RECORD_REF_COPY UINT64_C(1)
 
 static inline sl_record_ref
 sl_record_ref_of(uint32_t stream, uint64_t position)
 {
-	return (uint64_t)stream << 48 | position;
+	return (uint64_t)stream << SL_RECORD_POSITION_BITS | position;
 }
 
 static inline uint32_t
 sl_record_ref_stream(sl_record_ref ref)
 {
-	return (uint32_t)(ref >> 48);
+	return (uint32_t)(ref >> SL_RECORD_POSITION_BITS);
 }
 
 static inline uint64_t
 sl_record_ref_position(sl_record_ref ref)
 {
-	return ref & ((UINT64_C(1) << 48) - 1);
+	return ref & ((UINT64_C(1) << SL_RECORD_POSITION_BITS) - 1) & ~SL_RECORD_REF_COPY;
+}
+
+static inline bool
+sl_record_ref_is_copy(sl_record_ref ref)
+{
+	return (ref & SL_RECORD_REF_COPY) != 0;
 }
 
 enum sl_record_type {
@@ -88,9 +104,28 @@ struct sl_record_message {
 	uint64_t session;    /**< Of its publisher; 0: none. */
 	uint32_t publisher;  /**< Place among the publishers; means something in this run only. */
 	uint8_t class_index; /**< That it waited in. */
-	uint8_t reserved[3]; /**< 0 */
-	/* A message of the template layout (sl_wire.h), without tag and length: record.len says. */
+	uint8_t level;	     /**< Of that class then, 1..8; 0: older releases did not tell. */
+	/** Of a topic: struct sl_record_subscriber that follow; 0: it is no topic's. */
+	uint16_t nb_subscribers;
+	/* Then a message of the template layout (sl_wire.h), without tag and length: record.len
+	 * says. */
 };
+
+/**
+ * Who subscribed to a topic when its message was accepted. Each has an outcome of its own, which
+ * names the position of this.
+ */
+struct sl_record_subscriber {
+	uint64_t backend; /**< Key of "DESTINATION/BACKEND". */
+	uint32_t back;	  /**< Its position less the record's. */
+	uint32_t flags;	  /**< SL_RECORD_SUBSCRIBER, SL_RECORD_PASSING */
+};
+
+/** Always set: where a record has its position, nothing that may be one. */
+#define SL_RECORD_SUBSCRIBER 0x80000000u
+
+/** Forgotten when the appliance ends: it joined, and did not ask to be kept. */
+#define SL_RECORD_PASSING 0x1u
 
 /** The publisher wants an ack when it is durable. Of SL_RECORD_MESSAGE. */
 #define SL_RECORD_WANTS_ACK 0x1
@@ -189,6 +224,7 @@ struct sl_segment_mark {
 
 _Static_assert(sizeof(struct sl_record) == 32, "layout");
 _Static_assert(sizeof(struct sl_record_message) == 48, "layout");
+_Static_assert(sizeof(struct sl_record_subscriber) == SL_RECORD_ALIGN, "layout");
 _Static_assert(sizeof(struct sl_record_duplicate) == 56, "layout");
 _Static_assert(sizeof(struct sl_record_outcome_of) == 16, "layout");
 _Static_assert(sizeof(struct sl_record_done) == 48, "layout");
@@ -247,12 +283,50 @@ enum sl_record_error sl_record_check(const void *data, size_t len, uint64_t posi
 /** The words of an error: "checksum is wrong", ... */
 const char *sl_record_strerror(enum sl_record_error error);
 
+/** The level of its class; the place of the class where an older release did not tell. */
+static inline uint8_t
+sl_record_level(const struct sl_record_message *record)
+{
+	return record->level != 0 ? record->level : (uint8_t)(record->class_index + 1);
+}
+
 /** The message in a record of type SL_RECORD_MESSAGE. */
 static inline const uint8_t *
 sl_record_message_of(const struct sl_record_message *record, uint32_t *len)
 {
-	*len = record->record.len - (uint32_t)sizeof(*record);
-	return (const uint8_t *)(record + 1);
+	uint32_t head = (uint32_t)sizeof(*record) +
+		record->nb_subscribers * (uint32_t)sizeof(struct sl_record_subscriber);
+
+	*len = record->record.len - head;
+	return (const uint8_t *)record + head;
+}
+
+/** Those of a topic's message; record->nb_subscribers of them. */
+static inline const struct sl_record_subscriber *
+sl_record_subscribers_of(const struct sl_record_message *record)
+{
+	return (const struct sl_record_subscriber *)(record + 1);
+}
+
+/** What the subscriber at this place is to get. */
+static inline sl_record_ref
+sl_record_copy_ref(uint32_t stream, const struct sl_record_message *record, uint32_t index)
+{
+	return sl_record_ref_of(stream,
+		       record->record.position + sizeof(*record) +
+			       index * sizeof(struct sl_record_subscriber)) |
+		SL_RECORD_REF_COPY;
+}
+
+/** Which of a record's subscribers stands at a position; UINT32_MAX: none. */
+static inline uint32_t
+sl_record_subscriber_at(const struct sl_record_message *record, uint64_t position)
+{
+	uint64_t index = (position - record->record.position - sizeof(*record)) /
+		sizeof(struct sl_record_subscriber);
+
+	return position % SL_RECORD_ALIGN == 0 && index < record->nb_subscribers ? (uint32_t)index
+										 : UINT32_MAX;
 }
 
 #endif /* SL_RECORD_H */

@@ -29,6 +29,13 @@
  */
 #define SL_RECORD_RING_SLACK 4096u
 
+/** What the consumer says of itself. */
+enum sl_record_ring_state {
+	SL_RECORD_RING_OK,
+	SL_RECORD_RING_STUCK, /**< What is published does not become durable now, or soon. */
+	SL_RECORD_RING_FULL,  /**< Nor will it before something else is released. */
+};
+
 struct sl_record_ring {
 	/* Constant. */
 	uint8_t *bytes;
@@ -39,12 +46,14 @@ struct sl_record_ring {
 
 	/* The producer's. */
 	uint64_t put __rte_cache_aligned; /**< Where the next record goes. */
-	uint64_t durable_seen;		  /**< The last it looked at `durable`. */
+	uint64_t durable_seen;		  /**< The last it looked at `durable`, */
+	uint32_t state_seen;		  /**< and at `state`. */
 
 	_Atomic uint64_t published __rte_cache_aligned; /**< By the producer. */
 	/** By the consumer: everything before is durable, and its room is free but for the slack.
 	 */
 	_Atomic uint64_t durable __rte_cache_aligned;
+	_Atomic uint32_t state; /**< By the consumer: of enum sl_record_ring_state. */
 };
 
 /**
@@ -70,6 +79,7 @@ static inline void
 sl_record_ring_refresh(struct sl_record_ring *ring)
 {
 	ring->durable_seen = atomic_load_explicit(&ring->durable, memory_order_acquire);
+	ring->state_seen = atomic_load_explicit(&ring->state, memory_order_relaxed);
 }
 
 /** Fill what is left of a segment that a record does not fit into. */
@@ -127,6 +137,34 @@ static inline void
 sl_record_ring_set_durable(struct sl_record_ring *ring, uint64_t position)
 {
 	atomic_store_explicit(&ring->durable, position, memory_order_release);
+}
+
+/** The consumer's: what hinders it, if anything. */
+static inline void
+sl_record_ring_set_state(struct sl_record_ring *ring, enum sl_record_ring_state state)
+{
+	atomic_store_explicit(&ring->state, state, memory_order_relaxed);
+}
+
+/**
+ * What was put at a position, pads too; the producer's, as long as nothing was put over it: of what
+ * is not durable, or was not before the last sl_record_ring_refresh().
+ * @param[in,out] position  moves behind it
+ * @return the record; NULL: what is left of the segment there is too little for one
+ */
+static inline const struct sl_record *
+sl_record_ring_next(const struct sl_record_ring *ring, uint64_t *position)
+{
+	uint64_t left = ring->segment_bytes - (*position & (ring->segment_bytes - 1));
+	const struct sl_record *record;
+
+	if (unlikely(left < sizeof(*record))) {
+		*position += left;
+		return NULL;
+	}
+	record = (const struct sl_record *)(ring->bytes + (*position & ring->mask));
+	*position += sl_record_stride(record->len);
+	return record;
 }
 
 #endif /* SL_RECORD_RING_H */

@@ -3,6 +3,7 @@
  */
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
+#include <rte_prefetch.h>
 
 #include "bits.h"
 #include "sl_session.h"
@@ -48,53 +49,55 @@ struct list {
 };
 
 struct sl_session_tx {
-	struct sl_session_tx_params params;
-	uint64_t mask;	   /* Of entries. */
-	uint64_t bit_mask; /* Of the bits of what was acknowledged selectively. */
-	uint64_t *bits;
+	/* What a message touches. */
+	uint64_t mask; /* Of entries. */
 	struct entry *entries;
-
-	uint64_t session;
 	uint64_t next;
 	uint64_t acked; /* All up to this one, what was selective counted. */
 	uint64_t credit_limit;
-	bool is_heard; /* There was an ack. */
 	uint32_t in_flight;
+	uint32_t cwnd;
+	uint32_t window;
 	uint32_t nb_selective; /* Bits that are set. */
-	uint32_t nb_lost;      /* In LIST_AGAIN and LIST_LOST. */
-	uint32_t nb_probes;    /* May be sent beyond the congestion window. */
-	struct list lists[LISTS];
+	uint64_t timer_ns;     /* The timeout counts from here. */
 
-	/* What was lost. */
+	/* And an ack. */
+	uint64_t session;
 	uint64_t scan;	      /* The first not looked at yet: everything before was decided. */
 	uint64_t highest;     /* That the receiver has said. */
 	uint64_t hidden_from; /* Of these the last ack could not tell: no room in it. */
 	uint64_t hidden_to;
 	uint64_t latest;      /* The highest acknowledged that was sent once. */
 	uint64_t latest_sent; /* When what was sent last of all acknowledged was. */
-	uint64_t timer_ns;    /* The timeout counts from here. */
-	uint64_t tuned_ns;    /* What was sent before has been learnt from. */
-	uint32_t reorder;     /* Messages. */
-	uint32_t delay;	      /* Eighths. */
-	uint32_t nb_clean;    /* Losses since reordering was seen. */
-	uint32_t timeouts;    /* In a row. */
-	uint32_t nb_old;      /* Acks, since one that was not. */
-
-	/* Congestion. */
-	uint32_t cwnd;
-	uint32_t ssthresh;
-	uint32_t cwnd_acked;
 	uint64_t recovery_ns; /* Losses of what was sent before have been answered. */
 
 	uint64_t rtt_min;
 	uint64_t rtt_latest;
 	uint64_t srtt;
 	uint64_t rttvar;
+	uint32_t nb_lost;   /* In LIST_AGAIN and LIST_LOST. */
+	uint32_t nb_probes; /* May be sent beyond the congestion window. */
+	uint32_t reorder;   /* Messages. */
+	uint32_t delay;	    /* Eighths. */
+	uint32_t timeouts;  /* In a row. */
+	uint32_t nb_old;    /* Acks, since one that was not. */
+	uint32_t ssthresh;
+	bool is_heard; /* There was an ack. */
 
+	struct list lists[LISTS];
+	uint64_t bit_mask; /* Of the bits of what was acknowledged selectively. */
+	uint64_t *bits;
+	uint64_t tuned_ns; /* What was sent before has been learnt from. */
+	uint32_t nb_clean; /* Losses since reordering was seen. */
+	uint32_t cwnd_acked;
+
+	struct sl_session_tx_params params;
 	uint64_t retransmitted;
 	uint64_t spurious;
 	uint64_t bad_acks;
 } __rte_cache_aligned;
+
+_Static_assert(sizeof(struct sl_session_tx) <= 448, "the header says so");
 
 static inline uint64_t
 bounded(uint64_t value, uint64_t low, uint64_t high)
@@ -216,6 +219,7 @@ sl_session_tx_init(void *mem, const struct sl_session_tx_params *params, uint64_
 	struct sl_session_tx *tx = mem;
 
 	tx->params = *params;
+	tx->window = params->window;
 	tx->mask = params->window - 1;
 	tx->bit_mask = bits_circle(params->window) - 1;
 	tx->bits = (uint64_t *)(tx + 1);
@@ -236,7 +240,7 @@ uint32_t
 sl_session_tx_room(const struct sl_session_tx *tx)
 {
 	uint64_t last = tx->next - 1;
-	uint64_t room = tx->params.window - (last - tx->acked);
+	uint64_t room = tx->window - (last - tx->acked);
 
 	room = RTE_MIN(room, less(tx->credit_limit, last));
 	return (uint32_t)RTE_MIN(room, less(tx->cwnd, tx->in_flight));
@@ -328,7 +332,7 @@ grow_window(struct sl_session_tx *tx, uint32_t nb_acked, uint32_t in_flight)
 			tx->cwnd++;
 		}
 	}
-	tx->cwnd = RTE_MIN(tx->cwnd, tx->params.window);
+	tx->cwnd = RTE_MIN(tx->cwnd, tx->window);
 }
 
 static void
@@ -641,6 +645,19 @@ sl_session_tx_ack(struct sl_session_tx *tx, const struct sl_wire_ack *ack, uint6
 	}
 	detect_lost(tx, now);
 	return SL_SESSION_ACK_OK;
+}
+
+void
+sl_session_tx_prefetch(const struct sl_session_tx *tx)
+{
+	rte_prefetch0_write(entry_of(tx, tx->acked + 1));
+}
+
+void *
+sl_session_tx_first(const struct sl_session_tx *tx)
+{
+	/* What was acknowledged behind it does not matter: it is the first that is missing. */
+	return tx->in_flight != 0 ? entry_of(tx, tx->acked + 1)->msg : NULL;
 }
 
 /* Sending again. */

@@ -7,9 +7,8 @@
  * lanes, and keep count of what they committed. Streams are read in the order of time, run by run,
  * so that names come before who uses them, and messages before their outcomes.
  *
- * Batches are committed in any order. Each covers a range of each stream; what is committed without
- * a gap is the stream's base. Lane 0 writes bases, the others note their ranges one by one, until
- * a base has come past them.
+ * Batches are committed in any order (stream.h). Lane 0 writes bases, the others note their ranges
+ * one by one, until a base has come past them.
  */
 
 #include <errno.h>
@@ -21,6 +20,7 @@
 #include <unistd.h>
 
 #include "sink.h"
+#include "stream.h"
 
 #define TURN	    4096 /* Records read before lanes are looked at. */
 #define IDLE_MS	    10
@@ -31,16 +31,6 @@
 	(SINK_NS_PER_S / 2) /* A transaction that took less may be longer the next time.           \
 			     */
 #define SLOW_NS (2 * SINK_NS_PER_S)
-
-struct stream {
-	uint32_t number;
-	uint64_t cut;	    /* Handed to lanes up to here. */
-	uint64_t base;	    /* In the database up to here. */
-	uint64_t noted;	    /* ... and it knows. */
-	struct range *done; /* In it beyond the base, sorted by `first`. */
-	uint32_t nb_done, done_max;
-	const struct sl_record *peeked;
-};
 
 struct session {
 	struct sl_sink *sink;
@@ -54,7 +44,7 @@ struct session {
 	struct stream *streams;
 	uint32_t nb_streams, streams_max;
 	struct lane *waiting; /* Its batch has to come after all others. */
-	bool is_at_end;	      /* Of the journal, for now. */
+	bool is_at_end;	      /* There was nothing to read the last time. */
 	bool has_earlies;
 	uint64_t segments_at_ms;
 	uint64_t tidy_at_ms;
@@ -75,47 +65,6 @@ find_stream(struct session *session, uint32_t number)
 			return &session->streams[i];
 	}
 	return NULL;
-}
-
-/* Take what has become contiguous into the base. */
-static void
-advance(struct stream *stream)
-{
-	uint32_t n = 0;
-
-	while (n < stream->nb_done && stream->done[n].first <= stream->base) {
-		if (stream->done[n].last > stream->base)
-			stream->base = stream->done[n].last;
-		n++;
-	}
-	stream->nb_done -= n;
-	memmove(stream->done, stream->done + n, stream->nb_done * sizeof(stream->done[0]));
-}
-
-static int
-add_done(struct stream *stream, const struct range *range)
-{
-	uint32_t i = stream->nb_done;
-
-	if (array_reserve(
-		    &stream->done, stream->nb_done, &stream->done_max, sizeof(stream->done[0])) < 0)
-		return -ENOMEM;
-	for (; i > 0 && stream->done[i - 1].first > range->first; i--)
-		stream->done[i] = stream->done[i - 1];
-	stream->done[i] = *range;
-	stream->nb_done++;
-	advance(stream);
-	return 0;
-}
-
-static bool
-is_done(const struct stream *stream, uint64_t position)
-{
-	for (uint32_t i = 0; i < stream->nb_done; i++) {
-		if (position >= stream->done[i].first && position < stream->done[i].last)
-			return true;
-	}
-	return false;
 }
 
 /* The sink has all of a stream before its base. */
@@ -143,12 +92,7 @@ add_stream(struct session *session, uint32_t number, uint64_t base)
 	if (rc < 0)
 		return rc;
 	stream = &session->streams[session->nb_streams++];
-	*stream = (struct stream){.number = number, .base = base, .noted = base};
-	for (uint32_t i = 0; i < session->resume.nb_ranges && rc == 0; i++) {
-		if (session->resume.ranges[i].stream == number)
-			rc = add_done(stream, &session->resume.ranges[i]);
-	}
-	stream->cut = stream->base;
+	rc = stream_begin(stream, number, base, &session->resume);
 	window_begin(session->window, number, stream->base);
 	tell_base(session, stream);
 	return rc < 0 ? rc : sl_journal_reader_seek(session->reader, number, stream->base);
@@ -233,14 +177,15 @@ look_for_streams(struct session *session, bool is_first, struct sink_error *erro
 
 /* Called for a message that is in the database and not in memory. */
 static uint64_t
-received_of(void *arg, sl_record_ref ref)
+received_of(void *arg, sl_record_ref *ref)
 {
 	struct session *session = arg;
 	const struct sl_record *record = (const struct sl_record *)session->record;
 
-	if (sl_journal_reader_get(session->reader, ref, session->record) < 0 ||
+	if (sl_journal_reader_get(session->reader, *ref, session->record) < 0 ||
 		record->type != SL_RECORD_MESSAGE)
 		return 0;
+	*ref = sl_record_ref_of(sl_record_ref_stream(*ref), record->position);
 	return record->time_ns;
 }
 
@@ -249,12 +194,12 @@ make_window(struct session *session)
 {
 	struct window_params params = {
 		.hold_ms = session->sink->config.batch_ms,
+		/* SQLite finds its rows without it. */
+		.is_time_wanted = session->sink->config.kind == SL_SINK_POSTGRESQL,
+		.received = received_of,
 		.arg = session,
 	};
 
-	/* SQLite finds its rows without it. */
-	if (session->sink->config.kind == SL_SINK_POSTGRESQL)
-		params.received = received_of;
 	memcpy(params.levels, session->sink->levels, sizeof(params.levels));
 	session->record = aligned_alloc(SL_RECORD_ALIGN, SL_RECORD_LEN_MAX);
 	if (session->record == NULL)
@@ -403,7 +348,7 @@ read_journal(struct session *session, uint64_t now_ms, struct sink_error *error)
 			return 0;
 		rc = window_push(session->window, stream->number, stream->peeked,
 			sl_journal_reader_position(session->reader, stream->number),
-			is_done(stream, stream->peeked->position), now_ms);
+			stream_is_done(stream, stream->peeked->position), now_ms);
 		if (rc < 0)
 			return rc;
 		stream->peeked = NULL;
@@ -456,15 +401,17 @@ note_places(struct session *session, struct lane *lane)
 	if (lane->index != 0)
 		return 0;
 	for (uint32_t i = 0; i < session->nb_streams && rc == 0; i++) {
-		const struct stream *stream = &session->streams[i];
+		struct stream *stream = &session->streams[i];
 		struct range base = {stream->number, 0, stream->base};
 
 		for (uint32_t j = 0; j < batch->nb_ranges && !batch->notes_ranges; j++) {
 			if (batch->ranges[j].stream == stream->number)
 				base.last = batch->ranges[j].last;
 		}
-		if (base.last > stream->noted)
-			rc = batch_add_base(batch, &base);
+		if (!stream_needs_base(stream, base.last))
+			continue;
+		rc = batch_add_base(batch, &base);
+		stream_send_base(stream, base.last);
 	}
 	return rc;
 }
@@ -488,12 +435,12 @@ due(struct session *session, uint64_t now_ms)
 	return ready > 0 && now_ms >= window_oldest_ms(window) + patience_ms ? ready : 0;
 }
 
-/* Is there a base that the database does not know, because others had noted what it is made of? */
+/* Is there a base to be written, whose parts others had noted? */
 static bool
 has_new_base(const struct session *session)
 {
 	for (uint32_t i = 0; i < session->nb_streams; i++) {
-		if (session->streams[i].base > session->streams[i].noted)
+		if (stream_needs_base(&session->streams[i], session->streams[i].base))
 			return true;
 	}
 	return false;
@@ -576,12 +523,19 @@ take_commit(struct session *session, struct lane *lane)
 	for (uint32_t i = 0; i < batch->nb_ranges && rc == 0; i++) {
 		struct stream *stream = find_stream(session, batch->ranges[i].stream);
 
-		rc = add_done(stream, &batch->ranges[i]);
+		rc = stream_add_done(stream, &batch->ranges[i]);
 		if (rc == 0)
 			tell_base(session, stream);
 	}
 	for (uint32_t i = 0; i < batch->nb_bases; i++)
 		find_stream(session, batch->bases[i].stream)->noted = batch->bases[i].last;
+	for (uint32_t i = 0; i < batch->nb_earlies; i++) {
+		struct stream *stream = find_stream(
+			session, sl_record_ref_stream(batch->earlies[i].ref));
+
+		if (stream != NULL)
+			stream_note_early(stream, sl_record_ref_position(batch->earlies[i].ref));
+	}
 	count_commit(session, lane);
 	adapt(session, lane, batch->nb_rows);
 	window_release(session->window, batch);
@@ -749,7 +703,7 @@ end(struct session *session)
 	window_destroy(session->window);
 	resume_free(&session->resume);
 	for (uint32_t i = 0; i < session->nb_streams; i++)
-		free(session->streams[i].done);
+		stream_free(&session->streams[i]);
 	free(session->streams);
 	free(session->lanes);
 	free(session->record);

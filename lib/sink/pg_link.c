@@ -18,12 +18,10 @@
 
 #include "pg_link.h"
 
-#define CONNECT_MS   10000
 #define STATEMENT_MS 60000
 /* The server gives up first, and says so. */
 #define WAIT_MS	    (STATEMENT_MS + 10000)
 #define VERSION_MIN 140000
-#define PARAMS_MAX  64
 
 /* By SQLSTATE, or the class that it begins with; the first that fits. */
 static const struct {
@@ -56,16 +54,48 @@ static const struct {
 	{"", false, "it is tried again"},
 };
 
-static void
-fail_with(struct sink_error *error, const char *sqlstate, const char *message)
+/* What libpq finds out by itself has a class of SQLSTATEs, 08, and words. */
+static const struct {
+	const char *words;
+	const char *remedy;
+} link_remedies[] = {
+	{"certificate",
+		"see that sslrootcert has the certificate of the server's CA, and that host is a "
+		"name in the server's own"},
+	{"SSL", "see that sslmode, sslrootcert, sslcert and sslkey are what the server wants"},
+	{"no password supplied",
+		"see that passfile exists, may be read by nobody but the sink's user (chmod 600) "
+		"and has a line for this server"},
+	{"service", "see that the service file (PGSERVICEFILE) exists and has this service"},
+	{"name server",
+		"see that one answers, and that host is a name; or add the address as hostaddr"},
+	{"invalid", "correct it in conninfo, or in the service file"},
+};
+
+static const char *
+link_remedy(const char *message, const char *usual)
+{
+	for (size_t i = 0; i < sizeof(link_remedies) / sizeof(link_remedies[0]); i++) {
+		if (strstr(message, link_remedies[i].words) != NULL)
+			return link_remedies[i].remedy;
+	}
+	return usual;
+}
+
+void
+pg_fail(struct sink_error *error, const char *sqlstate, const char *message)
 {
 	size_t i = 0, len = strcspn(message, "\n");
+	const char *remedy;
 
 	while (strncmp(sqlstate, remedies[i].sqlstate, strlen(remedies[i].sqlstate)) != 0)
 		i++;
+	remedy = remedies[i].remedy;
+	if (strncmp(sqlstate, "08", 2) == 0)
+		remedy = link_remedy(message, remedy);
 	sink_error_set(error, remedies[i].is_refused, "%s%s%.*s; %s",
 		sqlstate[0] == '\0' ? "" : sqlstate, sqlstate[0] == '\0' ? "" : ": ",
-		(int)(len > 180 ? 180 : len), message, remedies[i].remedy);
+		(int)(len > 160 ? 160 : len), message, remedy);
 	snprintf(error->sqlstate, sizeof(error->sqlstate), "%s", sqlstate);
 	error->is_too_slow = strcmp(sqlstate, "57014") == 0;
 }
@@ -78,9 +108,9 @@ fail_result(struct pg_link *link, const PGresult *result, struct sink_error *err
 	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 
 	if (sqlstate == NULL)
-		fail_with(error, "08006", PQerrorMessage(link->conn));
+		pg_fail(error, "08006", PQerrorMessage(link->conn));
 	else
-		fail_with(error, sqlstate, message == NULL ? "no message" : message);
+		pg_fail(error, sqlstate, message == NULL ? "no message" : message);
 	return sqlstate == NULL ? -ECONNRESET : -EIO;
 }
 
@@ -89,13 +119,13 @@ fail_link(struct pg_link *link, struct sink_error *error)
 {
 	const char *message = PQerrorMessage(link->conn);
 
-	fail_with(error, "08006",
+	pg_fail(error, "08006",
 		message[strspn(message, "\n")] == '\0' ? "the connection is lost" : message);
 	return -ECONNRESET;
 }
 
-static uint64_t
-clock_ms(void)
+uint64_t
+pg_clock_ms(void)
 {
 	struct timespec now;
 
@@ -103,17 +133,16 @@ clock_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* Wait for the socket. @return 0, -EINTR or -ETIMEDOUT */
-static int
-wait_for(struct pg_link *link, short events, uint64_t deadline_ms)
+int
+pg_wait(int fd, short events, int abort_fd, uint64_t deadline_ms)
 {
 	struct pollfd fds[2] = {
-		{.fd = PQsocket(link->conn), .events = events},
-		{.fd = link->abort_fd, .events = POLLIN},
+		{.fd = fd, .events = events},
+		{.fd = abort_fd, .events = POLLIN},
 	};
-	uint64_t now = clock_ms();
+	uint64_t now = pg_clock_ms();
 
-	if (fds[0].fd < 0)
+	if (fd < 0)
 		return 0;
 	if (now >= deadline_ms)
 		return -ETIMEDOUT;
@@ -123,10 +152,16 @@ wait_for(struct pg_link *link, short events, uint64_t deadline_ms)
 }
 
 static int
-fail_wait(int rc, struct sink_error *error)
+wait_for(struct pg_link *link, short events, uint64_t deadline_ms)
+{
+	return pg_wait(PQsocket(link->conn), events, link->abort_fd, deadline_ms);
+}
+
+int
+pg_fail_wait(int rc, struct sink_error *error)
 {
 	if (rc == -ETIMEDOUT)
-		fail_with(error, "57014", "no answer");
+		pg_fail(error, "57014", "no answer");
 	else
 		sink_error_set(error, false, "%s", strerror(-rc));
 	return rc;
@@ -145,71 +180,6 @@ pg_check_conninfo(const char *conninfo, struct sink_error *error)
 		return -EINVAL;
 	}
 	PQconninfoFree(options);
-	return 0;
-}
-
-/* The values that hold unless conninfo has others. */
-static PGconn *
-start(const char *conninfo, const char *application)
-{
-	const char *keywords[PARAMS_MAX + 1] = {"application_name", "tcp_user_timeout",
-		"keepalives_idle", "keepalives_interval", "keepalives_count"};
-	const char *values[PARAMS_MAX + 1] = {application, "5000", "10", "5", "3"};
-	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
-	PGconn *conn;
-	int n = 5;
-
-	if (options == NULL)
-		return NULL;
-	for (const PQconninfoOption *o = options; o->keyword != NULL && n < PARAMS_MAX - 1; o++) {
-		if (o->val == NULL)
-			continue;
-		keywords[n] = o->keyword;
-		values[n++] = o->val;
-	}
-	keywords[n] = "client_encoding";
-	values[n++] = "UTF8";
-	conn = PQconnectStartParams(keywords, values, 0);
-	PQconninfoFree(options);
-	return conn;
-}
-
-/* "FATAL:  28P01: password authentication failed" is what a verbose message has. */
-static int
-fail_connect(struct pg_link *link, struct sink_error *error)
-{
-	const char *message = PQerrorMessage(link->conn), *fatal = strstr(message, "FATAL:  ");
-	char sqlstate[6] = "08001";
-
-	if (fatal != NULL && strlen(fatal) > 15 && fatal[13] == ':') {
-		memcpy(sqlstate, fatal + 8, 5);
-		fail_with(error, sqlstate, fatal + 15);
-	} else {
-		fail_with(error, sqlstate, message);
-	}
-	return -ECONNREFUSED;
-}
-
-static int
-finish_connecting(struct pg_link *link, struct sink_error *error)
-{
-	uint64_t deadline_ms = clock_ms() + CONNECT_MS;
-	PostgresPollingStatusType status = PGRES_POLLING_WRITING;
-	int rc;
-
-	while (status != PGRES_POLLING_OK) {
-		if (PQstatus(link->conn) == CONNECTION_BAD || status == PGRES_POLLING_FAILED)
-			return fail_connect(link, error);
-		rc = wait_for(
-			link, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms);
-		if (rc == -ETIMEDOUT) {
-			fail_with(error, "08001", "the server does not answer");
-			return rc;
-		}
-		if (rc < 0)
-			return fail_wait(rc, error);
-		status = PQconnectPoll(link->conn);
-	}
 	return 0;
 }
 
@@ -254,14 +224,6 @@ set_session(struct pg_link *link, struct sink_error *error)
 	return pg_run(link, sql, NULL, error);
 }
 
-/* libpq would write it to standard error. */
-static void
-ignore_notice(void *arg, const PGresult *result)
-{
-	(void)arg;
-	(void)result;
-}
-
 int
 pg_connect(struct pg_link *link, const char *conninfo, const char *application, char *server,
 	size_t server_len, struct sink_error *error)
@@ -269,15 +231,9 @@ pg_connect(struct pg_link *link, const char *conninfo, const char *application, 
 	struct sink_error ignored;
 	int rc;
 
-	link->conn = start(conninfo, application);
-	if (link->conn == NULL) {
-		rc = pg_check_conninfo(conninfo, error);
-		return rc < 0 ? rc : -ENOMEM;
-	}
-	PQsetErrorVerbosity(link->conn, PQERRORS_VERBOSE);
-	PQsetNoticeReceiver(link->conn, ignore_notice, NULL);
-	rc = finish_connecting(link, error);
-	if (PQhost(link->conn) != NULL)
+	rc = pg_dial(link, conninfo, application, error);
+	/* Not of one that libpq did not understand. */
+	if (PQhost(link->conn) != NULL && PQuser(link->conn) != NULL)
 		snprintf(server, server_len, "%s:%s/%s as %s", PQhost(link->conn),
 			PQport(link->conn), PQdb(link->conn), PQuser(link->conn));
 	if (rc < 0)
@@ -304,13 +260,13 @@ pg_close(struct pg_link *link)
 static int
 flush(struct pg_link *link, struct sink_error *error)
 {
-	uint64_t deadline_ms = clock_ms() + WAIT_MS;
+	uint64_t deadline_ms = pg_clock_ms() + WAIT_MS;
 	int left, rc;
 
 	while ((left = PQflush(link->conn)) > 0) {
 		rc = wait_for(link, POLLIN | POLLOUT, deadline_ms);
 		if (rc < 0)
-			return fail_wait(rc, error);
+			return pg_fail_wait(rc, error);
 		if (PQconsumeInput(link->conn) == 0)
 			return fail_link(link, error);
 	}
@@ -321,13 +277,13 @@ flush(struct pg_link *link, struct sink_error *error)
 static int
 next_result(struct pg_link *link, PGresult **result, struct sink_error *error)
 {
-	uint64_t deadline_ms = clock_ms() + WAIT_MS;
+	uint64_t deadline_ms = pg_clock_ms() + WAIT_MS;
 	int rc;
 
 	while (PQisBusy(link->conn)) {
 		rc = wait_for(link, POLLIN, deadline_ms);
 		if (rc < 0)
-			return fail_wait(rc, error);
+			return pg_fail_wait(rc, error);
 		if (PQconsumeInput(link->conn) == 0)
 			return fail_link(link, error);
 	}

@@ -25,6 +25,22 @@ struct pg_link {
 /** Is it a connection string? The error does not repeat it: there may be a password in it. */
 int pg_check_conninfo(const char *conninfo, struct sink_error *error);
 
+/** Milliseconds of a clock that only goes on. */
+uint64_t pg_clock_ms(void);
+
+/** Wait for a descriptor; none, -1, is ready. @return 0: it may be; -EINTR: @p abort_fd;
+ * -ETIMEDOUT; -errno */
+int pg_wait(int fd, short events, int abort_fd, uint64_t deadline_ms);
+
+/** Say what failed, with its remedy. */
+void pg_fail(struct sink_error *error, const char *sqlstate, const char *message);
+/** The same of what pg_wait() returned, which is returned. */
+int pg_fail_wait(int rc, struct sink_error *error);
+
+/** pg_dial.c: the connection alone, that pg_connect() makes. It may be there and a failed one. */
+int pg_dial(struct pg_link *link, const char *conninfo, const char *application,
+	struct sink_error *error);
+
 /**
  * Connect, by libpq's rules: environment, service and password files, TLS.
  * @param[out] server  "host:port/database as user"

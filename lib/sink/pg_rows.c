@@ -122,9 +122,9 @@ int
 pg_put_row(struct pg_buffer *buffer, const struct row *row, int32_t journal)
 {
 	const struct sl_record *record = &row->record->record;
-	const uint8_t *message = (const uint8_t *)(row->record + 1), *payload, *id_text;
 	const char *status = row_status_names[row->status];
-	uint32_t payload_len = 0, id_text_len = 0;
+	uint32_t payload_len = 0, id_text_len = 0, len;
+	const uint8_t *message = sl_record_message_of(row->record, &len), *payload, *id_text;
 	uint8_t *p;
 
 	payload = row_payload(row, &payload_len);

@@ -11,6 +11,10 @@
  * that a chain ends at the first place that has been overwritten, and none is ever taken out. Cut
  * ones stay readable until then: a late outcome learns from them when its message was received,
  * which is where the database has the row.
+ *
+ * A topic's message is a row, too, and has an outcome for each subscriber: it is DELIVERED when the
+ * first has it, and DEAD while there are only such. Those outcomes name places inside of its
+ * record; which record, is known of those that are in memory, and else read in the journal.
  */
 
 #include <errno.h>
@@ -55,8 +59,20 @@ struct place {
 	uint32_t nb_names;    /* and of `names`. */
 	uint32_t len;
 	uint32_t stream;
+	uint16_t nb_subscribers; /* Of a topic's message. */
 	uint16_t attempts;
 	uint8_t status;
+};
+
+/* The messages of topics of one stream, by position, as long as they are in memory. */
+struct topic_place {
+	uint64_t position;
+	uint64_t place;
+};
+
+struct topics {
+	struct topic_place *places;
+	uint32_t first, nb, max;
 };
 
 /* Outcomes and names of places not cut yet, in order; `first` are cut. */
@@ -88,6 +104,7 @@ struct window {
 	struct block *filling;
 	struct block *spares;
 	uint32_t nb_spares;
+	struct topics topics[SL_STREAMS_MAX];
 	uint64_t read[SL_STREAMS_MAX]; /* Where each stream's next record stands. */
 };
 
@@ -182,6 +199,8 @@ window_destroy(struct window *window)
 		free(window->spares);
 		window->spares = next;
 	}
+	for (unsigned int i = 0; i < SL_STREAMS_MAX; i++)
+		free(window->topics[i].places);
 	tdestroy(window->earlies, free);
 	names_free(&window->names);
 	free(window->outcomes);
@@ -209,13 +228,70 @@ chain_of(sl_record_ref ref)
 	return (uint32_t)((ref * UINT64_C(0x9e3779b97f4a7c15)) >> 40) & (RING_SIZE - 1);
 }
 
+/* The oldest place that has not been overwritten. */
+static uint64_t
+oldest_known(const struct window *window)
+{
+	return window->next > RING_SIZE ? window->next - RING_SIZE : 0;
+}
+
+/* The place of the topic's message that an outcome at this position is of. */
+static uint64_t
+find_topic(const struct window *window, sl_record_ref ref)
+{
+	const struct topics *topics = &window->topics[sl_record_ref_stream(ref) % SL_STREAMS_MAX];
+	uint64_t position = sl_record_ref_position(ref), begin;
+	uint32_t low = topics->first, high = topics->nb;
+	const struct place *place;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (topics->places[middle].position <= position)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == topics->first || topics->places[low - 1].place < oldest_known(window))
+		return NO_PLACE;
+	begin = topics->places[low - 1].position + sizeof(struct sl_record_message);
+	place = &window->ring[topics->places[low - 1].place % RING_SIZE];
+	return position >= begin &&
+			(position - begin) / sizeof(struct sl_record_subscriber) <
+				place->nb_subscribers
+		? topics->places[low - 1].place
+		: NO_PLACE;
+}
+
+static int
+add_topic(struct window *window, uint32_t stream, uint64_t position)
+{
+	struct topics *topics = &window->topics[stream];
+	uint64_t oldest = oldest_known(window);
+
+	while (topics->first < topics->nb && topics->places[topics->first].place < oldest)
+		topics->first++;
+	if (topics->first > topics->max / 2) {
+		topics->nb -= topics->first;
+		memmove(topics->places, topics->places + topics->first,
+			topics->nb * sizeof(topics->places[0]));
+		topics->first = 0;
+	}
+	if (array_reserve(&topics->places, topics->nb, &topics->max, sizeof(topics->places[0])) < 0)
+		return -ENOMEM;
+	topics->places[topics->nb++] = (struct topic_place){position, window->next};
+	return 0;
+}
+
 /* The place of a message, live or cut; NO_PLACE when it is not in memory any more. */
 static uint64_t
 find(const struct window *window, sl_record_ref ref)
 {
-	uint64_t oldest = window->next > RING_SIZE ? window->next - RING_SIZE : 0;
-	uint64_t i = window->chains[chain_of(ref)];
+	uint64_t oldest = oldest_known(window), i;
 
+	if (sl_record_ref_is_copy(ref))
+		return find_topic(window, ref);
+	i = window->chains[chain_of(ref)];
 	while (i != NO_PLACE && i >= oldest) {
 		const struct place *place = &window->ring[i % RING_SIZE];
 
@@ -242,6 +318,8 @@ window_add_early(struct window *window, const struct outcome *outcome)
 	if (copy == NULL)
 		return -ENOMEM;
 	*copy = *outcome;
+	/* As the database has it: no two things have one position. */
+	copy->ref &= ~SL_RECORD_REF_COPY;
 	found = tsearch(copy, &window->earlies, compare_outcomes);
 	if (found == NULL || *found != copy)
 		free(copy);
@@ -261,6 +339,16 @@ settle(struct place *place, const struct outcome *outcome)
 	place->delivered_ns = outcome->delivered_ns;
 }
 
+/* One subscriber's. The first that has it is who counts. @return whether it changes anything */
+static bool
+settle_copy(struct place *place, const struct outcome *outcome)
+{
+	if (place->status == ROW_DELIVERED || place->status == outcome->status)
+		return false;
+	settle(place, outcome);
+	return true;
+}
+
 /* The outcome of a message that was read before the message. */
 static bool
 take_early(struct window *window, sl_record_ref ref, struct outcome *outcome)
@@ -278,6 +366,30 @@ take_early(struct window *window, sl_record_ref ref, struct outcome *outcome)
 	free(early);
 	window->nb_earlies--;
 	return true;
+}
+
+/* The same, of any kind of message: of a topic's that of the first who has it, if there is one. */
+static bool
+take_earlies(struct window *window, struct place *place, const struct sl_record *record)
+{
+	const struct sl_record_message *message = (const struct sl_record_message *)record;
+	sl_record_ref ref = sl_record_ref_of(place->stream, record->position);
+	struct outcome early;
+	bool is_any = false;
+
+	if (window->nb_earlies == 0)
+		return false;
+	if (message->nb_subscribers == 0 && take_early(window, ref, &early)) {
+		settle(place, &early);
+		return true;
+	}
+	for (uint32_t i = 0; i < message->nb_subscribers; i++) {
+		if (!take_early(window, ref + sl_record_subscribers_of(message)[i].back, &early))
+			continue;
+		settle_copy(place, &early);
+		is_any = true;
+	}
+	return is_any;
 }
 
 /* Where a record of this length is copied to. */
@@ -308,13 +420,16 @@ room_for(struct window *window, uint32_t len)
 static int
 push_message(struct window *window, struct place *place, const struct sl_record *record)
 {
+	const struct sl_record_message *message = (const struct sl_record_message *)record;
 	uint32_t stride = sl_record_stride(record->len);
 	struct block *block = room_for(window, stride);
-	struct outcome early;
 	uint64_t *chain;
 
-	if (block == NULL)
+	if (block == NULL ||
+		(message->nb_subscribers > 0 &&
+			add_topic(window, place->stream, record->position) != 0))
 		return -ENOMEM;
+	place->nb_subscribers = message->nb_subscribers;
 	place->record = (const void *)(block->bytes + block->used);
 	memcpy(block->bytes + block->used, record, record->len);
 	block->used += stride;
@@ -325,8 +440,7 @@ push_message(struct window *window, struct place *place, const struct sl_record 
 	chain = &window->chains[chain_of(place->ref)];
 	place->older = *chain;
 	*chain = window->next;
-	if (take_early(window, place->ref, &early))
-		settle(place, &early);
+	take_earlies(window, place, record);
 	return 0;
 }
 
@@ -344,13 +458,20 @@ add_outcome(struct window *window, const struct outcome *outcome, bool is_early)
 static int
 push_known(struct window *window, struct place *place, const struct sl_record *record)
 {
-	struct outcome early;
+	struct place known = {.stream = place->stream};
 
-	if (!take_early(window, sl_record_ref_of(place->stream, record->position), &early))
+	if (!take_earlies(window, &known, record))
 		return 0;
-	early.received_ns = record->time_ns;
 	place->nb_outcomes = 1;
-	return add_outcome(window, &early, false);
+	return add_outcome(window,
+		&(struct outcome){
+			.ref = sl_record_ref_of(place->stream, record->position),
+			.received_ns = record->time_ns,
+			.delivered_ns = known.delivered_ns,
+			.attempts = known.attempts,
+			.status = known.status,
+		},
+		false);
 }
 
 /* An outcome goes to its message: in memory, in the database, or yet to come. */
@@ -358,24 +479,34 @@ static int
 place_outcome(struct window *window, struct outcome *outcome)
 {
 	uint64_t i = find(window, outcome->ref);
+	bool is_copy = sl_record_ref_is_copy(outcome->ref);
 	uint32_t stream = sl_record_ref_stream(outcome->ref);
 
-	if (i != NO_PLACE && i >= window->head) {
-		settle(&window->ring[i % RING_SIZE], outcome);
-		return 0;
-	}
 	if (i != NO_PLACE) {
-		outcome->received_ns = window->ring[i % RING_SIZE].received_ns;
+		struct place *place = &window->ring[i % RING_SIZE];
+
+		if (is_copy && !settle_copy(place, outcome))
+			return 0;
+		if (!is_copy && i >= window->head)
+			settle(place, outcome);
+		if (i >= window->head)
+			return 0;
+		outcome->ref = place->ref;
+		outcome->received_ns = place->received_ns;
 		return add_outcome(window, outcome, false);
 	}
 	if (stream < SL_STREAMS_MAX &&
 		sl_record_ref_position(outcome->ref) >= window->read[stream]) {
+		outcome->ref &= ~SL_RECORD_REF_COPY;
 		if (window_add_early(window, outcome) < 0)
 			return -ENOMEM;
 		return add_outcome(window, outcome, true);
 	}
-	if (window->params.received != NULL)
-		outcome->received_ns = window->params.received(window->params.arg, outcome->ref);
+	if (is_copy || window->params.is_time_wanted)
+		outcome->received_ns = window->params.received(window->params.arg, &outcome->ref);
+	/* It was deleted: nobody knows whose that is. */
+	if (sl_record_ref_is_copy(outcome->ref))
+		return 0;
 	return add_outcome(window, outcome, false);
 }
 
@@ -526,11 +657,14 @@ static void
 cut_row(struct window *window, struct batch *batch, const struct place *place)
 {
 	const struct sl_record_message *record = place->record;
-	const uint8_t *message = (const uint8_t *)(record + 1);
-	uint8_t level = record->class_index < SL_CONFIG_CLASSES_MAX
-		? window->params.levels[record->class_index]
-		: 0;
+	uint8_t level = record->level;
+	const uint8_t *message;
+	uint32_t len;
 
+	message = sl_record_message_of(record, &len);
+	/* Of a release that did not tell it: what the class is now. */
+	if (level == 0 && record->class_index < SL_CONFIG_CLASSES_MAX)
+		level = window->params.levels[record->class_index];
 	batch->rows[batch->nb_rows++] = (struct row){
 		.record = record,
 		.source = names_find(&window->names, sl_wire_get64(message + SL_WIRE_OFF_SOURCE)),
@@ -541,7 +675,7 @@ cut_row(struct window *window, struct batch *batch, const struct place *place)
 		.stream = place->stream,
 		.attempts = place->attempts,
 		.status = place->status,
-		.level = level != 0 ? level : (uint8_t)(record->class_index + 1),
+		.level = level != 0 ? level : sl_record_level(record),
 		.block = place->block,
 	};
 }
@@ -644,47 +778,11 @@ row_payload(const struct row *row, uint32_t *len)
 	return sl_wire_message_payload(message, message_len, len);
 }
 
-static bool
-get_varint(const uint8_t **p, const uint8_t *end, uint64_t *value)
-{
-	unsigned int shift = 0;
-
-	*value = 0;
-	while (*p < end && shift < 64) {
-		*value |= (uint64_t)(**p & 0x7f) << shift;
-		shift += 7;
-		if ((*(*p)++ & 0x80) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Behind the payload stand fields of higher numbers, in any order; the last id_text counts. */
 const uint8_t *
 row_id_text(const struct row *row, uint32_t *len)
 {
 	uint32_t message_len;
 	const uint8_t *message = sl_record_message_of(row->record, &message_len);
-	const uint8_t *p = message + SL_WIRE_MESSAGE_MIN, *end = message + message_len;
-	const uint8_t *found = NULL;
-	uint64_t tag, n;
 
-	while (p < end && get_varint(&p, end, &tag)) {
-		if ((tag & 7) == 0) {
-			if (!get_varint(&p, end, &n))
-				break;
-			continue;
-		}
-		n = (tag & 7) == 1 ? 8 : 4;
-		if ((tag & 7) == 2 && !get_varint(&p, end, &n))
-			break;
-		if (((tag & 7) != 1 && (tag & 7) != 2 && (tag & 7) != 5) || n > (uint64_t)(end - p))
-			break;
-		if (tag == (16 << 3 | 2)) {
-			found = p;
-			*len = (uint32_t)n;
-		}
-		p += n;
-	}
-	return found;
+	return sl_wire_message_id_text(message, message_len, len);
 }

@@ -258,8 +258,10 @@ prepare(struct sl_sink *sink, char *error, size_t error_len)
 		sink->config.kind == SL_SINK_SQLITE ? sink->config.path : "postgresql");
 	status->kind = sink->config.kind;
 	status->writers = sink->config.writers;
-	if (sink->journal == NULL)
-		return 0;
+	if (sink->journal == NULL) {
+		sink->rest_fd = sl_journal_rest(sink->directory, error, error_len);
+		return sink->rest_fd < 0 ? sink->rest_fd : 0;
+	}
 	snprintf(name, sizeof(name), "sink %s", sink->config.name);
 	rc = sl_journal_add_reader(sink->journal, name, &sink->journal_reader);
 	if (rc < 0)
@@ -281,7 +283,7 @@ sl_sink_create(const struct sl_sink_params *params, struct sl_sink **created, ch
 	}
 	pthread_mutex_init(&sink->lock, NULL);
 	pthread_cond_init(&sink->ended_cond, NULL);
-	sink->abort_fd = -1;
+	sink->abort_fd = sink->rest_fd = -1;
 	sink->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	rc = sink->wake_fd < 0 ? -errno : copy_params(sink, params);
 	if (rc < 0)
@@ -318,18 +320,25 @@ sl_sink_start(struct sl_sink *sink)
 }
 
 void
+sl_sink_begin_stop(struct sl_sink *sink)
+{
+	if (!sink->is_started || sink->is_stopping)
+		return;
+	sink->stop_ms = sink_now_ms() + STOP_MS;
+	sink->is_stopping = true;
+	eventfd_write(sink->wake_fd, 1);
+}
+
+void
 sl_sink_stop(struct sl_sink *sink)
 {
 	struct timespec until;
 
 	if (!sink->is_started)
 		return;
-	sink->is_stopping = true;
-	eventfd_write(sink->wake_fd, 1);
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += STOP_MS * 1000000L;
-	until.tv_sec += until.tv_nsec / 1000000000L;
-	until.tv_nsec %= 1000000000L;
+	sl_sink_begin_stop(sink);
+	until.tv_sec = (time_t)(sink->stop_ms / 1000);
+	until.tv_nsec = (long)(sink->stop_ms % 1000) * 1000000L;
 	pthread_mutex_lock(&sink->lock);
 	while (!sink->has_ended &&
 		pthread_cond_clockwait(&sink->ended_cond, &sink->lock, CLOCK_MONOTONIC, &until) ==
@@ -352,6 +361,8 @@ sl_sink_destroy(struct sl_sink *sink)
 		return;
 	if (sink->wake_fd >= 0)
 		close(sink->wake_fd);
+	if (sink->rest_fd >= 0)
+		close(sink->rest_fd);
 	pthread_cond_destroy(&sink->ended_cond);
 	pthread_mutex_destroy(&sink->lock);
 	free(sink->config.name);

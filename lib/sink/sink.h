@@ -19,7 +19,8 @@ struct sl_sink {
 	struct sl_config_sink config;
 	char *node;
 	char *directory;
-	struct sl_journal *journal; /**< May be NULL. */
+	struct sl_journal *journal; /**< NULL: it is at rest, */
+	int rest_fd;		    /**< and kept so; -1: it is not. */
 	uint32_t journal_reader;
 	uint8_t levels[SL_CONFIG_CLASSES_MAX];
 	sl_sink_event_t event;
@@ -30,6 +31,7 @@ struct sl_sink {
 	bool is_started;
 	int wake_fd; /**< Something happened: a lane is done, or the sink stops. */
 	_Atomic bool is_stopping;
+	uint64_t stop_ms;	  /**< When the time to stop in is over. */
 	_Atomic bool is_aborting; /**< The time to stop in is over. */
 	uint32_t batch_now;	  /**< Records in one transaction, as it goes. */
 	struct backoff backoff;

@@ -133,9 +133,10 @@ struct window;
 struct window_params {
 	uint32_t hold_ms; /**< So long a message waits for its outcome. */
 	uint8_t levels[SL_CONFIG_CLASSES_MAX];
-	/** When was this message received, that is not in memory any more? 0: nobody knows. May be
-	 * NULL. */
-	uint64_t (*received)(void *arg, sl_record_ref ref);
+	bool is_time_wanted; /**< Of messages that have a late outcome. */
+	/** When was this message received, that is not in memory any more? 0: nobody knows. Of what
+	 * was for one subscriber @p ref becomes that of the message. */
+	uint64_t (*received)(void *arg, sl_record_ref *ref);
 	void *arg;
 };
 

@@ -68,9 +68,11 @@ struct sl_sink_params {
 	const struct sl_config_sink *config; /**< Copied. */
 	const char *node;		     /**< Of the appliance, for who reads the database. */
 	const char *directory;		     /**< The journal's. */
-	/** The one that writes it. NULL: the journal is at rest, and everything in it is read. */
+	/** The one that writes it. NULL: the journal is at rest (sl_journal_rest()) as long as the
+	 * sink lives, and everything in it is read. */
 	struct sl_journal *journal;
-	/** Level of each class, by class_index of the records; 0 or beyond: class_index + 1. */
+	/** Level of each class, by class_index, for records that do not tell it; 0 or beyond:
+	 * class_index + 1. */
 	uint8_t levels[SL_CONFIG_CLASSES_MAX];
 	sl_sink_event_t event; /**< May be NULL. */
 	void *arg;
@@ -80,13 +82,17 @@ struct sl_sink_params {
  * Make a sink. No connection is made yet; what is wrong with the database is told by status and
  * events. With a journal, before sl_journal_start(): it keeps everything until the sink knows
  * what it needs.
- * @return 0; -EINVAL: the connection string is none; -errno; with one line in @p error
+ * @return 0; -EINVAL: the connection string is none; -EBUSY: it is not at rest; -errno; with one
+ *         line in @p error
  */
 int sl_sink_create(
 	const struct sl_sink_params *params, struct sl_sink **sink, char *error, size_t error_len);
 
 /** Start its threads. @return 0 or -errno */
 int sl_sink_start(struct sl_sink *sink);
+
+/** Ask its threads to end, and go on: several sinks are then stopped in the time of one. */
+void sl_sink_begin_stop(struct sl_sink *sink);
 
 /**
  * Stop its threads, within a second: what is durable in the journal is still written when the

@@ -441,8 +441,8 @@ write_row(struct engine *engine, const struct tenure *tenure, const struct row *
 {
 	sqlite3_stmt *statement = engine->statements[STATEMENT_ROW];
 	const struct sl_record *record = &row->record->record;
-	const uint8_t *message = (const uint8_t *)(row->record + 1), *payload;
-	uint32_t payload_len = 0;
+	uint32_t payload_len = 0, len;
+	const uint8_t *message = sl_record_message_of(row->record, &len), *payload;
 	uint64_t id[2];
 
 	id[0] = __builtin_bswap64(sl_wire_get64(message + SL_WIRE_OFF_ID_HIGH));

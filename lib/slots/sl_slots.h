@@ -36,6 +36,12 @@ void sl_slots_free(struct sl_slots *slots);
  */
 uint32_t sl_slots_take(struct sl_slots *slots, uint32_t n);
 
+/**
+ * The same, where the first one leaves @p remainder when it is divided by @p modulus.
+ * @param modulus  at least 1
+ */
+uint32_t sl_slots_take_at(struct sl_slots *slots, uint32_t n, uint32_t modulus, uint32_t remainder);
+
 /** Give back @p n numbers that are taken, from @p first on. */
 void sl_slots_give(struct sl_slots *slots, uint32_t first, uint32_t n);
 

@@ -14,19 +14,27 @@ put_varint(uint8_t *p, uint32_t v)
 	return p;
 }
 
-static uint32_t
-message_len(uint32_t payload_len)
+/* Field 16, length-delimited, as a varint. */
+#define TAG_ID_TEXT_0 0x82
+#define TAG_ID_TEXT_1 0x01
+
+uint32_t
+sl_wire_message_len(uint32_t payload_len, uint32_t id_text_len)
 {
+	uint32_t len = SL_WIRE_MESSAGE_MIN;
+
 	/* proto3 leaves an empty payload out. */
-	return payload_len == 0
-		? SL_WIRE_MESSAGE_MIN
-		: SL_WIRE_MESSAGE_MIN + 1 + sl_wire_varint_len(payload_len) + payload_len;
+	if (payload_len != 0)
+		len += 1 + sl_wire_varint_len(payload_len) + payload_len;
+	if (id_text_len != 0)
+		len += 2 + sl_wire_varint_len(id_text_len) + id_text_len;
+	return len;
 }
 
 size_t
 sl_wire_message_size(uint32_t payload_len)
 {
-	uint32_t len = message_len(payload_len);
+	uint32_t len = sl_wire_message_len(payload_len, 0);
 
 	return 1 + sl_wire_varint_len(len) + len;
 }
@@ -60,7 +68,7 @@ put_field64(uint8_t *message, unsigned int offset, uint8_t tag, uint64_t value)
 uint8_t *
 sl_wire_put_message(uint8_t *p, const struct sl_wire_message *m)
 {
-	p = sl_wire_put_envelope(p, message_len(m->payload_len));
+	p = sl_wire_put_envelope(p, sl_wire_message_len(m->payload_len, m->id_text_len));
 	put_field64(p, SL_WIRE_OFF_SOURCE, 0x09, m->key.source);
 	put_field64(p, SL_WIRE_OFF_ID_HIGH, 0x11, m->key.id_high);
 	put_field64(p, SL_WIRE_OFF_ID_LOW, 0x19, m->key.id_low);
@@ -78,6 +86,13 @@ sl_wire_put_message(uint8_t *p, const struct sl_wire_message *m)
 		p = put_varint(p, m->payload_len);
 		memcpy(p, m->payload, m->payload_len);
 		p += m->payload_len;
+	}
+	if (m->id_text_len != 0) {
+		*p++ = TAG_ID_TEXT_0;
+		*p++ = TAG_ID_TEXT_1;
+		p = put_varint(p, m->id_text_len);
+		memcpy(p, m->id_text, m->id_text_len);
+		p += m->id_text_len;
 	}
 	return p;
 }

@@ -202,11 +202,19 @@ struct sl_wire_message {
 	uint32_t flags;
 	const void *payload; /**< May be NULL when payload_len is 0. */
 	uint32_t payload_len;
+	uint32_t id_text_len; /**< 0: none. */
+	const void *id_text;  /**< The source's own id; `key` has sl_wire_text_id() of it. */
 };
 
-/** Bytes that sl_wire_put_message() writes for a payload of this length, tag and length included.
+/** Bytes that sl_wire_put_message() writes for a payload of this length and without an id_text, tag
+ * and length included.
  */
 size_t sl_wire_message_size(uint32_t payload_len);
+
+/** Bytes of a message with a payload and an id_text of these lengths, without tag and length; 0 is
+ * none. With them it takes 1 + sl_wire_varint_len(LEN) + LEN.
+ */
+uint32_t sl_wire_message_len(uint32_t payload_len, uint32_t id_text_len);
 
 /**
  * Write a datagram's header (SL_WIRE_HEADER_LEN bytes).
@@ -222,13 +230,19 @@ uint8_t *sl_wire_put_envelope(uint8_t *p, uint32_t message_len);
 
 /**
  * Write a message in the template layout, with its tag and length. The caller has made room for
- * sl_wire_message_size() bytes.
+ * sl_wire_message_size() bytes, or with an id_text for what sl_wire_message_len() says.
  * @return the first byte behind it.
  */
 uint8_t *sl_wire_put_message(uint8_t *p, const struct sl_wire_message *message);
 
 /** Where the payload of a template message is. @return NULL when it has none. */
 const uint8_t *sl_wire_message_payload(const uint8_t *message, size_t len, uint32_t *payload_len);
+
+/**
+ * Where the id_text of a template message is: the last, when it is there more than once.
+ * @return NULL when it has none
+ */
+const uint8_t *sl_wire_message_id_text(const uint8_t *message, size_t len, uint32_t *text_len);
 
 /** A Probe: "do you work, and how much have you to do?" */
 struct sl_wire_probe {
@@ -251,6 +265,27 @@ bool sl_wire_parse_probe(const uint8_t *data, size_t len, void *arena, size_t ar
 
 /** Write a datagram with a probe and nothing else. @return its length */
 size_t sl_wire_put_probe(uint8_t *buf, uint32_t epoch, const struct sl_wire_probe *probe);
+
+/** Bytes of a name in one. */
+#define SL_WIRE_NAME_MAX 63
+
+/** A Subscribe: "send me what comes for this destination, at the address this came from." */
+struct sl_wire_subscribe {
+	char destination[SL_WIRE_NAME_MAX + 1]; /**< Name. */
+	char backend[SL_WIRE_NAME_MAX + 1];	/**< Of the subscriber. */
+	uint32_t credit;			/**< Messages on their way; 0: as configured. */
+	uint32_t ttl_ms;			/**< Asked for again within; 0: as configured. */
+	bool is_leave;
+	bool is_durable; /**< What comes while it is away is kept. */
+};
+
+/**
+ * Read the subscription in a datagram that sl_wire_parse_slow() has found one in.
+ * @param arena, arena_len  as there
+ * @return false when there is none, or a name is empty, too long or has a zero byte in it
+ */
+bool sl_wire_parse_subscribe(const uint8_t *data, size_t len, void *arena, size_t arena_len,
+	struct sl_wire_subscribe *subscribe);
 
 /** An Ack: what the receiver of a session has. */
 struct sl_wire_ack {
@@ -288,5 +323,11 @@ size_t sl_wire_put_ack(uint8_t *buf, uint32_t epoch, const struct sl_wire_ack *a
 
 /** The key of a name: 64-bit FNV-1a of its bytes (Fowler, Noll, Vo; draft-eastlake-fnv). */
 uint64_t sl_wire_name_key(const char *name);
+
+/** The same for a name that is not terminated. */
+uint64_t sl_wire_name_key_len(const char *name, size_t len);
+
+/** The id of a message whose source names it by a string: its XXH3-128 (seed 0). */
+void sl_wire_text_id(const void *text, size_t len, uint64_t *id_high, uint64_t *id_low);
 
 #endif /* SL_WIRE_H */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 The Sluice authors
  */
+#include <string.h>
+
 #include <rte_common.h>
 
 #include "arena.h"
@@ -85,6 +87,39 @@ sl_wire_parse_probe(
 	probe->in_flight = d->probe->in_flight;
 	probe->latency_ns = d->probe->latency_ns;
 	return true;
+}
+
+static bool
+take_name(const char *from, char to[SL_WIRE_NAME_MAX + 1])
+{
+	size_t len = from != NULL ? strnlen(from, SL_WIRE_NAME_MAX + 1) : 0;
+
+	if (len == 0 || len > SL_WIRE_NAME_MAX)
+		return false;
+	memcpy(to, from, len + 1);
+	return true;
+}
+
+bool
+sl_wire_parse_subscribe(const uint8_t *data, size_t len, void *arena, size_t arena_len,
+	struct sl_wire_subscribe *subscribe)
+{
+	const Sluice__V1__Subscribe *from;
+	Sluice__V1__Datagram *d;
+	struct arena a;
+
+	arena_init(&a, arena, arena_len);
+	d = sluice__v1__datagram__unpack(&a.allocator, len, data);
+	if (d == NULL || d->subscribe == NULL)
+		return false;
+	from = d->subscribe;
+	subscribe->credit = from->credit;
+	subscribe->ttl_ms = from->ttl_ms;
+	subscribe->is_leave = from->leave;
+	subscribe->is_durable = from->durable;
+	/* protobuf-c ends strings at the first zero byte; nobody means such a name. */
+	return take_name(from->destination, subscribe->destination) &&
+		take_name(from->backend, subscribe->backend);
 }
 
 enum sl_wire_error

@@ -213,3 +213,53 @@ sl_wire_message_payload(const uint8_t *message, size_t len, uint32_t *payload_le
 		return NULL;
 	return p + n;
 }
+
+static bool
+take_varint(const uint8_t **p, const uint8_t *end, uint64_t *value)
+{
+	*value = 0;
+	for (unsigned int shift = 0; *p < end && shift < 64; shift += 7) {
+		*value |= (uint64_t)(**p & 0x7f) << shift;
+		if (*(*p)++ < 0x80)
+			return true;
+	}
+	return false;
+}
+
+const uint8_t *
+sl_wire_message_id_text(const uint8_t *message, size_t len, uint32_t *text_len)
+{
+	const uint8_t *p = message + SL_WIRE_MESSAGE_MIN, *end = message + len, *found = NULL;
+	uint64_t tag, n;
+
+	/* Behind the payload stand fields of higher numbers, in any order. */
+	while (p < end && take_varint(&p, end, &tag)) {
+		switch (tag & 7) {
+		case WT_VARINT:
+			if (!take_varint(&p, end, &n))
+				return found;
+			n = 0;
+			break;
+		case WT_FIXED64:
+			n = sizeof(uint64_t);
+			break;
+		case WT_LEN:
+			if (!take_varint(&p, end, &n))
+				return found;
+			break;
+		case WT_FIXED32:
+			n = sizeof(uint32_t);
+			break;
+		default:
+			return found;
+		}
+		if (n > (uint64_t)(end - p))
+			return found;
+		if (tag == (FIELD_ID_TEXT << 3 | WT_LEN)) {
+			found = p;
+			*text_len = (uint32_t)n;
+		}
+		p += n;
+	}
+	return found;
+}

@@ -42,7 +42,7 @@ def arguments():
     pub.add_argument("-i", "--id", metavar="TEXT",
                      help="its id (a new one); of several messages TEXT-1, TEXT-2, ...")
     pub.add_argument("-W", "--timeout", type=float, default=10, metavar="SECONDS",
-                     help="what is not durable by then, after the last was read, has failed (10)")
+                     help="a message that is not durable by then has failed (10)")
     pub.add_argument("--help", action="help", help="print this and exit")
 
     sub = commands.add_parser("sub", add_help=False,
@@ -54,6 +54,8 @@ def arguments():
     sub.add_argument("-W", "--timeout", type=float, metavar="SECONDS", help="end after so long")
     sub.add_argument("--window", type=int, default=256, metavar="N",
                      help="messages of a session on their way or in work (256)")
+    sub.add_argument("--accept-from", metavar="ADDRESS,...",
+                     help="listen to these only (anybody)")
     form = sub.add_mutually_exclusive_group()
     form.add_argument("-v", "--verbose", action="store_true",
                       help="id, source, destination and type in front of the payload")
@@ -76,7 +78,8 @@ def payloads(options):
 
 def publish(options):
     appliances = [parse_address(host, options.port) for host in options.host.split(",")]
-    with Publisher(*appliances, source=options.source) as publisher:
+    with Publisher(*appliances, source=options.source,
+                   message_timeout_s=options.timeout or None) as publisher:
         for number, payload in enumerate(payloads(options), 1):
             ident = options.id
             if ident is not None and options.lines:
@@ -84,6 +87,8 @@ def publish(options):
             publisher.submit(options.destination, payload, type=options.type, id=ident,
                              priority=options.priority)
         publisher.flush(options.timeout)
+        if failed := publisher.stats["failed"]:
+            raise TimeoutError(f"{failed} messages not durable within {options.timeout} s")
     return 0
 
 
@@ -110,7 +115,8 @@ def subscribe(options):
     host, port = parse_address(options.host, options.port)
     deadline = None if options.timeout is None else time.monotonic() + options.timeout
     left = options.count if options.count is not None else float("inf")
-    with Consumer(host, port, credit=options.window) as consumer:
+    with Consumer(host, port, credit=options.window,
+                  accept_from=options.accept_from) as consumer:
         while left > 0:
             message = consumer.get(deadline and max(0.0, deadline - time.monotonic()))
             if message is None:

@@ -49,6 +49,23 @@ def open_udp(host, port, is_bound):
     raise OSError(f"{host}: no such host")
 
 
+def host_of(where):
+    """The address alone of what recvfrom() says: no port, no zone, and IPv4's as such."""
+    host = where[0].partition("%")[0]
+    return host[7:] if host.startswith("::ffff:") and "." in host else host
+
+
+def addresses_of(hosts):
+    """The addresses of "host,..." or of a list of hosts, as host_of() has them."""
+    if isinstance(hosts, str):
+        hosts = hosts.split(",")
+    found = {host_of(where) for host in hosts
+             for *_, where in socket.getaddrinfo(host.strip(), None, type=socket.SOCK_DGRAM)}
+    if not found:
+        raise ValueError("accept_from names nobody")
+    return found
+
+
 class Loop:
     """A thread that waits for a socket, for a time, or to be woken."""
 
@@ -59,6 +76,7 @@ class Loop:
         self._wake_read, self._wake_write = socket.socketpair()
         for sock in (self._wake_read, self._wake_write):
             sock.setblocking(False)
+        self._waking = threading.Lock()  # what it is woken by is there while this is held
         self._is_asleep = False
         self._has_news = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -69,12 +87,15 @@ class Loop:
     def wake(self):
         """Let it take another turn soon. Cheap when it is awake."""
         self._has_news = True
-        if self._is_asleep:
-            self._is_asleep = False
-            try:
-                self._wake_write.send(b"w")
-            except BlockingIOError:
-                pass  # it has been woken often enough
+        if not self._is_asleep:
+            return
+        with self._waking:
+            if self._is_asleep:
+                self._is_asleep = False
+                try:
+                    self._wake_write.send(b"w")
+                except BlockingIOError:
+                    pass  # it has been woken often enough
 
     def join(self):
         if threading.current_thread() is not self._thread:
@@ -99,5 +120,7 @@ class Loop:
             self._failed()
             raise
         finally:
-            self._wake_read.close()
-            self._wake_write.close()
+            with self._waking:
+                self._is_asleep = False
+                self._wake_read.close()
+                self._wake_write.close()

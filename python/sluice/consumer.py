@@ -7,12 +7,10 @@ import threading
 import time
 
 from . import wire
-from .address import Loop, open_udp
+from .address import Loop, addresses_of, host_of, open_udp
 from .session import NEW, Receiver, refusal
 
 SESSIONS_MAX = 1024
-ADDRESSES_MAX = 4096
-SESSION_IDLE = 300.0
 UNORDERED_MAX = 65536  # messages of at-most-once destinations that wait for the application
 ACK_AFTER = 32  # messages
 ACK_DELAY = 0.002
@@ -28,18 +26,27 @@ class Consumer:
     @param host, port      the backend's address, as in the appliance's configuration
     @param credit          messages of a session that may be here without being done
     @param remembered      messages that are done and known again when they come once more
+    @param accept_from     the appliances that are listened to, as "address,..." or a list; anybody
+                           unless given. Only of these are epochs believed
+    @param session_idle_s  silent for so long, a session is forgotten; and so is the highest epoch
+                           when nobody claims it any more
     """
 
-    def __init__(self, host="", port=7600, *, auto_ack=True, credit=256, remembered=65536):
+    def __init__(self, host="", port=7600, *, auto_ack=True, credit=256, remembered=65536,
+                 accept_from=None, session_idle_s=60.0):
         if credit < 1 or remembered < 1:
             raise ValueError("credit and remembered have to be 1 or more")
+        if session_idle_s <= 0:
+            raise ValueError("session_idle_s has to be more than 0")
         self._auto_ack, self._credit, self._remembered = auto_ack, credit, remembered
+        self._session_idle_s = session_idle_s
+        self._accepted = None if accept_from is None else addresses_of(accept_from)
         self._socket = open_udp(host, port, is_bound=True)
         self._lock = threading.Condition()
         self._queue = collections.deque()
         self._sessions = {}  # (address, session) -> Receiver
         self._where = {}  # Receiver -> address
-        self._epochs = {}  # host -> the highest it has shown
+        self._epoch, self._epoch_at = 0, 0.0  # the highest that came, and when last
         self._pending = {}  # key of a message -> [(Receiver, sequence)] it is to be acked in
         self._known = collections.OrderedDict()  # keys of messages that are done
         self._unsent = {}  # Receivers whose ack is due -> None
@@ -73,6 +80,8 @@ class Consumer:
                     "redelivered": self._counters["redelivered"],
                     "refused": self._counters["refused"], "dropped": self._counters["dropped"],
                     "bad_datagrams": self._counters["bad_datagrams"],
+                    "not_accepted": self._counters["not_accepted"],
+                    "old_epochs": self._counters["old_epochs"],
                     "probes": self._counters["probes"], "sessions": len(self._sessions),
                     "waiting": len(self._queue)}
 
@@ -190,12 +199,15 @@ class Consumer:
                 return
             except OSError:
                 continue
+            if self._accepted is not None and host_of(address) not in self._accepted:
+                self._counters["not_accepted"] += 1
+                continue
             try:
                 datagram = wire.decode(data)
             except wire.WireError:
                 self._counters["bad_datagrams"] += 1
                 continue
-            if datagram.messages and self._is_of_the_past(datagram.epoch, address):
+            if datagram.messages and self._is_deposed(datagram.epoch, now):
                 continue
             for message in datagram.messages:
                 self._take(message, datagram.session, address, now)
@@ -205,15 +217,17 @@ class Consumer:
                     datagram.probe.nonce, True, len(self._pending) + len(self._queue),
                     int(self._latency * 1e9))), address)
 
-    def _is_of_the_past(self, epoch, address):
-        """Whether the appliance at an address is not the active one any more: one with a higher
-        epoch has sent from there."""
-        highest = self._epochs.get(address[0], 0)
-        if epoch > highest:
-            if address[0] not in self._epochs and len(self._epochs) >= ADDRESSES_MAX:
-                self._epochs.pop(next(iter(self._epochs)))
-            self._epochs[address[0]] = epoch
-        return epoch < highest
+    def _is_deposed(self, epoch, now):
+        """Whether it is of an appliance that another has taken over from. Anybody can claim a high
+        epoch, so it is believed only where it is known who may send, and forgotten when nobody
+        claims it any more."""
+        is_trusted = self._accepted is not None
+        is_over = now - self._epoch_at >= self._session_idle_s
+        if epoch >= self._epoch or (is_over and is_trusted):
+            self._epoch, self._epoch_at = epoch, now
+            return False
+        self._counters["old_epochs"] += 1
+        return is_trusted
 
     def _take(self, message, session, address, now):
         self._counters["received"] += 1
@@ -278,5 +292,5 @@ class Consumer:
             if receiver.is_stuck(now):
                 self._drop(at)
                 self._refuse(at[1], at[0])
-            elif now - receiver.heard_at > SESSION_IDLE:
+            elif now - receiver.heard_at > self._session_idle_s:
                 self._drop(at)

@@ -25,6 +25,11 @@ class Closed(Exception):
     accepted all the same; sent again under the same id, it arrives once."""
 
 
+class GivenUp(TimeoutError):
+    """A message was not durable within the publisher's message_timeout_s, and is not sent any more.
+    It may have been accepted all the same; sent again under the same id, it arrives once."""
+
+
 class Publisher:
     """Sends messages to an appliance until they are durable there. Any thread may use it.
 
@@ -34,22 +39,29 @@ class Publisher:
     @param max_pending    messages that may wait for their acknowledgement before publish() and
                           submit() wait themselves
     @param mtu            of the way to the appliance: what does not fit a packet is refused
+    @param message_timeout_s  a message that is not durable after so long fails with GivenUp; never
+                          unless given
     """
 
-    def __init__(self, *appliances, source, max_pending=10000, failover_s=3.0, mtu=1500):
+    def __init__(self, *appliances, source, max_pending=10000, failover_s=3.0, mtu=1500,
+                 message_timeout_s=None):
         if not appliances:
             raise ValueError("no appliance given")
         if max_pending < 1:
             raise ValueError("max_pending is less than 1")
+        if message_timeout_s is not None and message_timeout_s <= 0:
+            raise ValueError("message_timeout_s has to be more than 0")
         self._appliances = [parse_address(a, 7500) for a in appliances]
         self._source = wire.name_key(source)
         self._failover_s, self._mtu = failover_s, mtu
+        self._message_timeout_s = message_timeout_s
         self._keys = {}
         self._id_high, self._id_low = secrets.randbits(64), itertools.count(1)
         self._room = threading.Semaphore(max_pending)
         self._changed = threading.Condition()
         self._inbox = collections.deque()
-        self._nb_submitted = self._nb_finished = 0
+        self._live = collections.OrderedDict()  # those with a deadline, which is in their order
+        self._nb_submitted = self._nb_finished = self._nb_failed = 0
         self._is_closing = self._is_ending = self._has_ended = False
         self._place = 0
         self._failovers = self._sessions = 0
@@ -72,11 +84,13 @@ class Publisher:
     def publish(self, destination, payload=b"", *, type="", id=None, priority=0,
                 timestamp_ns=None, timeout=None):
         """Send a message and wait until it is durable. Returns its id. After TimeoutError it is
-        still being sent."""
+        still being sent, unless that is GivenUp."""
         future = self.submit(destination, payload, type=type, id=id, priority=priority,
                              timestamp_ns=timestamp_ns)
         try:
             return future.result(timeout)
+        except GivenUp:
+            raise
         except concurrent.futures.TimeoutError:
             raise TimeoutError(f"not durable within {timeout} s; it is still being sent") from None
 
@@ -96,13 +110,15 @@ class Publisher:
         future.set_running_or_notify_cancel()
         with self._changed:
             self._check_open()
+            if self._message_timeout_s is not None:
+                entry.deadline = time.monotonic() + self._message_timeout_s
             self._inbox.append(entry)
             self._nb_submitted += 1
         self._loop.wake()
         return future
 
     def flush(self, timeout=None):
-        """Wait until everything that was submitted is durable; TimeoutError."""
+        """Wait until everything that was submitted is durable, or given up; TimeoutError."""
         with self._changed:
             target = self._nb_submitted
             self._changed.wait_for(lambda: self._nb_finished >= target or self._has_ended, timeout)
@@ -131,7 +147,8 @@ class Publisher:
     def stats(self):
         """Counters, as a dict."""
         sender = self._sender
-        return {"submitted": self._nb_submitted, "durable": self._nb_finished,
+        return {"submitted": self._nb_submitted,
+                "durable": self._nb_finished - self._nb_failed, "failed": self._nb_failed,
                 "pending": self._nb_submitted - self._nb_finished,
                 "retransmitted": sender.retransmitted, "bad_acks": sender.bad_acks,
                 "bad_datagrams": self._bad_datagrams, "sessions": self._sessions,
@@ -181,9 +198,11 @@ class Publisher:
         return secrets.randbits(64) or 1
 
     def _connect(self):
+        # The old one stays where there is no other: a name may not be found for a while.
+        sock = open_udp(*self._appliances[self._place], is_bound=False)
         if self._socket is not None:
             self._socket.close()
-        self._socket = open_udp(*self._appliances[self._place], is_bound=False)
+        self._socket = sock
         is_ipv6 = self._socket.family == socket.AF_INET6
         self._datagram_max = min(self._mtu - (_HEADERS_IPV6 if is_ipv6 else _HEADERS_IPV4), 65507)
         if hasattr(socket, "IPPROTO_IPV6") and is_ipv6:
@@ -199,18 +218,23 @@ class Publisher:
         while self._inbox:
             if sender.pending == 0:
                 self._progress_at = now
-            sender.add(self._inbox.popleft())
+            entry = self._inbox.popleft()
+            if entry.deadline is not None:
+                self._live[entry] = None
+            sender.add(entry)
         self._receive(now)
-        if (len(self._appliances) > 1 and sender.pending and
-                now - self._progress_at > self._failover_s):
+        self._expire(now)
+        if sender.pending and now - self._progress_at > self._failover_s:
             self._fail_over(now)
         for datagram in sender.poll(now):
             try:
                 self._socket.send(datagram)
             except OSError:
                 pass  # lost, as any datagram may be: a full buffer, nobody there, no route yet
-        deadline = sender.deadline(now)
-        return self._socket, None if deadline is None else max(0.0, deadline - now)
+        deadlines = [entry.deadline for entry in itertools.islice(self._live, 1)]
+        if (deadline := sender.deadline(now)) is not None:
+            deadlines.append(deadline)
+        return self._socket, max(0.0, min(deadlines) - now) if deadlines else None
 
     def _receive(self, now):
         for _ in range(256):
@@ -238,16 +262,46 @@ class Publisher:
                 self._sender.restart(self._new_session(), now)
 
     def _finish(self, done):
-        self._room.release(len(done))
+        """These are acknowledged; of some nobody may want to know any more."""
+        done = [entry for entry in done if not entry.is_settled]
         for entry in done:
+            entry.is_settled = True
+            self._live.pop(entry, None)
             future, ident = entry.handle
             future.set_result(ident)
+        self._count(len(done), 0)
+
+    def _expire(self, now):
+        """Give up what is not durable in time. All have the same time, so the first is the first
+        to go."""
+        failed = 0
+        while self._live and (entry := next(iter(self._live))).deadline <= now:
+            del self._live[entry]
+            self._sender.give_up(entry)
+            entry.handle[0].set_exception(GivenUp(
+                f"not durable within {self._message_timeout_s} s; it is not sent any more"))
+            failed += 1
+        if failed:
+            self._count(failed, failed)
+
+    def _count(self, finished, failed):
+        if finished:
+            self._room.release(finished)
         with self._changed:
-            self._nb_finished += len(done)
+            self._nb_finished += finished
+            self._nb_failed += failed
             self._changed.notify_all()
 
     def _fail_over(self, now):
-        """On to the next appliance; what is not acknowledged is sent there."""
+        """On to the next appliance, or where the only one is now; what is not acknowledged is sent
+        there."""
+        is_alone = len(self._appliances) == 1
+        if not self._sender.is_wanted or (is_alone and self._is_where_it_was()):
+            self._progress_at = now
+            self._epoch = 0  # it may have been started with a lower one
+            if self._sender.is_held_up:
+                self._sender.restart(self._new_session(), now)
+            return
         self._place = (self._place + 1) % len(self._appliances)
         self._failovers += 1
         self._epoch = 0
@@ -259,12 +313,22 @@ class Publisher:
         self._sender.datagram_max = self._datagram_max
         self._sender.restart(self._new_session(), now)
 
+    def _is_where_it_was(self):
+        host, port = self._appliances[self._place]
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+            return self._socket.getpeername()[:2] in [where[:2] for *_, where in found]
+        except OSError:
+            return True  # its name cannot be looked up now
+
     def _end(self):
-        self._is_closing = True
+        with self._changed:
+            self._is_closing = True
         self._socket.close()
         for entry in [*self._sender.unacked.values(), *self._sender.waiting, *self._inbox]:
-            entry.handle[0].set_exception(
-                Closed("the publisher was closed before the message was acknowledged"))
+            if not entry.is_settled:
+                entry.handle[0].set_exception(
+                    Closed("the publisher was closed before the message was acknowledged"))
         with self._changed:
             self._has_ended = True
             self._changed.notify_all()

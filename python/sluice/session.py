@@ -11,6 +11,7 @@ bytes. The rules of both ends are those of docs/wire-format.md, Sessions and ack
 """
 
 import collections
+import itertools
 
 from . import wire
 
@@ -25,14 +26,16 @@ OK, OLD, BAD, REFUSED = "ok", "old", "bad", "refused"
 
 
 class Outgoing:
-    """A message on its way. @field is what wire.put_message() has made; @handle the caller's."""
+    """A message on its way. @field is what wire.put_message() has made; @handle the caller's.
+    One that is settled is wanted by nobody any more."""
 
-    __slots__ = ("field", "handle", "sequence", "attempts", "flight")
+    __slots__ = ("field", "handle", "sequence", "attempts", "flight", "deadline", "is_settled")
 
     def __init__(self, field, handle=None):
         self.field, self.handle = field, handle
         self.sequence = self.attempts = 0
-        self.flight = None
+        self.flight = self.deadline = None
+        self.is_settled = False
 
 
 class _Flight:
@@ -86,9 +89,26 @@ class Sender:
     def add(self, entry):
         self.waiting.append(entry)
 
+    def give_up(self, entry):
+        """Nobody waits for a message any more: the oldest of those not settled. What is in the
+        session stays there, for a sequence cannot be skipped; the next one goes without it."""
+        entry.is_settled = True
+        while self.waiting and self.waiting[0].is_settled:
+            self.waiting.popleft()
+
+    @property
+    def is_held_up(self):
+        """Whether the first that is missing is one that was given up."""
+        return any(entry.is_settled for entry in itertools.islice(self.unacked.values(), 1))
+
+    @property
+    def is_wanted(self):
+        """Whether somebody waits for any of them."""
+        return bool(self.waiting) or any(not e.is_settled for e in self.unacked.values())
+
     def restart(self, session, now):
         """Go on in a new session: what is not acknowledged is sent there again, in its order."""
-        again = list(self.unacked.values())
+        again = [entry for entry in self.unacked.values() if not entry.is_settled]
         for entry in again:
             entry.flight = None
         self.waiting.extendleft(reversed(again))

@@ -6,7 +6,7 @@
  * How many records a second one ring and the journal's thread make durable, and how long one takes
  * from being made to being told durable at half that rate; against the disk itself: a thread that
  * writes and syncs blocks of the size of those batches into a file that was filled before, in the
- * same way (O_DIRECT or not) and beside the same busy worker, in turns with the journal.
+ * same way (O_DIRECT or not), alone and beside the same busy worker, in turns with the journal.
  *
  * bench_journal DIRECTORY [--rounds N] [--seconds N] [--size BYTES] [--rate RECORDS_PER_S]
  *               [--buffered] [--json FILE]
@@ -56,11 +56,16 @@ struct run {
 	double thread_cpu; /* Of the journal's thread: 1 is a core. */
 };
 
+struct times {
+	double p50_us;
+	double p99_us;
+};
+
 struct round {
 	struct run most;
 	struct run half;
-	double disk_p50_us;
-	double disk_p99_us;
+	struct times disk_alone;
+	struct times disk_beside; /* Of a worker as busy as with the journal. */
 };
 
 static struct sl_hist latency;
@@ -175,7 +180,7 @@ measure(struct sl_journal *journal, const struct options *o, double rate)
 		.mb_per_s = (double)(after.bytes - before.bytes) / seconds / 1e6,
 		.batches_per_s = (double)batches / seconds,
 		.batch_bytes = (double)(after.bytes - before.bytes) / (double)batches,
-		.sync_us = (double)(after.sync_ns_sum - before.sync_ns_sum) /
+		.sync_us = (double)(after.sync_ns.sum - before.sync_ns.sum) /
 			(double)RTE_MAX(after.syncs - before.syncs, UINT64_C(1)) / 1e3,
 		.p50_us = (double)sl_hist_quantile(&latency, 0.5) / 1e3,
 		.p99_us = (double)sl_hist_quantile(&latency, 0.99) / 1e3,
@@ -224,8 +229,9 @@ write_and_sync(void *arg)
 	return NULL;
 }
 
-static void
-measure_disk(const struct options *o, double batch_bytes, double rate, struct round *round)
+/* @rate: of the worker beside; 0: there is none. */
+static struct times
+measure_disk(const struct options *o, double batch_bytes, double rate)
 {
 	static struct disk d;
 	static struct sl_record_ring ring;
@@ -247,13 +253,16 @@ measure_disk(const struct options *o, double batch_bytes, double rate, struct ro
 	memset(d.bytes, 'd', DISK_FILE);
 	if (pthread_create(&thread, NULL, write_and_sync, &d) != 0)
 		die("thread", strerror(errno));
-	load(&ring, o, rate);
+	if (rate > 0)
+		load(&ring, o, rate);
 	pthread_join(thread, NULL);
 	close(d.fd);
 	sl_record_ring_free(&ring);
 	munmap(d.bytes, DISK_FILE);
-	round->disk_p50_us = (double)sl_hist_quantile(&d.hist, 0.5) / 1e3;
-	round->disk_p99_us = (double)sl_hist_quantile(&d.hist, 0.99) / 1e3;
+	return (struct times){
+		.p50_us = (double)sl_hist_quantile(&d.hist, 0.5) / 1e3,
+		.p99_us = (double)sl_hist_quantile(&d.hist, 0.99) / 1e3,
+	};
 }
 
 static void
@@ -272,18 +281,19 @@ report(const struct options *o, const struct round *rounds)
 {
 	FILE *f;
 
-	printf("%12s %8s %8s %9s %6s | %12s %8s %9s %9s | %9s %9s %6s\n", "records/s", "MB/s",
-		"sync us", "batch KB", "cpu", "at rate", "batch KB", "p50 us", "p99 us", "disk p50",
-		"disk p99", "ratio");
+	printf("%12s %8s %8s %9s %6s | %12s %8s %9s %9s | %10s %8s %11s %8s %6s\n", "records/s",
+		"MB/s", "sync us", "batch KB", "cpu", "at rate", "batch KB", "p50 us", "p99 us",
+		"disk: p50", "p99 us", "beside: p50", "p99 us", "ratio");
 	for (unsigned int i = 0; i < o->rounds; i++) {
 		const struct round *r = &rounds[i];
 
-		printf("%12.0f %8.0f %8.0f %9.0f %6.2f | %12.0f %8.1f %9.0f %9.0f | %9.0f %9.0f "
-		       "%6.2f\n",
+		printf("%12.0f %8.0f %8.0f %9.0f %6.2f | %12.0f %8.1f %9.0f %9.0f | %10.0f %8.0f "
+		       "%11.0f %8.0f %6.2f\n",
 			r->most.records_per_s, r->most.mb_per_s, r->most.sync_us,
 			r->most.batch_bytes / 1024, r->most.thread_cpu, r->half.records_per_s,
-			r->half.batch_bytes / 1024, r->half.p50_us, r->half.p99_us, r->disk_p50_us,
-			r->disk_p99_us, r->half.p99_us / r->disk_p99_us);
+			r->half.batch_bytes / 1024, r->half.p50_us, r->half.p99_us,
+			r->disk_alone.p50_us, r->disk_alone.p99_us, r->disk_beside.p50_us,
+			r->disk_beside.p99_us, r->half.p99_us / r->disk_beside.p99_us);
 	}
 	if (o->json == NULL)
 		return;
@@ -296,8 +306,11 @@ report(const struct options *o, const struct round *rounds)
 		fprintf(f, "%s\n{", i == 0 ? "" : ",");
 		print_run(f, "most", &rounds[i].most);
 		print_run(f, "half", &rounds[i].half);
-		fprintf(f, "\"disk_p50_us\":%.1f,\"disk_p99_us\":%.1f}", rounds[i].disk_p50_us,
-			rounds[i].disk_p99_us);
+		fprintf(f,
+			"\"disk_alone\":{\"p50_us\":%.1f,\"p99_us\":%.1f},"
+			"\"disk_beside\":{\"p50_us\":%.1f,\"p99_us\":%.1f}}",
+			rounds[i].disk_alone.p50_us, rounds[i].disk_alone.p99_us,
+			rounds[i].disk_beside.p50_us, rounds[i].disk_beside.p99_us);
 	}
 	fprintf(f, "\n]}\n");
 	if (fclose(f) != 0)
@@ -373,8 +386,9 @@ main(int argc, char **argv)
 		rounds[i].most = measure(journal, &o, 0);
 		rounds[i].half = measure(
 			journal, &o, o.rate != 0 ? o.rate : rounds[i].most.records_per_s / 2);
-		measure_disk(
-			&o, rounds[i].half.batch_bytes, rounds[i].half.records_per_s, &rounds[i]);
+		rounds[i].disk_alone = measure_disk(&o, rounds[i].half.batch_bytes, 0);
+		rounds[i].disk_beside = measure_disk(
+			&o, rounds[i].half.batch_bytes, rounds[i].half.records_per_s);
 	}
 	sl_journal_stop(journal);
 	sl_journal_close(journal);

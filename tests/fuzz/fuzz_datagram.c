@@ -250,6 +250,20 @@ check_ack(const uint8_t *data, size_t size, bool has_ack)
 	sluice__v1__datagram__free_unpacked(pb, NULL);
 }
 
+/* Only what protobuf-c finds, with names that are some. */
+static void
+check_subscribe(const uint8_t *data, size_t size, bool is_there)
+{
+	struct sl_wire_subscribe subscribe;
+
+	if (!sl_wire_parse_subscribe(data, size, arena, sizeof(arena), &subscribe) || !is_there)
+		return;
+	require(subscribe.destination[0] != '\0' && subscribe.backend[0] != '\0', "an empty name");
+	require(strlen(subscribe.destination) <= SL_WIRE_NAME_MAX &&
+			strlen(subscribe.backend) <= SL_WIRE_NAME_MAX,
+		"a name that is too long");
+}
+
 static void
 check(const uint8_t *data, size_t size)
 {
@@ -283,6 +297,8 @@ check(const uint8_t *data, size_t size)
 	if (slow_rc == SL_WIRE_OK)
 		check_slow_ok(data, size, buf, written, &slow, fast_rc);
 	check_ack(data, size, slow_rc == SL_WIRE_OK && (slow.extras & SL_WIRE_HAS_ACK) != 0);
+	check_subscribe(
+		data, size, slow_rc == SL_WIRE_OK && (slow.extras & SL_WIRE_HAS_SUBSCRIBE) != 0);
 	check_tight_memory(data, size, slow_rc, slow_rc == SL_WIRE_OK ? written : 64);
 	free(buf);
 }

@@ -46,6 +46,7 @@ use_message(const struct sl_record_message *message)
 
 	require(len >= SL_WIRE_MESSAGE_MIN, "a message is too short");
 	require(message->class_index < SL_WIRE_CLASSES, "a class is too high");
+	require(message->level <= SL_WIRE_CLASSES, "a level is too high");
 	sl_wire_message_key(bytes, &key);
 	sink += key.source + sl_wire_get32(bytes + SL_WIRE_OFF_FLAGS);
 	if (payload != NULL) {

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Sluice authors
-"""Write the seeds of fuzz_datagram, fuzz_headers, fuzz_session and fuzz_client: one file a case, named after it.
+"""Write the seeds of fuzz_datagram, fuzz_headers, fuzz_session,
+fuzz_receivers and fuzz_client: one file a case, named after it.
 
     tests/fuzz/make_corpus.py
 
@@ -217,6 +218,45 @@ def session_seeds():
     yield "stray", begin + turn + stray + b"\x08" + b"\xff" * 8 + stray + b"\x02\x04\x00" + turn
 
 
+def receivers_seeds():
+    """Operations of fuzz_receivers.c: rate, time and seeds, then one byte each and its numbers."""
+    begin, acks = b"\0" * 4, b"\x02\xff"
+
+    def number(value):
+        data = value.to_bytes((value.bit_length() + 7) // 8, "big")
+        return bytes([len(data)]) + data
+
+    def run(session, count, ahead=0):
+        return b"\x01" + bytes([session, ahead, count]) + b"\0\0" * count
+
+    def take(session, kind, first=0, value=b""):
+        return b"\0" + bytes([session, kind, first]) + value + b"\0\0"
+
+    def jump(session, value):
+        return take(session, 1, value=number(value))
+
+    def later(ns):
+        return b"\x03" + number(ns << 24)
+
+    def sweep(idle_ns):
+        return b"\x04\x1f" + number(idle_ns)
+
+    def alive(session):
+        return b"\x05" + bytes([session])
+
+    yield "in-order", begin + (run(1, 200) + acks) * 4
+    yield "gaps", begin + run(1, 9) + run(1, 20, ahead=5) + acks + run(1, 5) + acks
+    yield "again", begin + run(1, 20) + acks + take(1, 0, 7) + take(1, 4, 9) + acks
+    yield "end-of-window", begin + run(1, 50) + b"".join(take(1, 2, n) for n in range(120, 140)) + acks
+    yield "jumps", begin + run(1, 9) + jump(1, 1 << 63) + jump(1, 2**64 - 1) + jump(1, 0) + acks
+    yield "from-before", begin + b"".join(jump(n % 12, 5000 + n) for n in range(90)) + acks
+    yield "more-than-room", begin + b"".join(run(n, 3) for n in range(12)) + acks
+    yield "forgotten", begin + run(2, 9) + acks + later(9) + sweep(1) + run(2, 9) + acks
+    yield "alive", begin + alive(2) + run(2, 9) + run(3, 9) + later(9) + sweep(1) + run(2, 9) + acks
+    yield "limited", number(1000) + b"\0" * 3 + (run(1, 40) + acks + later(5)) * 5
+    yield "flood", begin + (run(4, 1) + acks) * 60
+
+
 def client_seeds():
     """Operations of fuzz_client.c: flags, then of each its number, a length, and so many bytes."""
     def op(number, data=b"", length=None):
@@ -250,7 +290,7 @@ def client_seeds():
 def main():
     for name, seeds in (("datagram", datagram_seeds()), ("headers", header_seeds()),
                         ("headers", header6_seeds()), ("session", session_seeds()),
-                        ("client", client_seeds())):
+                        ("receivers", receivers_seeds()), ("client", client_seeds())):
         folder = CORPUS / name
         folder.mkdir(parents=True, exist_ok=True)
         for case, data in seeds:

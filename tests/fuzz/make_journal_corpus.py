@@ -23,17 +23,20 @@ def record(kind, body=b"", unsynced=0, shift=1):
             bytes(-length % 16))
 
 
-def message(ident, payload=b"soup", **options):
+def message(ident, payload=b"soup", subscribers=0, **options):
     fixed = b"".join(tag + struct.pack("<Q", value) for tag, value in [
         (b"\x09", 1), (b"\x11", 0), (b"\x19", ident), (b"\x21", 2), (b"\x29", ident), (b"\x31", 3),
         (b"\x39", 4)]) + b"\x45\1\0\0\0" + b"\x4d\1\0\0\0"
     tail = b"\x7a" + bytes([len(payload)]) + payload if payload else b""
-    return record(MESSAGE, struct.pack("<QIB3x", 7, 0, 0) + fixed + tail, **options)
+    wanted = b"".join(struct.pack("<QII", n, 48 + 16 * n, 1 << 31 | n % 2)
+                      for n in range(subscribers))
+    return record(MESSAGE, struct.pack("<QIBBH", 7, 0, 0, 0, subscribers) + wanted + fixed + tail,
+                  **options)
 
 
 def done(*places, **options):
     return record(DONE, struct.pack("<QII", 5, len(places), 0) + b"".join(
-        struct.pack("<QIHBB", stream << 48 | position, 0, 1, 1, 0)
+        struct.pack("<QIHBB", stream << 54 | position, 0, 1, 1, 0)
         for stream, position in places), **options)
 
 
@@ -60,6 +63,7 @@ def journals():
     yield "two_streams", part(done((1, 0)) + message(3)) + part(three, stream=1)
     yield "two_runs", part(three) + part(three, base=1, run=2)
     yield "full_and_next", part(message(1) + record(PAD, bytes(3872))) + part(three, base=1)
+    yield "topic", part(message(1, subscribers=3) + done((0, 48 | 1), (0, 80 | 1)) + message(2))
     yield "gap", part(three) + part(three, base=2)
     yield "overlap", part(three + message(9), blocks=2) + part(message(4), blocks=2, first=9)
     yield "damaged", part(
@@ -71,6 +75,7 @@ def journals():
 def records():
     yield "message", message(1, shift=0)
     yield "message_empty", message(1, b"", shift=0)
+    yield "topic", message(1, subscribers=3, shift=0)
     yield "done", done((0, 0), (1, 4096), shift=0)
     yield "name", record(NAME, struct.pack("<Q", 1) + b"table1", shift=0)
     yield "duplicate", record(DUPLICATE, struct.pack("<QQII", 1, 2, 3, 0), shift=0)

@@ -8,21 +8,25 @@
 
 #include "appliance.h"
 
-static const struct sl_session_rx_params any_session = {
-	.session = 1,
-	.window = PUBLISHER_WINDOW,
-};
-
 /* Sessions of publishers. */
 
-static struct publisher_session *
-find_session(struct appliance *a, uint64_t session)
+/* Two publishers each are behind one address, and one of five sessions has just left it. */
+static uint64_t
+address_of(void *arg, uint32_t publisher, uint64_t session)
 {
-	for (uint32_t i = 0; i < PUBLISHER_SESSIONS; i++) {
-		if (a->sessions[i].session == session)
-			return &a->sessions[i];
-	}
-	return NULL;
+	(void)arg;
+	return session % 5 == 0 ? 0 : 1 + publisher / 2;
+}
+
+static void
+begin_receivers(struct sim *sim)
+{
+	struct receivers_params params = sim->appliance->receivers_params;
+
+	params.seeds[0] = test_rand_u64(&sim->r);
+	params.seeds[1] = test_rand_u64(&sim->r);
+	if (receivers_init(&sim->appliance->receivers, &params) != 0)
+		sim_fail(sim, "no memory for sessions");
 }
 
 static void
@@ -33,83 +37,57 @@ say(struct sim *sim, uint32_t to, const struct sl_wire_ack *ack)
 	net_send(sim, APPLIANCE, to, buf, sl_wire_put_ack(buf, 1, ack));
 }
 
-/* Any other gives way when there are too many: its publisher goes on in a new one. */
 static bool
-begin_session(struct sim *sim, uint32_t from, uint64_t session, uint64_t sequence)
+is_alive(void *arg, const struct receiver *receiver)
 {
-	struct sl_session_rx_params params = any_session;
-	struct publisher_session *s = find_session(sim->appliance, 0);
-	struct sl_wire_ack ack;
-
-	if (!sl_session_rx_may_begin(sequence)) {
-		sl_session_refuse(session, &ack);
-		say(sim, from, &ack);
-		return false;
-	}
-	if (s == NULL)
-		s = &sim->appliance->sessions[below(sim, PUBLISHER_SESSIONS)];
-	params.session = s->session = session;
-	s->from = from;
-	s->has_news = false;
-	memset(s->rx, 0, sl_session_rx_memory_size(&params));
-	s->rx = sl_session_rx_init(s->rx, &params);
-	return true;
+	(void)arg;
+	(void)receiver;
+	return false;
 }
 
 void
 appliance_forget(struct sim *sim)
 {
-	struct appliance *a = sim->appliance;
-
 	sim_say(sim, "the appliance forgets a session");
-	a->sessions[below(sim, PUBLISHER_SESSIONS)].session = 0;
+	receivers_sweep(&sim->appliance->receivers, 1, sim->now, 0, is_alive, NULL);
 }
 
 static void
 on_durable(void *arg, const struct sl_record *record, uint64_t now_ns)
 {
-	const struct sl_record_duplicate *duplicate = (const void *)record;
-	const struct sl_record_message *message = (const void *)record;
 	struct sim *sim = arg;
-	struct publisher_session *s = NULL;
-	uint64_t sequence = 0;
 	const uint8_t *bytes;
 	uint32_t len, m;
 
-	(void)now_ns;
 	if (record->type == SL_RECORD_MESSAGE) {
-		bytes = sl_record_message_of(message, &len);
-		sequence = sl_wire_get64(bytes + SL_WIRE_OFF_SEQUENCE);
-		s = find_session(sim->appliance, message->session);
+		bytes = sl_record_message_of((const void *)record, &len);
 		m = ledger_find(sim, bytes, len, "among what is durable");
 		if (m != UINT32_MAX)
 			sim->ledger.msgs[m].is_durable = true;
-	} else if (record->type == SL_RECORD_DUPLICATE) {
-		sequence = duplicate->sequence;
-		s = find_session(sim->appliance, duplicate->session);
 	}
-	if (s == NULL)
-		return;
-	sl_session_rx_receive(s->rx, sequence);
-	s->has_news = true;
+	receivers_take(&sim->appliance->receivers, record, now_ns);
 }
 
 static void
 on_batch(void *arg, uint64_t now_ns)
 {
 	struct sim *sim = arg;
+	struct receivers *receivers = &sim->appliance->receivers;
+	struct receiver *receiver;
 	struct sl_wire_ack ack = {0};
 
-	(void)now_ns;
-	for (uint32_t i = 0; i < PUBLISHER_SESSIONS; i++) {
-		struct publisher_session *s = &sim->appliance->sessions[i];
-
-		if (s->session == 0 || !s->has_news)
-			continue;
-		s->has_news = false;
-		sl_session_rx_ack(s->rx, (uint32_t)below(sim, PUBLISHER_WINDOW), &ack);
-		say(sim, s->from, &ack);
+	while ((receiver = receivers_next(receivers)) != NULL) {
+		receivers_ack(receivers, receiver, now_ns, &ack);
+		receivers_told(receivers, receiver);
+		say(sim, receiver->publisher, &ack);
 	}
+	while (receivers->nb_refusals > 0) {
+		const struct refusal *refusal = &receivers->refusals[--receivers->nb_refusals];
+
+		sl_session_refuse(refusal->session, &ack);
+		say(sim, refusal->publisher, &ack);
+	}
+	receivers_sweep(receivers, SESSIONS_SWEPT, now_ns, SESSION_IDLE, is_alive, NULL);
 }
 
 /* Start, crash and stop. */
@@ -125,8 +103,13 @@ appliance_init(struct sim *sim)
 	/* What deduplication is to know after a restart stays. */
 	a->retention_ms = a->window_ns / MS;
 	a->line_window = UINT32_C(1) << (4 + below(sim, 7));
-	for (uint32_t i = 0; i < PUBLISHER_SESSIONS; i++)
-		a->sessions[i].rx = sim_zalloc(sl_session_rx_memory_size(&any_session));
+	a->give_up_per_mille = 500 * (uint32_t)below(sim, 3);
+	a->receivers_params = (struct receivers_params){
+		.nb_max = PUBLISHER_SESSIONS,
+		.window = UINT32_C(1) << below(sim, PUBLISHER_WINDOW_LOG + 1),
+		.rate_msgs_per_s = below(sim, 2) * (100 + below(sim, 100000)),
+		.address_of = address_of,
+	};
 }
 
 static void
@@ -139,8 +122,7 @@ end(struct sim *sim)
 	sl_journal_close(a->journal);
 	for (uint32_t w = 0; w < sim->nb_workers; w++)
 		worker_end(sim, w);
-	for (uint32_t i = 0; i < PUBLISHER_SESSIONS; i++)
-		a->sessions[i].session = 0;
+	receivers_free(&a->receivers);
 	a->is_up = false;
 }
 
@@ -148,8 +130,6 @@ void
 appliance_free(struct sim *sim)
 {
 	end(sim);
-	for (uint32_t i = 0; i < PUBLISHER_SESSIONS; i++)
-		free(sim->appliance->sessions[i].rx);
 	free(sim->appliance);
 }
 
@@ -167,14 +147,28 @@ static int
 on_undelivered(void *arg, const struct sl_record *record, sl_record_ref ref)
 {
 	struct sim *sim = arg;
-	uint32_t w = sl_record_ref_stream(ref), len, m;
-	const uint8_t *bytes = sl_record_message_of((const void *)record, &len);
+	const struct sl_record_message *message = (const void *)record;
+	uint32_t w = sl_record_ref_stream(ref), len, m, b;
+	const uint8_t *bytes = sl_record_message_of(message, &len);
+	struct worker *worker = &sim->appliance->workers[w];
 
 	m = ledger_find(sim, bytes, len, "in the journal");
 	if (m == UINT32_MAX || w >= sim->nb_workers)
 		return 0;
+	if (sl_record_ref_is_copy(ref) != is_of_topic(m))
+		sim_fail(sim, "message %" PRIu32 " is of another kind in the journal", m);
 	sim->ledger.msgs[m].is_undelivered = true;
-	worker_enqueue(&sim->appliance->workers[w], ref, bytes, len);
+	if (!is_of_topic(m)) {
+		worker_enqueue(&worker->queue, ref, bytes, len);
+		return 0;
+	}
+	b = sl_record_subscriber_at(message, sl_record_ref_position(ref));
+	if (b >= sim->nb_backends || sl_record_subscribers_of(message)[b].backend != b) {
+		sim_fail(sim, "message %" PRIu32 " is for nobody in the journal", m);
+		return 0;
+	}
+	sim->ledger.msgs[m].undelivered_to |= UINT32_C(1) << b;
+	worker_enqueue(&worker->lines[b].queue, ref, bytes, len);
 	return 0;
 }
 
@@ -207,8 +201,10 @@ recover(struct sim *sim)
 	char notice[512], error[512];
 	int rc;
 
-	for (uint32_t m = 0; m < sim->ledger.nb; m++)
+	for (uint32_t m = 0; m < sim->ledger.nb; m++) {
 		sim->ledger.msgs[m].is_undelivered = false;
+		sim->ledger.msgs[m].undelivered_to = 0;
+	}
 	rc = sl_journal_recover(sim->directory, &visitor, &a->recovery, notice, sizeof(notice),
 		error, sizeof(error));
 	if (rc != 0) {
@@ -248,6 +244,7 @@ start(struct sim *sim)
 
 	for (uint32_t w = 0; w < sim->nb_workers; w++)
 		worker_begin(sim, w);
+	begin_receivers(sim);
 	a->is_up = true;
 	a->journal = NULL;
 	a->write_ns = sim->now;
@@ -265,6 +262,10 @@ start(struct sim *sim)
 	for (uint32_t w = 0; w < sim->nb_workers; w++) {
 		TAILQ_FOREACH (item, &a->workers[w].queue, next)
 			sl_journal_hold(a->journal, w, item->ref);
+		for (uint32_t b = 0; b < sim->nb_backends; b++) {
+			TAILQ_FOREACH (item, &a->workers[w].lines[b].queue, next)
+				sl_journal_hold(a->journal, w, item->ref);
+		}
 	}
 }
 
@@ -337,12 +338,15 @@ input_messages(
 	struct sim *sim, uint32_t from, const uint8_t *data, const struct sl_wire_datagram *d)
 {
 	const uint8_t *message = data + d->messages[0].offset;
+	struct sl_wire_ack ack;
 	uint64_t destination;
 
-	if (find_session(sim->appliance, d->session) == NULL &&
-		!begin_session(
-			sim, from, d->session, sl_wire_get64(message + SL_WIRE_OFF_SEQUENCE)))
+	if (receivers_find(&sim->appliance->receivers, d->session) == NULL &&
+		!sl_session_rx_may_begin(sl_wire_get64(message + SL_WIRE_OFF_SEQUENCE))) {
+		sl_session_refuse(d->session, &ack);
+		say(sim, from, &ack);
 		return;
+	}
 	for (uint32_t i = 0; i < d->nb_messages; i++) {
 		message = data + d->messages[i].offset;
 		destination = sl_wire_get64(message + SL_WIRE_OFF_DEST);

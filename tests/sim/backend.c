@@ -105,7 +105,10 @@ forget_stream(struct sim *sim, uint32_t i, struct stream *s)
 		return;
 	s->session = 0;
 	for (uint32_t m = 0; m < sim->ledger.nb; m++) {
-		if (sim->ledger.msgs[m].nb_delivered != 0 && sim->ledger.msgs[m].backend == i)
+		const struct msg *msg = &sim->ledger.msgs[m];
+
+		if (is_of_topic(m) ? (msg->had_by & UINT32_C(1) << i) != 0
+				   : msg->nb_delivered != 0 && msg->backend == i)
 			sim->ledger.msgs[m].may_repeat = true;
 	}
 }

@@ -114,21 +114,35 @@ ledger_accepted(struct sim *sim, uint32_t m, uint64_t window_ns)
 	msg->accepted_ns = sim->now;
 }
 
+/* Everybody who is to have a message. */
+static uint32_t
+all_backends(const struct sim *sim)
+{
+	return (UINT32_C(1) << sim->nb_backends) - 1;
+}
+
 void
 ledger_delivered(struct sim *sim, uint32_t m, uint32_t backend)
 {
 	struct ledger *l = &sim->ledger;
 	struct msg *msg = &l->msgs[m];
+	bool is_repeated = msg->nb_delivered != 0;
 	uint32_t *latest;
 
+	if (is_of_topic(m))
+		is_repeated = (msg->had_by & UINT32_C(1) << backend) != 0;
 	msg->backend = backend;
-	if (msg->nb_delivered++ != 0) {
+	msg->had_by |= UINT32_C(1) << backend;
+	msg->nb_delivered++;
+	if (is_repeated) {
 		l->nb_repeated++;
 		if (!msg->may_repeat)
 			sim_fail(
 				sim, "message %" PRIu32 " was delivered twice without a reason", m);
 		return;
 	}
+	if (msg->nb_delivered > 1)
+		return;
 	msg->delivered_ns = sim->now;
 	l->nb_delivered++;
 	latest = &l->latest[msg->publisher][m % DESTINATIONS];
@@ -142,6 +156,12 @@ ledger_recovered(struct sim *sim)
 	for (uint32_t m = 0; m < sim->ledger.nb; m++) {
 		struct msg *msg = &sim->ledger.msgs[m];
 
+		if (is_of_topic(m) && msg->is_acked &&
+			(msg->had_by | msg->undelivered_to) != all_backends(sim))
+			sim_fail(sim,
+				"message %" PRIu32 " of a topic was acknowledged, and is neither "
+				"delivered to each subscriber nor in the journal for him",
+				m);
 		if (msg->is_acked && msg->nb_delivered == 0 && !msg->is_undelivered)
 			sim_fail(sim,
 				"message %" PRIu32 " was acknowledged, and is neither delivered "
@@ -168,6 +188,8 @@ ledger_drained(struct sim *sim)
 	for (uint32_t m = 0; m < l->nb; m++) {
 		if (l->msgs[m].is_acked && l->msgs[m].nb_delivered == 0)
 			sim_fail(sim, "message %" PRIu32 " was acknowledged, and is lost", m);
+		if (is_of_topic(m) && l->msgs[m].had_by != all_backends(sim))
+			sim_fail(sim, "message %" PRIu32 " did not come to every subscriber", m);
 		if (!l->msgs[m].is_acked)
 			sim_fail(sim,
 				"message %" PRIu32 " of publisher %" PRIu32

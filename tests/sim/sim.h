@@ -31,7 +31,7 @@
 #define PUBLISHERS_MAX 4
 #define BACKENDS_MAX   3
 #define WORKERS_MAX    3
-#define DESTINATIONS   5
+#define DESTINATIONS   5 /* The first of them is a topic, which every backend subscribes to. */
 #define DATAGRAM_MAX   65000
 #define APPLIANCE      0u /* A node; behind it the publishers, then the backends. */
 #define NODES_MAX      (1 + PUBLISHERS_MAX + BACKENDS_MAX)
@@ -49,6 +49,9 @@ struct msg {
 	bool may_repeat;     /* Something happened that explains a second delivery. */
 	bool is_durable;     /* The journal has said so. */
 	bool is_undelivered; /* In the journal at the last start, and to be delivered. */
+	/* Of a topic: bits by backend. */
+	uint32_t had_by;
+	uint32_t undelivered_to;
 };
 
 struct ledger {
@@ -106,6 +109,12 @@ struct sim {
 	struct backend *backends;
 	struct appliance *appliance;
 };
+
+static inline bool
+is_of_topic(uint32_t m)
+{
+	return m % DESTINATIONS == 0;
+}
 
 static inline uint64_t
 below(struct sim *sim, uint64_t bound)

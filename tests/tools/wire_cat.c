@@ -163,7 +163,7 @@ static void
 do_build(void)
 {
 	static uint8_t out[2 * UINT16_MAX];
-	struct sl_wire_message m;
+	struct sl_wire_message m = {0};
 	struct bytes payload;
 	uint8_t *p = out;
 	uint32_t epoch = (uint32_t)next_number(" ");

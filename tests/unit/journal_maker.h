@@ -122,6 +122,7 @@ struct maker_message {
 	uint32_t priority;
 	const void *payload;
 	uint32_t payload_len;
+	uint16_t nb_subscribers; /* Of a topic. */
 };
 
 static inline uint32_t
@@ -134,10 +135,21 @@ maker_message_len(uint32_t payload_len)
 	return (uint32_t)sizeof(struct sl_record_message) + len;
 }
 
-static inline sl_record_ref
-maker_message(struct maker_segment *s, const struct maker_message *from)
+/* Of the whole record. */
+static inline uint32_t
+maker_record_len(const struct maker_message *from)
 {
+	return maker_message_len(from->payload_len) +
+		from->nb_subscribers * (uint32_t)sizeof(struct sl_record_subscriber);
+}
+
+/* What is behind the header of a message's record, and its flags. */
+static inline void
+maker_fill_message(struct sl_record_message *record, const struct maker_message *from)
+{
+	uint32_t tail = from->nb_subscribers * (uint32_t)sizeof(struct sl_record_subscriber);
 	uint32_t len = maker_message_len(from->payload_len);
+	struct sl_record_subscriber *subscribers = (struct sl_record_subscriber *)(record + 1);
 	struct sl_wire_message m = {
 		.key = {.destination = sl_wire_name_key(from->destination),
 			.source = sl_wire_name_key(from->source),
@@ -152,20 +164,42 @@ maker_message(struct maker_segment *s, const struct maker_message *from)
 		.payload_len = from->payload_len,
 	};
 	uint8_t *buf = malloc(sl_wire_message_size(from->payload_len) + 64);
-	struct sl_record_message *record;
 
 	if (buf == NULL)
 		abort();
-	record = maker_put(s, SL_RECORD_MESSAGE, len, from->time_ns);
+	record->nb_subscribers = from->nb_subscribers;
+	for (uint32_t i = 0; i < from->nb_subscribers; i++)
+		subscribers[i] = (struct sl_record_subscriber){.backend = i,
+			.back = (uint32_t)(sizeof(*record) + i * sizeof(*subscribers)),
+			.flags = SL_RECORD_SUBSCRIBER};
 	sl_wire_put_message(buf, &m);
 	/* Without the tag and the length in front. */
-	memcpy(record + 1, buf + sl_wire_message_size(from->payload_len) - (len - sizeof(*record)),
+	memcpy((uint8_t *)(record + 1) + tail,
+		buf + sl_wire_message_size(from->payload_len) - (len - sizeof(*record)),
 		len - sizeof(*record));
 	free(buf);
 	record->session = from->session;
 	record->record.flags = SL_RECORD_WANTS_ACK;
 	record->class_index = from->priority == 0 ? 0 : (uint8_t)(from->priority - 1);
+}
+
+static inline sl_record_ref
+maker_message(struct maker_segment *s, const struct maker_message *from)
+{
+	struct sl_record_message *record = maker_put(
+		s, SL_RECORD_MESSAGE, maker_record_len(from), from->time_ns);
+
+	maker_fill_message(record, from);
 	return maker_finish(s, record);
+}
+
+/* What a subscriber is to get of a message at this place. */
+static inline sl_record_ref
+maker_copy(sl_record_ref message, uint32_t index)
+{
+	return (message + sizeof(struct sl_record_message) +
+		       index * sizeof(struct sl_record_subscriber)) |
+		SL_RECORD_REF_COPY;
 }
 
 static inline sl_record_ref
@@ -235,6 +269,20 @@ static inline void
 maker_write(const struct maker_segment *s, const char *directory)
 {
 	maker_write_part(s, directory, s->size);
+}
+
+/* Write some of its bytes to the file that is there. */
+static inline void
+maker_rewrite(const struct maker_segment *s, const char *directory, size_t at, size_t len)
+{
+	char path[512];
+	int fd;
+
+	maker_path(s, directory, path);
+	fd = open(path, O_WRONLY);
+	if (fd < 0 || pwrite(fd, s->bytes + at, len, (off_t)at) != (ssize_t)len)
+		abort();
+	close(fd);
 }
 
 static inline void

@@ -174,8 +174,8 @@ test_wrong_words(void **state)
 		"info?");
 	assert_error("strat",
 		"strat: no such command; there are: add, capture, check, clear, del, exit, "
-		"explain, help, journal, log, quit, reload, save, set, show, start, stop, trace; did you "
-		"mean start?");
+		"explain, help, journal, log, quit, reload, save, set, show, start, stop, "
+		"subscribe, trace, unsubscribe; did you mean start?");
 	assert_error("stop now", "stop now: nothing follows after stop");
 	assert_error("show stats often", "show stats often: no such word; after show stats: rate");
 }

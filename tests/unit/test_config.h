@@ -129,11 +129,28 @@ check_round_trip(const struct sl_config *config)
 	"        - {kind: probe}\n"                                                                \
 	"  - {name: t2, health: {checks: []}}\n"                                                   \
 	"  - {name: t3, guarantee: at-least-once}\n"                                               \
+	"  - {name: all, kind: topic, backends: [{name: b, address: 10.1.0.2, port: 1}]}\n"        \
 	"rules:\n"                                                                                 \
 	"  - {source: s, destination: t1, type: t, priority: 8, class: 1}\n"                       \
 	"  - {class: eight}\n"                                                                     \
 	"neighbours: [{address: 10.1.0.2, mac: 02:0a:0B:0c:0d:0e},\n"                              \
 	"             {address: 'fd00:1::2', mac: 02:0a:0B:0c:0d:0f}]\n"                           \
+	"gateways:\n"                                                                              \
+	"  threads: 8\n"                                                                           \
+	"  topic_idle_ms: 90000\n"                                                                 \
+	"  listeners:\n"                                                                           \
+	"    - {name: in, protocol: line, address: 127.0.0.1, port: 1, tls_certificate: /c,\n"     \
+	"       tls_key: /k, clients_max: 7, clients_per_address_max: 6, idle_ms: 0,\n"            \
+	"       input_max: 64, output_max: 1G, rate_msgs_per_s: 5, keep_open: true,\n"             \
+	"       prefix: 'l-', topics_max: 9, guarantee: at-least-once, primary: '[::1]:9'}\n"      \
+	"    - {name: chat, protocol: rooms, rooms: 3, origins: ['https://a', 'null'],\n"          \
+	"       tokens: /t}\n"                                                                     \
+	"    - {name: web, protocol: http, replay: 65536, replay_ms: 0}\n"                         \
+	"  connectors:\n"                                                                          \
+	"    - {name: out, servers: ['a:1', '10.0.0.1:65535'], input_max: 16M,\n"                  \
+	"       output_max: 4K, rate_msgs_per_s: 1,\n"                                             \
+	"       tls: true, tls_ca: /ca, tls_name: k.example}\n"                                    \
+	"subscriptions: {accept: true, subscribers_max: 0, ttl_max_ms: 1000}\n"                    \
 	"mbufs: 67108864\n"                                                                        \
 	"drain_timeout_ms: 0\n"                                                                    \
 	"idle: {nap: off, nap_us: 1000}\n"                                                         \
@@ -174,6 +191,6 @@ check_round_trip(const struct sl_config *config)
 	"control: {socket: /tmp/s.sock, group: ops, clients_max: 1}\n"                             \
 	"http: {enabled: false, address: '::', port: 1, clients_max: 1, timeout_ms: 100,\n"        \
 	"       metrics_destinations: 0}\n"                                                        \
-	"limits: {shards: 100, backends: 2}\n"
+	"limits: {shards: 100, backends: 3, copies: 1}\n"
 
 #endif /* TEST_CONFIG_H */

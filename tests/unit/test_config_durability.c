@@ -262,6 +262,12 @@ static const struct {
 	{PORTS DESTS JOURNAL "sinks:\n  - {name: s, kind: sqlite, path: /s}\n"
 			     "  - {name: t, kind: sqlite, path: /s}\n",
 		"f.yaml:8: sinks[1].path: /s is sinks[0]'s, too; give each sink its own file"},
+	{PORTS DESTS JOURNAL "sinks:\n  - {name: s, kind: postgresql, conninfo: 'dbname=x'}\n"
+			     "  - {name: t, kind: postgresql, conninfo: 'dbname=x'}\n",
+		"f.yaml:8: sinks[1].conninfo: is sinks[0]'s, too; give each sink its own database"},
+	{PORTS DESTS JOURNAL
+		"sinks: [{name: s, kind: postgresql, conninfo: 'dbname=x password  = y'}]\n",
+		"f.yaml:6: sinks[0].conninfo: has a password in it,"},
 	{PORTS DESTS JOURNAL
 		"sinks: [{name: s, kind: postgresql, conninfo: 'dbname=x password=y'}]\n",
 		"f.yaml:6: sinks[0].conninfo: has a password in it,"},

@@ -73,7 +73,12 @@ static const struct bad bad_shapes[] = {
 	{BACKENDS(GOOD_BACKEND ", {name: b, address: 10.77.0.3, port: 1, wait: 3}"), 4,
 		"destinations[0].backends[1].wait", "unknown key"},
 	{DEST("kind: stack"), 4, "destinations[0].kind", "give one of: queue, topic"},
-	{DEST("kind: topic"), 4, "destinations[0].kind", "does not deliver topics; give queue"},
+	{DEST("kind: topic, policy: round-robin"), 4, "destinations[0].policy",
+		"is not a key of topics"},
+	{PORTS "destinations:\n  - name: t1\n    kind: topic\n    backends:\n"
+	       "      - {name: b1, address: 10.77.0.3, port: 1}\n"
+	       "      - {name: b2, address: 10.77.0.4, port: 1, weight: 2}\n",
+		8, "destinations[0].backends[1].weight", "is not a key of a topic's backends"},
 	{DEST("policy: random"), 4, "destinations[0].policy",
 		"give one of: round-robin, weighted-round-robin"},
 	{PORTS DESTS "idle: {nap: yes}\n", 5, "idle.nap", "give one of: auto, on, off"},
@@ -244,7 +249,7 @@ static const struct bad bad_relations[] = {
 	{BACKENDS("{name: b, address: 255.255.255.255, port: 1}"), 4,
 		"destinations[0].backends[0].address", "give a unicast address"},
 	{BACKENDS("{name: b, address: 10.77.0.1, port: 1}"), 4,
-		"destinations[0].backends[0].address", "10.77.0.1 is ports[0]'s own address"},
+		"destinations[0].backends[0].address", "10.77.0.1 is a port's own address"},
 	{BACKENDS("{name: b, address: 10.77.0.255, port: 1}"), 4,
 		"destinations[0].backends[0].address", "the own or the broadcast address"},
 	{BACKENDS("{name: b, address: 10.78.0.9, port: 1}"), 4,
@@ -371,7 +376,7 @@ test_lists_are_bounded(void **state)
 		"      - {name: b%u, address: 10.77.0.2, port: 1}\n", SL_CONFIG_BACKENDS_MAX + 1,
 		"");
 	bad.line = 5 + SL_CONFIG_BACKENDS_MAX + 1;
-	bad.key = "destinations[0].backends[256]";
+	bad.key = "destinations[0].backends[256].name";
 	check_bad(&bad);
 	free(text);
 }

@@ -101,7 +101,7 @@ test_every_setting_is_read(void **state)
 	assert_int_equal(config->http.port, 1);
 	assert_int_equal(config->http.metrics_destinations, 0);
 	assert_int_equal(config->limits.shards, 100);
-	assert_int_equal(config->limits.backends, 2);
+	assert_int_equal(config->limits.backends, 3);
 	sl_config_free(config);
 }
 
@@ -207,7 +207,7 @@ static const struct {
 	{PORT("address6: 'fd00::1/64'}\n  - {name: q, device: e, address6: 'fd00::1/48'"),
 		"f.yaml:5: ports[1].address6: is ports[0]'s, too;"},
 	{BACKEND("address: 'fd00:77::1'"),
-		"f.yaml:4: destinations[0].backends[0].address: fd00:77::1 is ports[0]'s own"},
+		"f.yaml:4: destinations[0].backends[0].address: fd00:77::1 is a port's own"},
 	{BACKEND("address: 'fd00:77::'"),
 		"f.yaml:4: destinations[0].backends[0].address: fd00:77:: is the own or the"},
 	{BACKEND("address: 'fd01::2'"),

@@ -312,13 +312,45 @@ test_rates_are_those_of_the_last_ten_seconds(void **state)
 		told.journal.records += i < 80 ? 1000 : 50;
 		told.journal.bytes += 100;
 		told.journal.syncs += 2;
-		told.journal.sync_ns_sum += 3000;
+		sl_hist_add(&told.journal.sync_ns, 1000);
+		sl_hist_add(&told.journal.sync_ns, 2000);
 		tick(b);
 	}
 	durable_journal(b->control.durable, &status, &rates);
 	assert_true(rates.records_per_s == 50);
 	assert_true(rates.bytes_per_s == 100);
 	assert_true(rates.sync_ns_mean == 1500);
+}
+
+static void
+test_quantiles_of_syncs_are_those_of_the_last_minute(void **state)
+{
+	struct bench *b = *state;
+	struct sl_journal_status status;
+	struct durable_rates rates;
+
+	durable_journal(b->control.durable, &status, &rates);
+	assert_int_equal(rates.sync_ns_p99, 0);
+	for (int i = 0; i < 98; i++)
+		sl_hist_add(&told.journal.sync_ns, 1000000);
+	sl_hist_add(&told.journal.sync_ns, 9000000);
+	sl_hist_add(&told.journal.sync_ns, 9000000);
+	for (int i = 0; i < 60; i++) {
+		tick(b);
+		durable_journal(b->control.durable, &status, &rates);
+		assert_in_range(rates.sync_ns_p50, 1000000, 1031250);
+		assert_in_range(rates.sync_ns_p99, 9000000, 9281250);
+	}
+	sl_hist_add(&told.journal.sync_ns, 2000000);
+	for (int i = 0; i < 20; i++)
+		tick(b);
+	durable_journal(b->control.durable, &status, &rates);
+	assert_in_range(rates.sync_ns_p50, 2000000, 2062500);
+	assert_int_equal(rates.sync_ns_p50, rates.sync_ns_p99);
+	for (int i = 0; i < 60; i++)
+		tick(b);
+	durable_journal(b->control.durable, &status, &rates);
+	assert_int_equal(rates.sync_ns_p99, 0);
 }
 
 static void
@@ -459,7 +491,7 @@ test_a_stalled_backend_is_told(void **state)
 
 	told.nb_sessions = 2;
 	tick(b);
-	told.sessions[1].is_stalled = true;
+	told.sessions[1].is_stalled = told.sessions[1].is_avoided = true;
 	told.sessions[1].in_flight = 4;
 	tick(b);
 	tick(b);
@@ -467,7 +499,7 @@ test_a_stalled_backend_is_told(void **state)
 	assert_string_equal(last_text(b),
 		"backend b1 of t1: has acknowledged nothing for 5000 ms: what it was sent goes to "
 		"the others");
-	told.sessions[1].is_stalled = false;
+	told.sessions[1].is_stalled = told.sessions[1].is_avoided = false;
 	told.sessions[1].in_flight = 0;
 	told.sessions[1].requeued = 4;
 	tick(b);
@@ -476,6 +508,12 @@ test_a_stalled_backend_is_told(void **state)
 		last_text(b), "backend b1 of t1: 4 messages were taken back for another");
 	tick(b);
 	assert_string_equal(kinds(b), "");
+	told.sessions[0].is_stalled = true;
+	tick(b);
+	assert_string_equal(kinds(b), "backend_stalled ");
+	assert_string_equal(last_text(b),
+		"backend b1 of t1: has acknowledged nothing for 5000 ms: there is no other, what "
+		"it was sent waits for it");
 }
 
 /* What is known of a backend goes along with its name. */
@@ -584,7 +622,7 @@ test_metrics_have_it_all(void **state)
 	char *made;
 
 	told.journal = (struct sl_journal_status){
-		.state = SL_JOURNAL_FULL, .records = 7, .sync_ns_sum = 1500000000};
+		.state = SL_JOURNAL_FULL, .records = 7, .sync_ns.sum = 1500000000};
 	told.nb_sessions = 2;
 	told.sessions[0] = (struct sl_session_stats){.in_flight = 3, .srtt_ns = 2000000};
 	told.sessions[1] = (struct sl_session_stats){
@@ -627,6 +665,7 @@ main(void)
 		TEST(test_the_journal_is_told_whole),
 		TEST(test_the_longest_sync_is_not_lost),
 		TEST(test_rates_are_those_of_the_last_ten_seconds),
+		TEST(test_quantiles_of_syncs_are_those_of_the_last_minute),
 		TEST(test_a_full_journal_is_an_event_once),
 		TEST(test_publishers_are_listed),
 		TEST(test_publishers_over_their_limit_are_told_now_and_then),

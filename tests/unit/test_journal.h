@@ -52,7 +52,7 @@ naive_header(const struct image *image)
 {
 	const struct sl_segment_header *header = (const void *)image->bytes;
 
-	if (image->len < 4096 || memcmp(header->magic, "SLCJRNL1", 8) != 0 ||
+	if (image->len < 4096 || memcmp(header->magic, "SLCJRNL2", 8) != 0 ||
 		header->crc != naive_crc(image->bytes + 12, 500))
 		return NULL;
 	return header;

@@ -192,6 +192,47 @@ what_is_deleted_and_what_is_damaged_is_told(void **state)
 		maker_end(&s[i]);
 }
 
+/* What a subscriber is to get is read back as the message; what is none of a topic's is not. */
+static void
+what_a_subscriber_is_to_get_is_its_message(void **state)
+{
+	struct maker_segment s = maker_begin(1, 0, 0, 0, END);
+	const struct sl_record *record = (const struct sl_record *)buf;
+	struct maker_message m = {.source = "server1",
+		.destination = "news",
+		.type = "lunch",
+		.time_ns = FIRST,
+		.payload = "soup",
+		.payload_len = 4,
+		.nb_subscribers = 40};
+	struct sl_journal_reader *reader;
+	sl_record_ref refs[3], plain;
+
+	for (uint32_t i = 0; i < 3; i++) {
+		m.id = i;
+		refs[i] = maker_message(&s, &m);
+	}
+	plain = put_message(&s, 3);
+	maker_seal(&s);
+	maker_write(&s, directory);
+	reader = open_reader(NULL);
+	for (uint32_t n = 0; n < 200; n++) {
+		assert_int_equal(
+			sl_journal_reader_get(reader, maker_copy(refs[n % 3], n % 40), buf), 0);
+		assert_int_equal(record->position, sl_record_ref_position(refs[n % 3]));
+	}
+	assert_int_equal(sl_journal_reader_get(reader, refs[1], buf), 0);
+	assert_int_equal(sl_journal_reader_get(reader, maker_copy(refs[1], 40), buf), -EBADMSG);
+	assert_int_equal(
+		sl_journal_reader_get(reader, refs[1] | SL_RECORD_REF_COPY, buf), -EBADMSG);
+	assert_int_equal(sl_journal_reader_get(reader, maker_copy(plain, 0), buf), -EBADMSG);
+	assert_int_equal(
+		sl_journal_reader_get(reader, maker_copy(refs[0], 3) & ~SL_RECORD_REF_COPY, buf),
+		-EBADMSG);
+	sl_journal_reader_close(reader);
+	maker_end(&s);
+}
+
 #define STREAMS	 2u
 #define MESSAGES 30000u
 
@@ -341,6 +382,7 @@ main(void)
 			without_a_writer_it_follows_to_the_last_whole_record, empty_directory),
 		cmocka_unit_test_setup(
 			what_is_deleted_and_what_is_damaged_is_told, empty_directory),
+		cmocka_unit_test_setup(what_a_subscriber_is_to_get_is_its_message, empty_directory),
 		cmocka_unit_test_setup(
 			behind_its_writer_it_reads_all_and_only_what_is_durable, empty_directory),
 		cmocka_unit_test_setup(

@@ -258,13 +258,51 @@ the_rate_is_kept_to(void **state)
 	for (uint64_t sequence = 1; sequence <= 20; sequence++)
 		taken += come(rig, 100, sequence, 1) == DP_PUBLISHER_TAKE;
 	assert_int_equal(taken, 10);
-	/* Of each session by itself. */
-	assert_int_equal(come(rig, 101, 1, 1), DP_PUBLISHER_TAKE);
+	/* Of each address by itself: others have one of their own. */
+	assert_int_equal(come(rig, 200, 1, 2), DP_PUBLISHER_TAKE);
 	pass(rig, 50);
 	for (uint64_t sequence = 21; sequence <= 40; sequence++)
 		taken += come(rig, 100, sequence, 1) == DP_PUBLISHER_TAKE;
 	assert_int_equal(taken, 15);
 	assert_int_equal(come(rig, 100, 41, 1), DP_PUBLISHER_OVER_RATE);
+	free_rig(rig);
+}
+
+/* However many sessions it has, that come and go and move: what an address sends is at its rate. */
+static void
+sessions_of_an_address_share_its_rate(void **state)
+{
+	enum { HOSTS = 3, RATE = 100, BURST = 10, SECONDS = 60 };
+	struct rig *rig = make_rig(RATE);
+	uint32_t taken[HOSTS + 1] = {0}, refused = 0;
+	struct test_rand rand;
+
+	(void)state;
+	test_rand_init(&rand, __func__);
+	/* The last of them is polite: five a second, from one session. */
+	for (uint32_t ms = 1; ms <= SECONDS * 1000; ms++) {
+		pass(rig, 1);
+		if (ms % 200 == 0)
+			taken[HOSTS] += come(rig, 1000, 1, HOSTS) == DP_PUBLISHER_TAKE;
+		for (uint32_t i = test_rand_below(&rand, 3); i > 0; i--) {
+			uint64_t session = 1 + test_rand_below(&rand, PER_ADDRESS);
+			uint8_t from = (uint8_t)(1 + test_rand_below(&rand, HOSTS - 1));
+			enum dp_publisher_verdict verdict = come(rig, session, 1, from);
+
+			taken[from] += verdict == DP_PUBLISHER_TAKE;
+			refused += verdict == DP_PUBLISHER_OVER_RATE;
+		}
+	}
+	for (uint32_t h = 1; h < HOSTS; h++)
+		assert_in_range(taken[h], 1, SECONDS * RATE + BURST);
+	assert_int_equal(taken[HOSTS], SECONDS * 5);
+	assert_true(refused > SECONDS * RATE);
+	/* What nobody has any more is for others. */
+	for (uint8_t i = 0; i < 3 * SLOTS; i++) {
+		if (i % SLOTS == 0)
+			pass(rig, 3 * IDLE_MS);
+		assert_int_equal(come(rig, 100 + i, 1, 100 + i), DP_PUBLISHER_TAKE);
+	}
 	free_rig(rig);
 }
 
@@ -448,6 +486,7 @@ main(void)
 		cmocka_unit_test(credit_is_kept_to),
 		cmocka_unit_test(credit_is_of_the_session_it_was_meant_for),
 		cmocka_unit_test(the_rate_is_kept_to),
+		cmocka_unit_test(sessions_of_an_address_share_its_rate),
 		cmocka_unit_test(sessions_are_limited_and_expire),
 		cmocka_unit_test(a_session_may_move),
 		cmocka_unit_test(says_what_a_plain_table_says),

@@ -94,6 +94,26 @@ make_message(uint32_t payload_len)
 	return record;
 }
 
+/* The same with subscribers in front of the message. */
+static struct sl_record_message *
+make_topic(uint16_t nb)
+{
+	struct sl_record_message *plain = make_message(10), *record;
+	uint32_t tail = nb * (uint32_t)sizeof(struct sl_record_subscriber);
+	struct sl_record_subscriber *all;
+
+	record = make(SL_RECORD_MESSAGE, plain->record.len + tail);
+	memcpy((uint8_t *)(record + 1) + tail, plain + 1, plain->record.len - sizeof(*plain));
+	free(plain);
+	record->nb_subscribers = nb;
+	all = (struct sl_record_subscriber *)(record + 1);
+	for (uint32_t i = 0; i < nb; i++)
+		all[i] = (struct sl_record_subscriber){.backend = i,
+			.back = (uint32_t)(sizeof(*record) + i * sizeof(*all)),
+			.flags = SL_RECORD_SUBSCRIBER | (i % 2 == 0 ? SL_RECORD_PASSING : 0)};
+	return record;
+}
+
 static enum sl_record_error
 sealed_check(void *record)
 {
@@ -105,6 +125,41 @@ static void
 expect(enum sl_record_error error, void *record)
 {
 	assert_string_equal(sl_record_strerror(sealed_check(record)), sl_record_strerror(error));
+	free(record);
+}
+
+static void
+a_topic_s_message_names_its_subscribers(void **state)
+{
+	struct sl_record_message *record = make_topic(3);
+	struct sl_record_subscriber *all = (struct sl_record_subscriber *)(record + 1);
+	sl_record_ref ref = sl_record_copy_ref(5, record, 2);
+	uint32_t len;
+
+	assert_int_equal(sealed_check(record), SL_RECORD_OK);
+	assert_ptr_equal(sl_record_subscribers_of(record), all);
+	assert_ptr_equal(sl_record_message_of(record, &len), all + 3);
+	assert_int_equal(len, SL_WIRE_MESSAGE_MIN + 2 + 10);
+	assert_true(sl_record_ref_is_copy(ref));
+	assert_int_equal(sl_record_ref_stream(ref), 5);
+	assert_int_equal(sl_record_ref_position(ref), POSITION + all[2].back);
+	assert_int_equal(sl_record_subscriber_at(record, POSITION + all[2].back), 2);
+	assert_int_equal(sl_record_subscriber_at(record, POSITION + all[2].back + 8), UINT32_MAX);
+	assert_int_equal(sl_record_subscriber_at(record, POSITION + all[2].back + 16), UINT32_MAX);
+	assert_int_equal(sl_record_subscriber_at(record, POSITION), UINT32_MAX);
+	all[1].back += 16;
+	assert_int_equal(sealed_check(record), SL_RECORD_BAD_CONTENT);
+	all[1].back -= 16;
+	all[1].flags = 0;
+	assert_int_equal(sealed_check(record), SL_RECORD_BAD_CONTENT);
+	all[1].flags = SL_RECORD_SUBSCRIBER | 2;
+	assert_int_equal(sealed_check(record), SL_RECORD_BAD_CONTENT);
+	all[1].flags = SL_RECORD_SUBSCRIBER;
+	for (uint32_t nb = 0; nb <= UINT16_MAX; nb++) {
+		record->nb_subscribers = (uint16_t)nb;
+		assert_int_equal(
+			sealed_check(record), nb == 3 ? SL_RECORD_OK : SL_RECORD_BAD_CONTENT);
+	}
 	free(record);
 }
 
@@ -123,6 +178,13 @@ every_type_is_checked_inside(void **state)
 	message->class_index = SL_WIRE_CLASSES;
 	assert_int_equal(sealed_check(message), SL_RECORD_BAD_CONTENT);
 	message->class_index = 0;
+	assert_int_equal(sl_record_level(message), 1);
+	message->level = SL_WIRE_CLASSES;
+	assert_int_equal(sealed_check(message), SL_RECORD_OK);
+	assert_int_equal(sl_record_level(message), SL_WIRE_CLASSES);
+	message->level++;
+	assert_int_equal(sealed_check(message), SL_RECORD_BAD_CONTENT);
+	message->level = 0;
 	((uint8_t *)(message + 1))[SL_WIRE_OFF_DEST - 1] ^= 1;
 	expect(SL_RECORD_BAD_CONTENT, message);
 	message = make_message(10);
@@ -241,6 +303,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(crc_is_that_of_the_rfc),
 		cmocka_unit_test(crc_is_the_same_by_instruction_and_by_table),
+		cmocka_unit_test(a_topic_s_message_names_its_subscribers),
 		cmocka_unit_test(every_type_is_checked_inside),
 		cmocka_unit_test(lengths_are_not_believed),
 		cmocka_unit_test(every_flipped_bit_is_found),

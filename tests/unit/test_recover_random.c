@@ -22,6 +22,7 @@ struct model {
 		uint32_t run;
 		bool is_done;
 		bool is_torn;
+		bool is_record; /* Not what another subscriber is to get of the same. */
 	} messages[MANY];
 	uint32_t nb_messages;
 	uint64_t at[4];		  /* Of each stream: where it goes on. */
@@ -63,12 +64,21 @@ random_message(struct model *m, struct maker_segment *s, uint32_t run)
 			   "................................................................"
 			   "................................................................",
 		.payload_len = payload};
+	uint32_t nb = 1;
+	sl_record_ref ref;
 
-	if (m->nb_messages == MANY || !maker_has_room(s, maker_message_len(payload)))
+	if (test_rand_below(&m->r, 2) == 0)
+		message.nb_subscribers = nb = 1 + (uint32_t)test_rand_below(&m->r, 5);
+	if (m->nb_messages + nb > MANY || !maker_has_room(s, maker_message_len(payload) + nb * 16))
 		return;
-	m->messages[m->nb_messages].ref = maker_message(s, &message);
-	m->messages[m->nb_messages].time_ns = message.time_ns;
-	m->messages[m->nb_messages++].run = run;
+	ref = maker_message(s, &message);
+	for (uint32_t i = 0; i < nb; i++) {
+		m->messages[m->nb_messages].ref = message.nb_subscribers == 0 ? ref
+									      : maker_copy(ref, i);
+		m->messages[m->nb_messages].time_ns = message.time_ns;
+		m->messages[m->nb_messages].is_record = i == 0;
+		m->messages[m->nb_messages++].run = run;
+	}
 }
 
 static void
@@ -174,7 +184,8 @@ check_model(const struct model *m, const struct told *told, uint64_t since_ns, u
 	assert_int_equal(told->nb_undelivered, nb);
 	assert_memory_equal(told->undelivered, expected, nb * sizeof(expected[0]));
 	for (uint32_t i = 0; i < m->nb_messages; i++)
-		nb_recent += !m->messages[i].is_torn && m->messages[i].time_ns >= since_ns;
+		nb_recent += m->messages[i].is_record && !m->messages[i].is_torn &&
+			m->messages[i].time_ns >= since_ns;
 	assert_int_equal(told->nb_recent, nb_recent);
 	assert_int_equal(told->recovery.nb_cut,
 		m->is_torn[0] + m->is_torn[1] + m->is_torn[2] + m->is_torn[3]);

@@ -27,18 +27,24 @@ struct source {
 };
 
 static uint64_t
-received(void *arg, sl_record_ref ref)
+received(void *arg, sl_record_ref *ref)
 {
 	(void)arg;
-	return ref + 1;
+	/* Of a topic's message, the second of its subscribers. */
+	if (sl_record_ref_is_copy(*ref))
+		*ref = sl_record_ref_of(
+			sl_record_ref_stream(*ref), sl_record_ref_position(*ref) - 64);
+	return *ref + 1;
 }
 
 static int
 setup(void **state)
 {
 	static struct source source;
-	struct window_params params = {
-		.hold_ms = HOLD_MS, .levels = {1, 3, 5}, .received = received};
+	struct window_params params = {.hold_ms = HOLD_MS,
+		.levels = {1, 3, 5},
+		.is_time_wanted = true,
+		.received = received};
 
 	source = (struct source){.now_ns = BEGIN};
 	assert_int_equal(window_create(&params, &source.window), 0);
@@ -100,6 +106,34 @@ push_message(struct source *source, uint32_t stream, bool is_known)
 
 	assert_int_equal(push(source, stream, SL_RECORD_MESSAGE, len, is_known), 0);
 	return ref;
+}
+
+/* A topic's, with subscribers. @return the ref of the message */
+static sl_record_ref
+push_topic(struct source *source, uint32_t stream, uint16_t nb, bool is_known)
+{
+	struct sl_record_message *record = (struct sl_record_message *)source->bytes;
+	struct sl_record_subscriber *all = (struct sl_record_subscriber *)(record + 1);
+	sl_record_ref ref = sl_record_ref_of(stream, source->ends[stream]);
+	uint32_t len = make_message(source, "x", "", 0);
+
+	memmove(all + nb, all, len - sizeof(*record));
+	record->nb_subscribers = nb;
+	for (uint32_t i = 0; i < nb; i++)
+		all[i] = (struct sl_record_subscriber){
+			i, (uint32_t)(sizeof(*record) + i * sizeof(*all)), SL_RECORD_SUBSCRIBER};
+	len += nb * (uint32_t)sizeof(*all);
+	assert_int_equal(push(source, stream, SL_RECORD_MESSAGE, len, is_known), 0);
+	return ref;
+}
+
+/* What the subscriber at this place is to get. */
+static sl_record_ref
+copy_of(sl_record_ref ref, uint32_t index)
+{
+	return (ref + sizeof(struct sl_record_message) +
+		       index * sizeof(struct sl_record_subscriber)) |
+		SL_RECORD_REF_COPY;
 }
 
 static void
@@ -202,6 +236,72 @@ outcomes_go_where_their_message_is(void **state)
 	assert_int_equal(batch.nb_rows, 1);
 	assert_int_equal(batch.rows[0].status, ROW_DELIVERED);
 	assert_int_equal(batch.rows[0].attempts, 9);
+	window_release(source->window, &batch);
+	batch_free(&batch);
+}
+
+static void
+a_topic_s_message_is_delivered_when_the_first_has_it(void **state)
+{
+	struct source *source = *state;
+	struct batch batch = {0};
+	sl_record_ref one, two;
+
+	one = push_topic(source, 0, 3, false);
+	two = push_topic(source, 0, 2, false);
+	push_outcome(source, 0, copy_of(one, 1), SL_OUTCOME_DEAD, 7);
+	push_outcome(source, 0, copy_of(one, 2), SL_OUTCOME_DELIVERED, 2);
+	push_outcome(source, 0, copy_of(one, 0), SL_OUTCOME_DELIVERED, 5);
+	assert_int_equal(window_cut(source->window, &batch, 10), 0);
+	assert_int_equal(batch.nb_rows, 2);
+	assert_int_equal(batch.rows[0].status, ROW_DELIVERED);
+	assert_int_equal(batch.rows[0].attempts, 2);
+	assert_int_equal(batch.rows[1].status, ROW_INGESTED);
+	assert_int_equal(batch.nb_lates, 0);
+	window_release(source->window, &batch);
+	/* In the database already: only what changes it. */
+	push_outcome(source, 0, copy_of(two, 0), SL_OUTCOME_DEAD, 3);
+	push_outcome(source, 0, copy_of(two, 1), SL_OUTCOME_DELIVERED, 4);
+	push_outcome(source, 0, copy_of(two, 0), SL_OUTCOME_DELIVERED, 5);
+	push_outcome(source, 0, copy_of(one, 0), SL_OUTCOME_DEAD, 5);
+	assert_int_equal(window_cut(source->window, &batch, 10), 0);
+	assert_int_equal(batch.nb_lates, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_int_equal(batch.lates[i].ref, two);
+		assert_int_equal(batch.lates[i].received_ns, BEGIN);
+		assert_int_equal(batch.lates[i].attempts, 3 + i);
+	}
+	window_release(source->window, &batch);
+	batch_free(&batch);
+}
+
+static void
+an_outcome_of_a_topic_finds_its_message_wherever_it_is(void **state)
+{
+	struct source *source = *state;
+	sl_record_ref early = sl_record_ref_of(1, 0), gone = sl_record_ref_of(0, 0);
+	struct batch batch = {0};
+
+	window_begin(source->window, 0, source->ends[0] = 4096);
+	push_outcome(source, 0, copy_of(gone, 1), SL_OUTCOME_DELIVERED, 1);
+	push_outcome(source, 0, copy_of(early, 1), SL_OUTCOME_DELIVERED, 9);
+	push_topic(source, 1, 2, false);
+	assert_int_equal(window_cut(source->window, &batch, 10), 0);
+	assert_int_equal(batch.nb_lates, 1);
+	assert_int_equal(batch.lates[0].ref, gone);
+	assert_int_equal(batch.nb_earlies, 1);
+	assert_int_equal(batch.earlies[0].ref, copy_of(early, 1) & ~SL_RECORD_REF_COPY);
+	assert_int_equal(batch.nb_rows, 1);
+	assert_int_equal(batch.rows[0].status, ROW_DELIVERED);
+	window_release(source->window, &batch);
+	/* Of one that the database has. */
+	early = sl_record_ref_of(1, source->ends[1]);
+	push_outcome(source, 0, copy_of(early, 0), SL_OUTCOME_DELIVERED, 8);
+	push_topic(source, 1, 1, true);
+	assert_int_equal(window_cut(source->window, &batch, 10), 0);
+	assert_int_equal(batch.nb_lates, 1);
+	assert_int_equal(batch.lates[0].ref, early);
+	assert_int_equal(batch.lates[0].attempts, 8);
 	window_release(source->window, &batch);
 	batch_free(&batch);
 }
@@ -381,6 +481,8 @@ main(void)
 		TEST(a_message_waits_for_its_outcome_and_is_cut_with_it),
 		TEST(it_waits_no_longer_than_told_by_either_clock),
 		TEST(outcomes_go_where_their_message_is),
+		TEST(a_topic_s_message_is_delivered_when_the_first_has_it),
+		TEST(an_outcome_of_a_topic_finds_its_message_wherever_it_is),
 		TEST(an_early_outcome_of_a_row_the_database_has_is_an_update),
 		TEST(what_was_delivered_does_not_die),
 		TEST(names_are_found_until_the_cut),

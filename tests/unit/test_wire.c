@@ -78,11 +78,50 @@ test_keys_of_names(void **state)
 	assert_int_equal(sl_wire_name_key("table1"), UINT64_C(0xe265c9dbf29f8fca));
 	assert_int_equal(sl_wire_name_key("server1"), UINT64_C(0x34c90d949fadbbb9));
 	assert_int_equal(sl_wire_name_key("breakfast"), UINT64_C(0x75e32abb37a3e1c6));
+	assert_int_equal(sl_wire_name_key_len("table11", 6), UINT64_C(0xe265c9dbf29f8fca));
 	/* The published vectors of FNV-1a; bytes above 127 are not sign-extended. */
 	assert_int_equal(sl_wire_name_key(""), UINT64_C(0xcbf29ce484222325));
 	assert_int_equal(sl_wire_name_key("a"), UINT64_C(0xaf63dc4c8601ec8c));
 	assert_int_equal(sl_wire_name_key("foobar"), UINT64_C(0x85944171f73967e8));
 	assert_int_equal(sl_wire_name_key("\xff"), UINT64_C(0xaf64724c8602eb6e));
+}
+
+static void
+test_text_ids(void **state)
+{
+	static struct buf b;
+	struct sl_wire_message fields = {.payload = "payload", .id_text = "m-17", .id_text_len = 4};
+	uint64_t high, low;
+	const uint8_t *m;
+	uint32_t len;
+
+	(void)state;
+	/* XXH3-128 of "" as published, and of what the clients make ids of. */
+	sl_wire_text_id("", 0, &high, &low);
+	assert_int_equal(high, UINT64_C(0x99aa06d3014798d8));
+	assert_int_equal(low, UINT64_C(0x6001c324468d497f));
+	sl_wire_text_id("m-17", 4, &high, &low);
+	assert_int_equal(high, UINT64_C(0xbcc37e867f4bf817));
+	assert_int_equal(low, UINT64_C(0x9f5fbdc36d400feb));
+	for (fields.payload_len = 0; fields.payload_len <= 7; fields.payload_len += 7) {
+		put_header(&b);
+		b.len = (size_t)(sl_wire_put_message(b.data + b.len, &fields) - b.data);
+		len = sl_wire_message_len(fields.payload_len, 4);
+		assert_int_equal(b.len, SL_WIRE_HEADER_LEN + 1 + sl_wire_varint_len(len) + len);
+		assert_int_equal(parse(&b, &dg), SL_WIRE_OK);
+		m = sl_wire_message_id_text(
+			b.data + dg.messages[0].offset, dg.messages[0].len, &len);
+		assert_non_null(m);
+		assert_int_equal(len, 4);
+		assert_memory_equal(m, "m-17", 4);
+		/* Cut short, there is none. */
+		assert_null(sl_wire_message_id_text(
+			b.data + dg.messages[0].offset, dg.messages[0].len - 1, &len));
+	}
+	/* The last counts. */
+	memcpy(b.data + b.len, "\x82\x01\x02xy", 5);
+	m = sl_wire_message_id_text(b.data + dg.messages[0].offset, dg.messages[0].len + 5u, &len);
+	assert_memory_equal(m, "xy", len);
 }
 
 static void
@@ -649,6 +688,50 @@ test_probes(void **state)
 }
 
 static void
+test_subscriptions_are_read(void **state)
+{
+	Sluice__V1__Datagram d = SLUICE__V1__DATAGRAM__INIT;
+	Sluice__V1__Subscribe s = SLUICE__V1__SUBSCRIBE__INIT;
+	struct sl_wire_subscribe got;
+	uint8_t packed[256];
+	char name[SL_WIRE_NAME_MAX + 2];
+	size_t len;
+
+	d.has_magic = 1;
+	d.magic = SL_WIRE_MAGIC;
+	d.subscribe = &s;
+	s.destination = (char *)(uintptr_t) "news";
+	s.backend = name;
+	s.has_ttl_ms = 1;
+	s.ttl_ms = 5000;
+	s.has_leave = 1;
+	s.leave = 1;
+	memset(name, 'a', sizeof(name));
+	name[SL_WIRE_NAME_MAX] = '\0';
+	len = sluice__v1__datagram__pack(&d, packed);
+	assert_true(sl_wire_parse_subscribe(packed, len, arena, sizeof(arena), &got));
+	assert_string_equal(got.destination, "news");
+	assert_string_equal(got.backend, name);
+	assert_int_equal(got.ttl_ms, 5000);
+	assert_int_equal(got.credit, 0);
+	assert_true(got.is_leave);
+	for (size_t cut = 0; cut < len; cut++)
+		assert_false(sl_wire_parse_subscribe(packed, cut, arena, sizeof(arena), &got));
+	assert_false(sl_wire_parse_subscribe(packed, len, arena, 16, &got));
+	/* Too long, and none at all. */
+	name[SL_WIRE_NAME_MAX] = 'a';
+	name[SL_WIRE_NAME_MAX + 1] = '\0';
+	len = sluice__v1__datagram__pack(&d, packed);
+	assert_false(sl_wire_parse_subscribe(packed, len, arena, sizeof(arena), &got));
+	s.backend = (char *)(uintptr_t) "";
+	len = sluice__v1__datagram__pack(&d, packed);
+	assert_false(sl_wire_parse_subscribe(packed, len, arena, sizeof(arena), &got));
+	d.subscribe = NULL;
+	len = sluice__v1__datagram__pack(&d, packed);
+	assert_false(sl_wire_parse_subscribe(packed, len, arena, sizeof(arena), &got));
+}
+
+static void
 test_thousands_of_messages(void **state)
 {
 	static struct buf b;
@@ -671,6 +754,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_keys_of_names),
+		cmocka_unit_test(test_text_ids),
 		cmocka_unit_test(test_error_words),
 		cmocka_unit_test(test_varint_len),
 		cmocka_unit_test(test_builder_writes_what_the_stock_serializer_writes),
@@ -689,6 +773,7 @@ main(void)
 		cmocka_unit_test(test_extras),
 		cmocka_unit_test(test_too_little_memory),
 		cmocka_unit_test(test_growth_beyond_a_span),
+		cmocka_unit_test(test_subscriptions_are_read),
 		cmocka_unit_test(test_thousands_of_messages),
 		cmocka_unit_test(test_probes),
 	};

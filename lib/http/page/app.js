@@ -5,6 +5,7 @@
 
 import { Chart } from "./charts.js";
 import { Durable, durableCounters } from "./durable.js";
+import { gatewayCounters, Messaging } from "./messaging.js";
 import { count, percent, short, span, time } from "./format.js";
 import { Graph } from "./graph.js";
 import { Points, quantiles, Rates, SPAN_S } from "./history.js";
@@ -201,7 +202,7 @@ function asShown(b) {
 	return { ...b, state: b.state || wanted || "UP", share: b.share_percent / 100, latency_us: b.check_latency_us ?? null, reason: b.reason || "" };
 }
 
-function counters({ live, ports, lcores, backends, destinations }) {
+function counters({ live, ports, lcores, backends, destinations, ingress }) {
 	const all = ["received", "delivered", "duplicates", "dropped"].map((key) => [key, live[key]]);
 	all.push(["evicted", live.dedup.evicted_early]);
 	live.classes.forEach((c) => all.push([`class ${c.level}`, c.delivered]));
@@ -210,7 +211,7 @@ function counters({ live, ports, lcores, backends, destinations }) {
 	live.nodes.forEach((n) => all.push([`cycles ${n.name}`, n.cycles], [`objects ${n.name}`, n.objects]));
 	ports.forEach((p) => all.push([`rx ${p.name}`, p.rx_packets], [`tx ${p.name}`, p.tx_packets]));
 	lcores.forEach((l) => all.push([`busy ${l.lcore}`, l.busy_cycles], [`idle ${l.lcore}`, l.idle_cycles], [`frames ${l.lcore}`, l.frames]));
-	return { all, rows: [...backends.map((b) => [`backend ${keyOf(b)}`, b.delivered]), ...destinations.map((d) => [`destination ${d.name}`, d.delivered])] };
+	return { all, rows: [...backends.map((b) => [`backend ${keyOf(b)}`, b.delivered]), ...destinations.map((d) => [`destination ${d.name}`, d.delivered]), ...gatewayCounters(ingress)] };
 }
 
 function tellStates(backends) {
@@ -271,15 +272,16 @@ function showEvents(fresh, isNew) {
 
 const graph = new Graph($("graph"));
 const durable = new Durable(rates);
+const messaging = new Messaging(rates);
 let rowsAt = null;
 const rowRates = new Rates();
-let shown = { backends: [], destinations: [] };
+let shown = { backends: [], destinations: [], topics: [], ingress: { gateways: [], connectors: [] } };
 
 function read(reading) {
 	const { live, lcores } = reading;
 	now = performance.now() / 1000;
 	if (reading.backends)
-		shown = { backends: reading.backends.map(asShown), destinations: reading.destinations };
+		shown = { backends: reading.backends.map(asShown), destinations: reading.destinations, topics: reading.topics, ingress: reading.ingress };
 	const { all, rows } = counters({ ...reading, ...shown });
 	/* Rows that were not asked for keep the rates they had. */
 	if (reading.backends) {
@@ -296,6 +298,7 @@ function read(reading) {
 	showTiles(live, lcores);
 	showTables(reading, shown.backends, shown.destinations);
 	durable.update(live.journal, shown.destinations);
+	messaging.update(shown.topics, shown.ingress);
 	showCharts();
 	if (reading.graph)
 		graph.set(reading.graph.dot);

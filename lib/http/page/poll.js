@@ -68,16 +68,17 @@ export class Poll {
 	}
 
 	async ask(signal) {
-		const rows = Math.max(...Object.values(this.tables).map((table) => table.length), 0);
+		const rows = Math.max(...Object.values(this.tables).map((table) => table.length || 0), 0);
 		const isTurn = rows <= ROWS_MANY || this.turn % EACH_MANY === 0;
 		const isFirst = this.turn === 0;
 		this.turn++;
-		const [live, ports, lcores, events, backends, destinations] = await Promise.all([
+		const [live, ports, lcores, events, backends, destinations, topics, ingress] = await Promise.all([
 			get("live", signal), get("ports", signal), get("lcores", signal),
 			get(`events?after=${this.lastEvent}`, signal),
-			isTurn ? get("backends", signal) : null, isTurn ? get("destinations", signal) : null]);
+			isTurn ? get("backends", signal) : null, isTurn ? get("destinations", signal) : null,
+			isTurn ? get("topics", signal) : null, isTurn ? get("ingress", signal) : null]);
 		if (isTurn)
-			this.tables = { backends, destinations };
+			this.tables = { backends, destinations, topics, ingress };
 		/* A smaller number than the last: the appliance has been started again. */
 		const graph = isFirst ? await get("graph", signal) : null;
 		const isNew = this.started !== undefined && live.started !== this.started;
