@@ -14,6 +14,11 @@ from harness.durable import DurableLab
 NEEDED = ("ip", "ethtool", "ping", "protoc")
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "plain: of memory or of long work, and not for a build with "
+                            "sanitizers")
+
+
 def pytest_sessionstart(session):
     if os.geteuid() != 0:
         pytest.exit("the end-to-end suites make network namespaces: run them as root", 2)

@@ -19,7 +19,8 @@ from harness.cli import (FAILED, NO_CONNECTION, OK, PROMPT, SLUICECTL, USAGE, Cl
 
 # What the examples of the manual are about.
 HEALTH = {"checks": [{"kind": "exec", "argv": ["/bin/true"]}], "interval_ms": 100}
-CONFIG = make_config(table(1, health=HEALTH), table(2))
+CHAT = {"name": "chat", "protocol": "rooms", "address": "127.0.0.1", "rooms": 0}
+CONFIG = make_config(table(1, health=HEALTH), table(2), gateways={"listeners": [CHAT]})
 
 EXAMPLES = subprocess.run([SLUICECTL, "--examples"], capture_output=True, text=True,
                           check=True).stdout.splitlines()
@@ -381,6 +382,13 @@ def test_servers_that_are_no_appliance(tmp_path, answer, code, words):
     assert done.returncode == code and words in done.stderr
 
 
+def begin_trace(terminal, timeout):
+    """Type a trace that nothing ends before @timeout s; it has been asked for when this returns."""
+    terminal.send(f"trace source nobody timeout {timeout}\r")
+    terminal.expect_exact("\r\n")
+    time.sleep(0.3)
+
+
 def test_an_appliance_that_dies_and_comes_back(lab, tmp_path):
     with lab.appliance(CONFIG) as sluice:
         child = interactive(SLUICECTL, "--socket", sluice.control_socket, home=tmp_path)
@@ -394,8 +402,7 @@ def test_an_appliance_that_dies_and_comes_back(lab, tmp_path):
         deadline = time.monotonic() + 20
         while "version:" not in type_line(child, "show version"):
             assert time.monotonic() < deadline, sluice.stderr
-        child.send("trace source nobody timeout 60\r")
-        time.sleep(0.3)
+        begin_trace(child, 60)
         sluice.process.kill()
         child.expect_exact("went away")
         child.expect_exact(PROMPT)
@@ -483,8 +490,7 @@ def test_ctrl_c_ends_waiting(terminal):
     terminal.send(CTRL_C)
     terminal.expect_exact(PROMPT)
     started = time.monotonic()
-    terminal.send("trace source nobody timeout 5\r")
-    time.sleep(0.3)
+    begin_trace(terminal, 5)
     terminal.send(CTRL_C)
     terminal.expect_exact("given up")
     terminal.expect_exact(PROMPT)
@@ -602,7 +608,10 @@ def test_the_manual_pages_are_clean(tmp_path):
     for example in EXAMPLES:
         assert example.replace("-", "\\-") in page.read_text()
     assert lint(page) == ""
-    assert lint(ROOT / "app" / "sluice" / "sluice.8") == ""
+    pages = sorted(ROOT.glob("app/*/*.[1-8]"))
+    assert len(pages) >= 5
+    for page in pages:
+        assert lint(page) == "", page
 
 
 def test_help_on_every_command():

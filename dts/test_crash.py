@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from harness import backend, destination, message, table
+from harness import SENDER6, backend, destination, kitchen6, message, port6, table
 from harness.durable import DurableLab, HandPublisher, wait_until
 from harness.ledger import ACKED, DELIVERED
 from harness.netns import run
@@ -60,6 +60,58 @@ def test_killed_under_load(durable, rng):
         # Twice came at most what was on its way at a crash.
         assert report.duplicates <= CRASHES * 3 * 1024
         assert all("altered" not in kitchen.stop() for kitchen in (one, two, three))
+
+
+def crash_and_restart(durable, sluice, rng, times):
+    """Under load; acks come each time."""
+    for crash in range(times):
+        acked = durable.ledger.count(ACKED)
+        wait_until(lambda: durable.ledger.count(ACKED) > acked, 20, f"acks, crash {crash}")
+        time.sleep(rng.random() * 0.2)
+        sluice.crash()
+        durable.report(check_crc=False).check()
+        sluice.restart()
+
+
+WORKERS = {
+    "one receives as well": [{"lcore": 1, "roles": ["rx", "worker"]},
+                             {"lcore": 2, "roles": ["worker"]}],
+    "a receiver apart": [{"lcore": 1, "roles": ["rx"]}, {"lcore": 2, "roles": ["worker"]},
+                         {"lcore": 3, "roles": ["worker"]}],
+}
+
+
+@pytest.mark.parametrize("lcores", WORKERS.values(), ids=WORKERS.keys())
+def test_two_workers_are_killed(durable, rng, lcores):
+    """Each worker has its stream of the journal, and messages of both in it."""
+    tables = [table(n, requeue_after_ms=500, partitions=1 + n % 2) for n in range(1, 5)]
+    # A queue for each worker to send by.
+    sluice = durable.appliance(durable.config(*tables, lcores=lcores, mbufs=40960),
+                               vdevs=[f"{durable.devices[0]},qpairs=2"], nb_lcores=len(lcores))
+    with sluice, durable.backend(1), durable.backend(2), durable.backend(3), durable.backend(4), \
+            durable.publisher("pub1", destinations="table1,table2,table3,table4",
+                              rate=1500) as first, \
+            durable.publisher("pub2", destinations="table4,table3,table2,table1", rate=1500,
+                              id_high=2, source="server2") as second:
+        crash_and_restart(durable, sluice, rng, 4)
+        first.stop(60)
+        second.stop(60)
+        durable.wait_drained(60).check(drained=True)
+        streams = {m.record.stream for m in durable.journal().messages}
+        assert streams == {0, 1}, "both workers had some"
+
+
+def test_killed_over_ipv6(rng):
+    """Publisher and backends speak IPv6."""
+    with DurableLab(addresses=(f"{SENDER6}/64",)) as durable:
+        pair = destination("table1", backend("kitchen1", kitchen6(1)),
+                           backend("kitchen2", kitchen6(2)), requeue_after_ms=500)
+        sluice = durable.appliance(durable.config(pair, ports=[port6()], mbufs=16384), **SMALL)
+        with sluice, durable.backend(1, host=kitchen6(1)), durable.backend(2, host=kitchen6(2)), \
+                durable.publisher6(rate=2000) as source:
+            crash_and_restart(durable, sluice, rng, 4)
+            source.stop(60)
+            durable.wait_drained(60).check(drained=True)
 
 
 def test_everybody_is_killed(durable, rng):
@@ -287,3 +339,23 @@ def test_max_bytes_is_kept_to(durable):
             durable.ledger.report()
             wait_until(lambda: not durable.ledger.report().not_delivered, 30, "drained")
         durable.report().check(drained=True)
+
+
+def test_a_full_journal_goes_on_whoever_waits_for_what_is_not_durable(durable):
+    """What is next for one destination is not durable yet and cannot be read back: the others are
+    read back all the same, which makes the room that it waits for."""
+    config = durable.config(table(1, queue_capacity=64), table(2, queue_capacity=64),
+                            publishers={"window": 1024}, mbufs=16384,
+                            journal={"max_bytes": "8M", "retention_bytes": "4M",
+                                     "retention": "0s"})
+    with durable.appliance(config, **SMALL) as sluice, sluice.control() as control, \
+            durable.publisher("pub2", destinations="table2", size=1200, count=8000) as flood:
+        wait_until(lambda: control.show("journal")["state"] == "FULL", 20, "the journal is full")
+        with durable.publisher("pub1", destinations="table1", id_high=2, source="server2",
+                               count=300) as source:
+            wait_until(lambda: control.show("destinations")[0]["queued"] >= 300, 20, "all wait")
+            with durable.backend(1), durable.backend(2):
+                flood.wait(30)
+                source.wait(30)
+                durable.wait_drained().check(drained=True)
+        wait_until(lambda: control.show("journal")["state"] == "OK", 20, "there is room again")

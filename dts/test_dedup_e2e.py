@@ -70,7 +70,7 @@ def test_by_the_same_bytes_and_by_another_socket(lab):
 
 def test_the_window_ends(lab):
     """Within the window a message is a duplicate; long behind it, it is a new one."""
-    config = make_config(dedup={"window_ms": 1000, "capacity": 65536})
+    config = make_config(dedup={"window_ms": 2000, "capacity": 65536})
     with lab.receiver(1) as kitchen, lab.appliance(config) as sluice:
         for i in range(100):
             lab.send(message(i))
@@ -79,7 +79,7 @@ def test_the_window_ends(lab):
         for i in range(100):
             lab.send(message(i))
         sluice.wait_for(received=200, delivered=100, duplicates=100)
-        time.sleep(3.5)
+        time.sleep(4.5)
         for i in range(100):
             lab.send(message(i))
         sluice.wait_for(received=300, delivered=200, duplicates=100)

@@ -9,12 +9,13 @@ import shlex
 import signal
 import socket
 import subprocess
-import time
 import urllib.request
 
 import pytest
 
 from harness import ROOT
+from harness.durable import wait_until
+from harness.page import Page
 
 DEMO = ROOT / "tools" / "demo.sh"
 
@@ -59,6 +60,8 @@ def test_the_ledgers_agree():
     assert re.search(r"^live page: http://127\.0\.0\.1:\d+/$", output, re.M)
     sent, delivered, received = counts(output, "total delivered")
     assert sent == delivered == received > 4000
+    # What the message servers sent is in it.
+    assert len(re.findall(r"^127\.0\.0\.1:800[1-4] +connected +in +[1-9]", output, re.M)) >= 4
     sent_twice, filtered = counts(output, "duplicates filtered")
     assert sent_twice == filtered > 0.01 * sent
     by_class = [counts(output, f"priority {level}")
@@ -83,9 +86,8 @@ def test_a_signal_leaves_nothing_behind(number):
     demo.communicate(timeout=30)
     assert demo.returncode == 128 + number
     assert namespaces_of(demo.pid) == []
-    time.sleep(0.2)
-    alive = subprocess.run(["pgrep", "-f", f"sluice-{demo.pid}-"], capture_output=True, text=True)
-    assert alive.stdout == ""
+    wait_until(lambda: subprocess.run(["pgrep", "-f", f"sluice-{demo.pid}-"], check=False,
+                                      stdout=subprocess.DEVNULL).returncode == 1, 5, "all have gone")
 
 
 def test_the_page_and_the_commands_reach_the_appliance():
@@ -103,6 +105,12 @@ def test_the_page_and_the_commands_reach_the_appliance():
         # Kept: the result is there, and the appliance still answers.
         said += read_until(demo, "kept running")
         assert "RESULT: the ledgers agree" in said
+        [connector] = json.loads(get(f"{page}api/v1/ingress"))["connectors"]
+        assert [server["state"] for server in connector["servers"]] == ["connected"] * 4
+        assert all(server["accepted"] > 0 for server in connector["servers"])
+        metrics = get(f"{page}metrics")
+        assert 'sluice_connector_messages_accepted_total{gateway="servers",protocol="json",' \
+            'server="127.0.0.1:8004"} ' in metrics
         health = json.loads(get(f"{page}api/v1/health/table1/kitchen1"))
         assert health["checks"][0]["kind"] == "probe" and health["successes"] > 0
     finally:
@@ -110,6 +118,30 @@ def test_the_page_and_the_commands_reach_the_appliance():
         rest, _ = demo.communicate(timeout=30)
     assert demo.returncode == 0, said + rest
     assert namespaces_of(demo.pid) == []
+
+
+def test_the_page_shows_both_kinds_of_senders():
+    """Those of UDP by what is received, and the message servers by what comes from each."""
+    demo = start("--seconds", "60", "--interval", "1", "--http-port", "0")
+    try:
+        said = read_until(demo, "Sluice demo,")
+        [url] = re.findall(r"^live page: (http://127\.0\.0\.1:\d+/)$", said, re.M)
+        with Page(url) as page:
+            page.wait_live()
+
+            def servers():
+                rows = page.rows("gateways")
+                ones = [rows.get(f"servers 127.0.0.1:{port}", {}) for port in range(8001, 8005)]
+                return all(row.get("Where") == "connected" and re.match(r"[\d.]*[1-9]", row["In/s"])
+                           for row in ones)
+            page.wait(servers, 20, "four servers are connected, and messages come from each")
+            # Those of UDP are counted with them.
+            page.wait(lambda: page.total("received") > 2 * json.loads(
+                get(f"{url}api/v1/ingress"))["connectors"][0]["accepted"], 20)
+            assert page.errors() == []
+    finally:
+        os.kill(demo.pid, signal.SIGINT)
+        demo.communicate(timeout=30)
 
 
 def test_another_port_when_the_one_for_the_page_is_taken():

@@ -15,7 +15,8 @@ DOCUMENTS = sorted(path.relative_to(ROOT) for path in
                    [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("tools/**/*.md"),
                     *ROOT.glob("drivers-config/*.md")])
 # Where events are raised; each takes level and kind as its second and third argument.
-RAISES = re.compile(r"\b(?:sl_notify|check_event|hooks[.>-]+event|sink_event|engine->params\.event)\(")
+RAISES = re.compile(r"\b(?:sl_notify|check_event|hooks[.>-]+event|sink_event|gw_listener_tell|"
+                    r"engine->params\.event)\(")
 
 
 def arguments(text, at):

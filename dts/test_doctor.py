@@ -399,3 +399,23 @@ def test_where_a_configuration_listens(box, tmp_path, text, check, part):
     listen_on(box, "0100007F:1F9A")
     _, findings = box.doctor("--config", config(tmp_path, text))
     assert findings[check]["status"] == "ok" and part in findings[check]["text"]
+
+
+BROKER = "gateways: {listeners: [{name: broker, protocol: line}]}\n"
+
+
+@pytest.mark.parametrize("where, protocol, limit, wrong", [
+    ("0100007F:1F9A", "tcp", 65536, {}),
+    ("00000000:1F90", "tcp", 65536, {"config-gateways": "ss -ltnp 'sport = :8080'"}),
+    (f"{'0' * 32}:1F90", "tcp6", 65536, {"config-gateways": "another port"}),
+    ("0100007F:1F9A", "tcp", 4096, {"config-files": "LimitNOFILE="}),
+    ("0100007F:1F9A", "tcp", "unlimited", {}),
+])
+def test_what_gateways_need(box, tmp_path, where, protocol, limit, wrong):
+    listen_on(box, where, protocol)
+    box.write("proc/self/limits", "Max locked memory  65536  65536  bytes\n"
+              f"Max open files  1024  {limit}  files\n")
+    _, findings = box.doctor("--config", config(tmp_path, BROKER))
+    for check in ("config-gateways", "config-files"):
+        assert findings[check]["status"] == ("warn" if check in wrong else "ok"), findings[check]
+        assert wrong.get(check, "") in (findings[check]["remedy"] or "")

@@ -6,14 +6,18 @@ Publishers and backends are played by hand where it matters which datagram comes
 processes with a ledger where it matters that nothing is missing."""
 
 import contextlib
+import os
+import random
 import sqlite3
 import time
 
-from harness import MemifLab, backend, destination, message, pb2, sink_backend, table
+from harness import ADDRESS, MemifLab, backend, destination, message, pb2, sink_backend, table
+from harness.cli import Cli
 from harness.client import sluice
 from harness.durable import HandBackend, HandPublisher, wait_until
 from harness.journal import DEAD, MESSAGE
-from harness.ledger import DELIVERED
+from harness.ledger import ACKED, DELIVERED
+from harness.postgres import Postgres
 
 # Quick to find what is missing; the tests wait for it.
 SHORT = {"requeue_after_ms": 500}
@@ -169,6 +173,8 @@ def test_only_what_is_missing_comes_again(durable):
         source.send(*range(1, 9))
         kitchen.take(8)
         kitchen.ack(2, highest=8, selective=bytes([0b0001_1101]))  # not 3, 5
+        wait_until(lambda: len(durable.journal().undelivered()) == 2, 5, "the others are done")
+        # What came again before that was on its way.
         kitchen.poll(0.02)
         before = len(kitchen.got)
         wait_until(lambda: kitchen.poll(0.05) or len(kitchen.got) > before + 1, 5, "3 and 5")
@@ -190,6 +196,58 @@ def test_acks_of_what_was_never_sent_are_not_believed(durable):
         assert len(durable.journal().undelivered()) == 3
         kitchen.ack(3)
         wait_until(lambda: not durable.journal().undelivered(), 5, "outcomes in the journal")
+
+
+def test_only_the_backend_itself_acknowledges(durable):
+    """Somebody who knows the session, at its address or at its port, is not enough."""
+    with durable.appliance() as sluice, HandPublisher(durable) as source, \
+            HandBackend(durable) as kitchen, HandBackend(durable, 1, port=9002) as neighbour, \
+            HandBackend(durable, 2) as stranger:
+        source.send(1, 2, 3)
+        kitchen.take(3)
+        for other in (neighbour, stranger):
+            other.appliance = kitchen.appliance
+            other.ack(3, session=kitchen.sessions[0])
+        sluice.wait_for(frames_dropped={"ack_wrong_sender": 2})
+        assert len(durable.journal().undelivered()) == 3
+        kitchen.ack(3)
+        wait_until(lambda: not durable.journal().undelivered(), 5, "outcomes in the journal")
+
+
+def hostile_acks(rng, sessions):
+    """Acks as nobody should send them: of sessions that are none, some of them nearly those of
+    @sessions, jumps, old epochs, bits of what was never sent."""
+    while True:
+        cumulative = rng.choice((0, 1, rng.randrange(1 << 16), rng.randrange(1 << 64), 2**64 - 1))
+        yield pb2.Datagram(magic=0x31434C53, epoch=rng.choice((0, 1, 2**32 - 1)), session=0,
+                           ack=pb2.Ack(
+            session=rng.choice((0, 1, rng.getrandbits(64), rng.choice(sessions) ^
+                                (1 << rng.randrange(64)))), cumulative=cumulative,
+            highest=rng.choice((cumulative, 0, min(cumulative + 1024, 2**64 - 1), 2**64 - 1)),
+            selective=rng.randbytes(rng.choice((0, 1, 128))),
+            credit_limit=rng.choice((0, 1, 2**64 - 1)), echo_timestamp_ns=rng.getrandbits(64),
+            ack_delay_ns=rng.getrandbits(32))).SerializeToString()
+
+
+def test_a_flood_of_acks_costs_only_itself(durable):
+    """By somebody who knows no session's number, which is what an ack is believed for."""
+    seed = int(os.environ.get("SLUICE_TEST_SEED", "0")) or random.getrandbits(32)
+    print(f"SLUICE_TEST_SEED={seed}")
+    with durable.appliance() as sluice, sluice.control() as control, durable.backend(1), \
+            contextlib.closing(durable.udp_socket()) as stranger, \
+            durable.publisher(rate=2000) as source:
+        wait_until(lambda: durable.ledger.count(DELIVERED) > 500, 10, "deliveries")
+        sessions = [int(row["session"], 16) for row in control.show("sessions") +
+                    control.show("publishers")]
+        acks = hostile_acks(random.Random(seed), sessions)
+        delivered, begin = durable.ledger.count(DELIVERED), time.monotonic()
+        while time.monotonic() < begin + 2 or durable.ledger.count(DELIVERED) < delivered + 2000:
+            assert time.monotonic() < begin + 6, "they were held up"
+            for _ in range(50):
+                stranger.sendto(next(acks), (ADDRESS, 7500))
+            time.sleep(0.002)
+        source.stop()
+        durable.wait_drained().check(drained=True, duplicates=0)
 
 
 def test_no_more_is_sent_than_the_credit(durable):
@@ -231,6 +289,85 @@ def test_a_dead_backends_messages_go_to_another(durable):
         assert report.acked == 6000
         # Twice came at most what was on its way to the one that died.
         assert report.duplicates <= 1024
+
+
+def test_a_backend_that_was_avoided_is_tried_at_once_when_it_is_the_only_one(durable):
+    """And has all there is as soon as it acknowledges; not when its next turn would have come."""
+    pair = destination("table1", backend("kitchen1", "10.77.0.11"),
+                       backend("kitchen2", "10.77.0.12", state="drain"), requeue_after_ms=3000)
+    with durable.appliance(durable.config(pair)) as sluice, HandPublisher(durable) as source, \
+            HandBackend(durable, 1) as silent, HandBackend(durable, 2) as other:
+        cli = Cli(sluice)
+        source.send(1)
+        silent.take(1)
+        cli.ok("set backend table1 kitchen2 state ready")
+        other.take(1, timeout=10)
+        other.ack(1)
+        avoided = time.monotonic()
+        cli.ok("set backend table1 kitchen2 state drain")
+        source.send(*range(2, 22))
+        wait_until(lambda: silent.poll(0.01) and len(silent.sessions) == 2, 10, "it is tried")
+        assert time.monotonic() - avoided < 2.5, "it had to wait for its turn"
+        assert len(silent.of(silent.sessions[1])) == 1
+        silent.ack(1)
+        assert len(silent.take(20)) == 20
+
+
+@contextlib.contextmanager
+def draining(durable, count=5, requeue_after_ms=60000):
+    """(publisher, backend that is drained, another): @count messages, from 5 on, are on their way
+    to the first, whose acks took up to 0.25 s so far."""
+    config = durable.config(destination(
+        "table1", backend("slow", "10.77.0.11"), backend("other", "10.77.0.12", state="drain"),
+        requeue_after_ms=requeue_after_ms))
+    with durable.appliance(config) as sluice, HandPublisher(durable) as source, \
+            HandBackend(durable, 1) as slow, HandBackend(durable, 2) as other:
+        for n, delay in enumerate((0.0, 0.04, 0.1, 0.25), 1):
+            source.send(n)
+            slow.take(n)
+            time.sleep(delay)
+            slow.ack(n)
+        source.send(*range(5, 5 + count))
+        slow.take(4 + count)
+        cli = Cli(sluice)
+        cli.ok("set backend table1 other state ready")
+        cli.ok("set backend table1 slow state drain")
+        yield source, slow, other
+
+
+def test_a_drained_backend_that_acks_slowly_keeps_what_it_has(durable):
+    """It is asked again before its ack comes, and nothing goes to the other for that."""
+    with draining(durable) as (source, slow, other):
+        before = len(slow.got)
+        wait_until(lambda: slow.poll(0.01) or len(slow.got) > before, 5, "it is asked again")
+        slow.ack(9)
+        wait_until(lambda: not durable.journal().undelivered(), 5, "outcomes in the journal")
+        source.send(10)
+        other.take(1)
+        other.poll(0.2)
+        assert {ident for _, _, ident in other.got} == {10} and len(slow.sessions) == 1
+
+
+def test_what_a_drained_backend_does_not_acknowledge_goes_to_another(durable):
+    """In order, and long before requeue_after_ms."""
+    with draining(durable) as (_, slow, other):
+        assert other.take(5, timeout=10) == {n: n + 4 for n in range(1, 6)}
+        other.ack(5)
+        wait_until(lambda: not durable.journal().undelivered(), 5, "outcomes in the journal")
+        slow.poll()
+        assert len(slow.sessions) == 1
+
+
+def test_what_a_drained_backend_has_not_done_in_time_goes_to_another(durable):
+    """It acknowledges one after the other, and would for two seconds: it has one."""
+    with draining(durable, count=16, requeue_after_ms=1000) as (_, slow, other):
+        for done in range(5, 21):
+            slow.ack(done)
+            if other.poll(0.12):
+                break
+        assert other.take(20 - done) == {n: n + done for n in range(1, 21 - done)}
+        other.ack(20 - done)
+        wait_until(lambda: not durable.journal().undelivered(), 5, "outcomes in the journal")
 
 
 def test_a_message_that_is_tried_too_often_is_given_up(durable):
@@ -389,3 +526,42 @@ def test_a_sink_of_the_appliance_has_every_message_once(durable):
         rows = db.execute("SELECT destination, status, count(*), count(DISTINCT id) "
                           "FROM sluice_messages GROUP BY 1, 2").fetchall()
     assert rows == [("table1", "DELIVERED", 3000, 3000)]
+
+
+def test_postgresql_is_killed_and_only_its_sink_notices(durable):
+    """And started again, while messages come and go; then the appliance is killed, too. Every
+    message is a row, once."""
+    with Postgres() as server:
+        schema = server.schema()
+        sink = {"name": "orders", "kind": "postgresql", "batch_ms": 50,
+                "conninfo": f"host={server.path} port={server.port} dbname=sluice user=sluice "
+                            f"options='-c search_path={schema}'"}
+        sluice = durable.appliance(durable.config(sinks=[sink]))
+
+        def is_running(control):
+            return control.show("sinks")[0]["state"] == "running"
+
+        def rows(what="count(*)"):
+            return int(server.admin(f"SELECT {what} FROM sluice_messages", schema=schema)[0][0])
+
+        with sluice, durable.backend(1), durable.publisher(rate=2000) as source:
+            with sluice.control() as control:
+                wait_until(lambda: is_running(control), 20, "the sink runs")
+                server.stop("immediate")
+                before = {kind: durable.ledger.count(kind) for kind in (ACKED, DELIVERED)}
+                wait_until(lambda: not is_running(control), 10, "the sink notices")
+                wait_until(lambda: all(durable.ledger.count(kind) > n + 1000
+                                       for kind, n in before.items()), 5, "the others do not")
+                server.start()
+                wait_until(lambda: is_running(control), 20, "the sink runs")
+            sluice.crash()
+            sluice.restart()
+            source.stop(60)
+            report = durable.wait_drained()
+            report.check(drained=True)
+            sluice.stop()
+            sluice.restart()
+            wait_until(lambda: rows() >= report.sent, 20, "all rows")
+            wait_until(lambda: rows("count(*) FILTER (WHERE status = 'DELIVERED')") == report.sent,
+                       20, "all outcomes")
+            assert rows() == rows("count(DISTINCT id)") == report.sent

@@ -10,7 +10,7 @@ import pytest
 
 from harness import Server, backend, connect, destination, make_config, message
 
-INTERVAL, FAST, TIMEOUT, FALL, RISE = 200, 100, 400, 3, 2
+INTERVAL, FAST, TIMEOUT, FALL, RISE = 200, 150, 400, 3, 2
 BOUND_S = (INTERVAL + FALL * FAST + TIMEOUT) / 1000
 
 HEALTH = {"interval_ms": INTERVAL, "fast_interval_ms": FAST, "down_interval_ms": INTERVAL,
@@ -146,8 +146,12 @@ def test_with_all_down_messages_wait_for_the_first_to_come_back(kitchens):
     for name in ("kitchen1", "kitchen2"):
         bench.wait_said(name, "DOWN")
     before = sum(len(s.arrivals) for s in bench.servers)
-    bench.send(0.4)
-    bench.sluice.wait_for(lambda stats: stats["queued"] > 50)
+
+    def queue(stats):
+        bench.send(0.05)
+        return stats["queued"] > 50
+
+    bench.sluice.wait_for(queue)
     assert sum(len(s.arrivals) for s in bench.servers) - before < 50
     bench.servers[1].mode = "well"
     bench.assert_all_arrived()

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from harness import BUILD, ROOT, journal
-from harness import segments as files
+from harness import BUILD, ROOT, pb2
+from harness.journal import DEAD, DELIVERED, MESSAGE, POSITION_BITS, Journal
 
 TOOL = BUILD / "app" / "sluice-journal" / "sluice-journal"
 WRITER = BUILD / "tests" / "journal_write"
@@ -55,28 +55,41 @@ def flip(path, offset, bit=3):
     path.write_bytes(data)
 
 
+def in_order(directory):
+    """All records, run by run, stream by stream."""
+    return sorted(Journal(directory).records, key=lambda r: (r.incarnation, r.ref))
+
+
+def payload_of(record):
+    return pb2.Message.FromString(record.body[16:]).payload
+
+
 def middle(directory):
     """A segment that others follow in its run, and a message in it that has others around it."""
-    every = files.segments(directory)
-    segment = next(s for s in every if any(o.stream == s.stream and o.run == s.run and
-                                           o.number > s.number for o in every))
-    messages = [r for r in segment.records if r.type == journal.MESSAGE]
+    read = Journal(directory)
+    runs = sorted(read.segments, key=lambda s: (s.incarnation, s.number))
+    segment = next(s for s in runs if any(o.stream == s.stream and o.incarnation == s.incarnation
+                                          and o.number > s.number for o in runs))
+    messages = [r for r in read.records if r.path == segment.path and r.kind == MESSAGE]
     return segment, messages[len(messages) // 2]
 
 
 def test_list_tells_what_the_files_hold(original):
-    messages, names = files.read(original)
+    read = Journal(original)
+    messages, names, done = {m.ref: m for m in read.messages}, read.names(), read.done()
     told = lines("list", "--json", original)
     assert len(told) == len(messages) == 1200
+    states = {None: "undelivered", DELIVERED: "delivered", DEAD: "dead"}
     for line in told:
-        message = messages[line["stream"], line["position"]]
-        assert line["id"] == message.id
-        assert line["state"] == message.state
-        assert line["source"] == names[message.source]
-        assert line["destination"] == names[message.destination]
-        assert line["class"] == message.class_
-        assert line["time_ns"] == message.time_ns
-    assert {line["state"] for line in told} == {"undelivered", "delivered", "dead"}
+        message = messages[line["stream"] << POSITION_BITS | line["position"]]
+        kept = pb2.Message.FromString(message.data)
+        assert line["id"] == f"{kept.id_high:016x}{kept.id_low:016x}"
+        assert line["state"] == states[done.get(message.ref, (None, 0))[0]]
+        assert line["source"] == names[kept.source]
+        assert line["destination"] == names[kept.destination]
+        assert line["class"] == message.class_index + 1
+        assert line["time_ns"] == message.record.time_ns
+    assert {line["state"] for line in told} == set(states.values())
 
 
 def test_list_is_a_table_of_the_same(original):
@@ -112,13 +125,13 @@ def test_since_and_limit_and_position_choose(original):
 
 
 def test_info_counts(original):
-    messages, names = files.read(original)
+    read = Journal(original)
     info = json.loads(tool("info", "--json", original).stdout)
-    assert info["messages"] == len(messages)
-    assert info["undelivered"] == sum(m.state == "undelivered" for m in messages.values())
-    assert info["names"] == len(names)
-    assert info["records"] == len(files.records(original))
-    assert info["segments"] == len(files.segments(original))
+    assert info["messages"] == len(read.messages)
+    assert info["undelivered"] == len(read.undelivered())
+    assert info["names"] == len(read.names())
+    assert info["records"] == len(read.records)
+    assert info["segments"] == len(read.segments)
     assert [(r["run"], r["stream"]) for r in info["runs"]] == [(1, 0), (1, 1), (1, 2), (2, 0),
                                                               (2, 1)]
     assert [r["state"] for r in info["runs"][3:]] == ["closed", "closed"]
@@ -126,25 +139,23 @@ def test_info_counts(original):
 
 
 def test_dump_has_every_record_and_byte(original):
-    messages, _ = files.read(original)
     kinds = dict(enumerate(["", "pad", "message", "duplicate", "done", "name", "config", "close"]))
-    told = lines("dump", "--json", original)
+    told, held = lines("dump", "--json", original), in_order(original)
     assert [(r["stream"], r["position"], r["record"]) for r in told] == \
-        [(stream, r.position, kinds[r.type]) for stream, r in files.records(original)]
-    for line in told:
-        if line["record"] == "message":
-            assert bytes.fromhex(line["payload"]) == \
-                messages[line["stream"], line["position"]].payload
+        [(r.stream, r.position, kinds[r.kind]) for r in held]
+    for line, record in zip(told, held, strict=True):
+        if record.kind == MESSAGE:
+            assert bytes.fromhex(line["payload"]) == payload_of(record)
     raw = tool("dump", "--payload", "raw", "--stream", 1, original).stdout
-    assert raw == b"".join(m.payload for m in messages.values() if m.stream == 1)
+    assert raw == b"".join(payload_of(r) for r in held if r.kind == MESSAGE and r.stream == 1)
 
 
 def test_verify_names_every_damaged_place(directory):
     assert b": whole" in tool("verify", directory).stdout
     segment, message = middle(directory)
     flip(segment.path, message.offset + 100)
-    later = next(s for s in files.segments(directory)
-                 if s.stream != segment.stream and s.run == segment.run)
+    later = next(s for s in Journal(directory).segments
+                 if s.stream != segment.stream and s.incarnation == segment.incarnation)
     flip(later.path, 40)
     text = tool("verify", directory, code=1).stdout.decode()
     assert f"{segment.path.name}: offset {message.offset}: checksum is wrong" in text
@@ -203,7 +214,7 @@ def test_repair_makes_every_damage_start(directory, damage):
     elif damage == "mark":
         flip(segment.path, 520)
     elif damage == "missing":
-        follows = next(s for s in files.segments(directory)
+        follows = next(s for s in Journal(directory).segments
                        if s.stream == segment.stream and s.previous_end == segment.end)
         middle_one = follows.path
         # One that has another behind it and before it.

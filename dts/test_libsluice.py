@@ -3,6 +3,8 @@
 """The client library in C, through sluice-pub and sluice-sub: against each other over a bad network,
 and each against a peer made with stock protobuf that refuses, forgets, lies and falls silent."""
 
+import collections
+import itertools
 import json
 import os
 import random
@@ -17,7 +19,8 @@ import time
 
 import pytest
 
-from harness import ADDRESS, BUILD, ROOT, Namespace, datagram, decode, encode, id_of, message, name_key, pb2
+from harness import (ADDRESS, BUILD, ROOT, Namespace, datagram, decode, encode, id_of, message,
+                     name_key, pb2, table)
 from harness.durable import wait_until
 from harness.fake import FakeAppliance
 from harness.journal import Journal
@@ -56,8 +59,8 @@ def publish(to, *args, lines=None, code=0, wrap=lambda *words: words):
 class Publisher:
     """sluice-pub, while it runs."""
 
-    def __init__(self, to, *args):
-        self.process = subprocess.Popen(pub_args(to, "--json", *args), text=True,
+    def __init__(self, to, *args, wrap=lambda *words: words):
+        self.process = subprocess.Popen(wrap(*pub_args(to, "--json", *args)), text=True,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE)
 
@@ -109,9 +112,9 @@ class Subscriber:
 class Peer:
     """A UDP socket that speaks by stock protobuf."""
 
-    def __init__(self, to=None):
+    def __init__(self, to=None, address=(HOST, 0)):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((HOST, 0))
+        self.socket.bind(address)
         self.address = self.socket.getsockname()
         self.to = to
 
@@ -281,6 +284,27 @@ def test_through_the_appliance(durable):
     assert [m["sequence"] for m in got] == list(range(1, len(lines) + 1))
 
 
+def test_at_most_once_keeps_the_order_through_the_appliance(durable):
+    """Of each source and class, exactly, while datagrams of all of them are on their way at once."""
+    config = durable.config(table(1, guarantee="at-most-once"))
+    nb, flows = 2000, [(source, priority) for source in ("anna", "ben") for priority in (1, 4)]
+    with durable.appliance(config) as sluice, Kitchen(durable) as sub:
+        started = [subprocess.Popen(
+            durable.outside.exec_args(*pub_args(ADDRESS, "-s", source, "-P", priority, "-0", "-l",
+                                                "-r", 4000)), stdin=subprocess.PIPE, text=True)
+            for source, priority in flows]
+        for pub in started:
+            pub.stdin.write("".join(f"{n}\n" for n in range(nb)))
+            pub.stdin.close()
+        assert [pub.wait(30) for pub in started] == [0] * len(flows)
+        sluice.wait_for(delivered=nb * len(flows), queued=0, dropped={})
+        got, _ = sub.finish()
+    for source, priority in flows:
+        key = f"{name_key(source):016x}"
+        mine = [m["payload"] for m in got if (m["source"], m["priority"]) == (key, priority)]
+        assert mine == [str(n) for n in range(nb)], (source, priority)
+
+
 def test_nothing_is_lost_or_twice_though_the_appliance_is_killed(durable):
     lines = [str(n) for n in range(6000)]
     args = durable.outside.exec_args(*pub_args(ADDRESS, "-l", "-r", "3000", "-W", "60"))
@@ -315,6 +339,52 @@ def test_what_is_published_is_in_the_template_layout():
         assert id_of(m) == 0x5A8A409613F90AD0AF63A0F835CA6746
         peer.ack(came.session, 1)
         assert pub.finish()["durable"] == 1
+
+
+@pytest.mark.parametrize("others", ["", ",127.0.0.4"])
+def test_a_name_that_moves_to_another_address_is_followed(tmp_path, others):
+    """By a hosts file of its own, alone in the list and beside another that is silent."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.2 moving\n")
+
+    def wrap(*words):
+        return ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"',
+                str(hosts), *words]
+
+    with Peer(address=("127.0.0.2", 0)) as old:
+        port = old.address[1]
+        with Peer(address=("127.0.0.3", port)) as new, \
+                Publisher(f"moving{others}", "-p", port, "-m", "x", "-c", "3", "-W", "20",
+                          wrap=wrap) as pub:
+            first, _ = old.take(3)
+            old.ack(first, 1)
+            hosts.write_text("127.0.0.3 moving\n")
+            session, _ = new.take(1, timeout=15)
+            if session == first:
+                new.refuse(session)
+                session, _ = new.take(2, session=first)
+            new.ack(session, 2)
+            assert pub.finish()["durable"] == 3
+
+
+def test_what_is_never_acknowledged_holds_the_others_up_for_its_own_time_only():
+    """One to a destination that does not exist. It fills the window, and more are published."""
+    with Peer() as peer, Publisher(peer.address, "-m", "x", "-c", "600", "-r", "200", "-i", "o",
+                                   "-W", "1", "--window", "16") as pub:
+        had = collections.defaultdict(set)
+        while (came := peer.receive(3)) is not None:
+            mine = had[came.session]
+            new = {m.sequence for m in came.messages if m.id_text != "o-1"}
+            mine |= new
+            if not new:
+                continue
+            cumulative = next(n for n in itertools.count() if n + 1 not in mine)
+            bits = sum(1 << n - cumulative - 2 for n in mine if n > cumulative)
+            peer.ack(came.session, cumulative, max(mine),
+                     selective=bits.to_bytes((bits.bit_length() + 7) // 8, "little"),
+                     credit=cumulative + 16)
+        stats = pub.finish(code=1)
+    assert len(had) == 2 and stats["durable"] > 300 and stats["failed"] == 600 - stats["durable"]
 
 
 def test_small_messages_travel_together():
@@ -431,6 +501,16 @@ def test_an_ack_of_an_older_epoch_is_ignored():
         peer.ack(session, 4, epoch=3)
         peer.ack(session, 10, epoch=2)
         assert pub.finish(code=1)["durable"] == 4
+
+
+def test_an_appliance_whose_epoch_was_lowered_is_believed_after_a_silence():
+    """It is the only one."""
+    with Peer() as peer, Publisher(peer.address, "-m", "x", "-c", "2") as pub:
+        session, _ = peer.take(2)
+        peer.ack(session, 1, epoch=3)
+        while pub.process.poll() is None and (came := peer.receive(1)) is not None:
+            peer.ack(came.session, 2, epoch=2)
+        assert pub.finish()["durable"] == 2
 
 
 @pytest.mark.parametrize("why", ["silent", "nobody-there"])
@@ -740,11 +820,17 @@ def programs_of_the_page():
     return {name: text for text, name in blocks}
 
 
+def nb_of_lines(program):
+    """Without the comment that names it, and empty ones."""
+    return sum(bool(line.strip()) for line in program.splitlines()[1:])
+
+
 def test_the_first_programs_of_the_page_work(installed, tmp_path):
     programs = programs_of_the_page()
     for name, text in programs.items():
         (tmp_path / f"{name}.c").write_text(text)
         installed.compile(tmp_path / f"{name}.c", tmp_path / name)
+    assert nb_of_lines(programs["publish"]) <= 10 and nb_of_lines(programs["consume"]) <= 14
     with Subscriber() as sub:
         done = installed.run(tmp_path / "publish", at(sub.address), capture_output=True)
         assert done.returncode == 0, done.stderr

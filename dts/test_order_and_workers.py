@@ -22,6 +22,9 @@ LAYOUTS = {
 }
 
 DEDUP = {"window_ms": 60000, "capacity": 1 << 18}
+# Nobody waits for who has a rate: room for the time that others may have a worker's CPU.
+RINGS = {"size": 32768}
+MEMORY = ("--no-huge", "-m", "1536")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
@@ -31,7 +34,8 @@ def test_order_and_no_loss(layout, partitions):
                           partitions=partitions) for n in range(1, 9)]
     # By veths: a memif has only as many queues as its other end asks for.
     with VethLab(nb_queues=len(layout)) as cables, cables.appliance(
-            cables.config(*tables, lcores=layout, dedup=DEDUP), nb_lcores=len(layout)) as sluice:
+            cables.config(*tables, lcores=layout, dedup=DEDUP, rings=RINGS), nb_lcores=len(layout),
+            memory=MEMORY) as sluice:
         report = cables.generate("--count", 60000, "--rate", 40000, "--sources", 32,
                                  "--destinations", 8, "--duplicates", 3, "--batch", 3,
                                  "--size", "0-300", "--seed", 11)
@@ -47,7 +51,8 @@ def test_order_while_queues_are_long():
     """A destination slower than its load: messages wait, and still leave in their order."""
     tables = [destination(f"table{n}", sink_backend(n), rate_msgs_per_s=10000) for n in (1, 2)]
     with MemifLab() as cables, cables.appliance(
-            cables.config(*tables, lcores=LAYOUTS["rx and worker apart"]), nb_lcores=2) as sluice:
+            cables.config(*tables, lcores=LAYOUTS["rx and worker apart"], rings=RINGS), nb_lcores=2,
+            memory=MEMORY) as sluice:
         report = cables.generate("--count", 30000, "--rate", 60000, "--destinations", 2,
                                  "--sources", 16, "--seed", 3)
         assert report.is_clean, report.said

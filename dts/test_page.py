@@ -6,95 +6,15 @@ import contextlib
 import time
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from harness import (HttpClient, Lab, Relay, backend, destination, listen_args, make_config, message,
                      table)
 from harness.durable import DurableLab, HandBackend, HandPublisher, wait_until
+from harness.page import Page
 
 DOWN_WITHIN_S = 3.0
-
-
-class Page:
-    """The page as a user sees it."""
-
-    def __init__(self, url, width=1280, height=900, scheme="light"):
-        options = Options()
-        options.binary_location = "/usr/bin/chromium"
-        # Tests run as root, which the browser's sandbox does not do.
-        for argument in ("--headless=new", "--no-sandbox", "--disable-gpu",
-                         "--disable-dev-shm-usage", "--hide-scrollbars"):
-            options.add_argument(argument)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        self.driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
-        self.driver.set_page_load_timeout(30)
-        self.resize(width, height)
-        self.prefer(scheme)
-        self.driver.get(url)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.driver.quit()
-
-    def resize(self, width, height):
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
-            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500})
-
-    def prefer(self, scheme):
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {
-            "features": [{"name": "prefers-color-scheme", "value": scheme}]})
-
-    def run(self, script, *args):
-        return self.driver.execute_script(script, *args)
-
-    def wait(self, condition, timeout=10.0, what=None):
-        """The first true value of @condition()."""
-        deadline = time.monotonic() + timeout
-        while not (value := condition()):
-            assert time.monotonic() < deadline, f"not within {timeout} s: {what or condition}"
-            time.sleep(0.05)
-        return value
-
-    def wait_live(self):
-        self.wait(lambda: self.run("return document.querySelector('#link').dataset.state") == "live",
-                  20, "live")
-        self.wait(lambda: self.rows("backends"), what="rows of backends")
-
-    def tile(self, name):
-        return self.run("return document.querySelector(`[data-tile='${arguments[0]}'] .small`)"
-                        "?.textContent || ''", name)
-
-    def total(self, name):
-        """The figure of a tile as it stands there, "1,234 in all"."""
-        text = self.tile(name).split()[0] if self.tile(name) else "-1"
-        return int(text.replace(",", ""))
-
-    def rows(self, table_name):
-        """{name of the row: {column: text}}"""
-        # Pairs: an object's keys come back sorted.
-        return dict(self.run("""
-            const table = document.getElementById(arguments[0] + "-table");
-            const titles = [...table.querySelectorAll("thead th")].map((th) => th.textContent);
-            return [...table.querySelectorAll("tbody tr")].map((tr) =>
-                [tr.dataset.key, Object.fromEntries([...tr.children].map((td, i) =>
-                    [titles[i], td.textContent]))]);""", table_name))
-
-    def color(self, selector, which="backgroundColor"):
-        """(red, green, blue), as painted."""
-        return tuple(self.run("""
-            const canvas = document.createElement("canvas").getContext("2d");
-            canvas.fillStyle = getComputedStyle(document.querySelector(arguments[0]))[arguments[1]];
-            canvas.fillRect(0, 0, 1, 1);
-            return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);""", selector, which))
-
-    def errors(self):
-        return [line for line in self.driver.get_log("browser") if line["level"] != "INFO"]
 
 
 def number(text):

@@ -189,6 +189,36 @@ def test_fail_over_to_the_next_appliance(bench, tmp_path):
     bench.ledger.report().check(drained=True)
 
 
+def test_a_name_that_is_not_found_is_passed_over(bench):
+    """The first is gone, the second is an interface that there is not, and then the first is back."""
+    with bench.fake() as fake, LedgerConsumer(bench.ledger, bench.port), \
+            LedgerPublisher(bench.ledger, fake.address, "[fe80::1%nowhere]:7500",
+                            failover_s=0.3) as source:
+        source.send(1).result(5)
+        fake.crash()
+        future = source.send(2)
+        wait_until(lambda: source.publisher.stats["failovers"] >= 1, 10, "it has looked for it")
+        fake.start()
+        future.result(10)
+
+
+def test_a_name_that_moves_to_another_address_is_followed(bench, monkeypatch):
+    """It is the only one. The system's resolver is played: what it says of the name changes."""
+    look_up, at = socket.getaddrinfo, []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, port, **how: look_up(
+        *(at[0] if host == "moving" else (host, port)), **how))
+    with bench.fake() as first, bench.fake() as second, \
+            LedgerConsumer(bench.ledger, bench.port):
+        at[:] = [first.address]
+        with LedgerPublisher(bench.ledger, "moving", failover_s=0.3) as source:
+            source.send(1).result(5)
+            first.crash()
+            future = source.send(2)
+            at[:] = [second.address]
+            future.result(10)
+            assert source.publisher.stats["failovers"] == 1
+
+
 def test_a_restarted_consumer_gets_what_was_not_done(bench):
     with bench.fake() as fake, LedgerPublisher(bench.ledger, fake.address) as source:
         for ident in range(1, 601):
@@ -253,6 +283,34 @@ def test_messages_without_a_session_are_handed_out_too():
         assert kitchen.get(5).payload == b"once" and kitchen.get(5).payload == b""
 
 
+def test_it_may_end_while_somebody_wakes_it():
+    """A consumer's thread sees that it is closed by itself, too."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as quiet:
+        is_over = threading.Event()
+        loop = sluice.address.Loop("a loop", lambda _: None if is_over.is_set() else (quiet, 0.01),
+                                   lambda: None)
+        wake_write = loop._wake_write
+
+        class Interrupted:
+            """The thread has ended, or has to wait, before the byte is sent."""
+
+            @staticmethod
+            def send(byte):
+                is_over.set()
+                loop._thread.join(0.2)
+                return wake_write.send(byte)
+
+            close = wake_write.close
+
+        loop._wake_write = Interrupted()
+        loop.start()
+        while not is_over.is_set():
+            loop.wake()
+        loop.join()
+        loop.wake()
+        assert wake_write.fileno() == -1
+
+
 def test_a_probe_is_answered():
     with sluice.Consumer(HOST, free_udp_port()) as kitchen, \
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
@@ -262,6 +320,56 @@ def test_a_probe_is_answered():
         out.sendto(question.SerializeToString(), kitchen.address)
         answer = pb2.Datagram.FromString(out.recv(2048)).probe
         assert (answer.nonce, answer.reply, answer.in_flight) == (77, True, 0)
+
+
+def from_epoch(epoch, ident, session, sequence=1):
+    """A datagram as an appliance of that epoch sends it to a backend."""
+    return encode(message(ident, sequence=sequence, flags=1), epoch=epoch, session=session)
+
+
+def test_a_high_epoch_that_anybody_claims_silences_nobody(bench):
+    """One datagram from the appliance's own host; it is counted what is below it."""
+    with bench.fake() as fake, LedgerConsumer(bench.ledger, bench.port) as kitchen, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.sendto(from_epoch(2**32 - 1, 999, session=77), (HOST, bench.port))
+        wait_until(lambda: kitchen.consumer.stats["done"] == 1, what="the one that claims it")
+        with LedgerPublisher(bench.ledger, fake.address) as source:
+            for ident in range(1, 21):
+                source.send(ident)
+        wait_until(fake.is_drained, 10, "drained")
+        assert [m.id for m in kitchen.got[1:]] == list(range(1, 21))
+        assert kitchen.consumer.stats["old_epochs"] >= 1
+
+
+def test_only_those_who_are_accepted_are_heard():
+    with sluice.Consumer("", free_udp_port(), accept_from="127.0.0.2,localhost") as kitchen, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.3", 0))
+        stranger.sendto(from_epoch(2**32 - 1, 1, session=7), (HOST, kitchen.address[1]))
+        wait_until(lambda: kitchen.stats["not_accepted"] == 1, what="it is counted")
+        out.sendto(from_epoch(1, 2, session=8), (HOST, kitchen.address[1]))
+        assert kitchen.get(5).id == 2
+        assert (kitchen.stats["received"], kitchen.stats["old_epochs"]) == (1, 0)
+    with pytest.raises(OSError):
+        sluice.Consumer(HOST, free_udp_port(), accept_from=["no.such.host.invalid"])
+
+
+def test_the_epoch_of_who_is_accepted_is_believed_until_nobody_claims_it():
+    """So an appliance that has another above it is not heard; one whose epoch was lowered is."""
+    with sluice.Consumer(HOST, free_udp_port(), accept_from=[HOST],
+                         session_idle_s=1.0) as kitchen, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.sendto(from_epoch(9, 1, session=7), kitchen.address)
+        out.sendto(from_epoch(8, 2, session=8), kitchen.address)
+        assert kitchen.get(5).id == 1
+        wait_until(lambda: kitchen.stats["old_epochs"] == 1, what="the other is not heard")
+        assert kitchen.stats["received"] == 1
+
+        def again():
+            out.sendto(from_epoch(8, 2, session=8), kitchen.address)
+            return kitchen.get(0.05)
+        assert wait_until(again, 10, "the epoch is forgotten").id == 2
 
 
 class HandAppliance:
@@ -294,9 +402,11 @@ class HandAppliance:
             if sequence in sequences:
                 return session
 
-    def ack(self, session, cumulative, limit, highest=None, selective=b""):
-        self._socket.sendto(sluice.wire.put_ack(sluice.wire.Ack(
-            session, cumulative, highest or cumulative, selective, limit)), self.peer)
+    def ack(self, session, cumulative, limit, highest=None, selective=b"", epoch=0):
+        ack = pb2.Ack(session=session, cumulative=cumulative, highest=highest or cumulative,
+                      selective=selective, credit_limit=limit, echo_timestamp_ns=0, ack_delay_ns=0)
+        self._socket.sendto(pb2.Datagram(magic=sluice.wire.MAGIC, epoch=epoch, session=0,
+                                         ack=ack).SerializeToString(), self.peer)
 
 
 def test_credit_is_kept_to_and_asked_for():
@@ -355,6 +465,66 @@ def test_refused_again_and_again_it_does_not_flood():
         session, _ = appliance.take()
         appliance.ack(session, 1, limit=10)
         assert future.result(5)
+
+
+def test_an_appliance_whose_epoch_was_lowered_is_believed_after_a_silence():
+    """It is the only one, and what it says is of no use before."""
+    with HandAppliance() as appliance, \
+            sluice.Publisher(appliance.address, source="server1", failover_s=0.3) as publisher:
+        first = publisher.submit("table1")
+        appliance.ack(appliance.take_until(1), 1, limit=70, epoch=5)
+        first.result(5)
+        second = publisher.submit("table1")
+        begin = time.monotonic()
+        while not second.done():
+            try:
+                session, _ = appliance.take(0.1)
+            except TimeoutError:
+                continue  # it is just being settled
+            appliance.ack(session, 2, limit=70, epoch=4)
+        assert time.monotonic() - begin > 0.25
+
+
+def test_a_message_for_nobody_is_given_up_and_holds_the_others_up_no_more(bench):
+    """The window is full behind it; then they go on in another session."""
+    with bench.fake(window=64) as fake, LedgerConsumer(bench.ledger, bench.port), \
+            LedgerPublisher(bench.ledger, fake.address, failover_s=0.2,
+                            message_timeout_s=2.0) as source:
+        with pytest.raises(sluice.GivenUp, match="not durable within 2.0 s"):
+            source.publisher.publish("nowhere", b"x", id=1)
+        for ident in range(2, 302):
+            source.send(ident)
+        source.publisher.flush(10)
+        stats = source.publisher.stats
+        assert (stats["durable"], stats["failed"], stats["pending"]) == (300, 1, 0)
+        assert stats["sessions"] >= 2
+        wait_until(fake.is_drained, 10, "drained")
+    bench.report().check(drained=True, duplicates=0)
+
+
+def test_what_was_never_sent_is_given_up_as_well():
+    """There is credit for one; each fails by itself, and makes room."""
+    with HandAppliance() as appliance:
+        publisher = sluice.Publisher(appliance.address, source="server1", max_pending=4,
+                                     failover_s=60, message_timeout_s=0.3)
+        first = publisher.submit("table1")
+        session = appliance.take_until(1)
+        appliance.ack(session, 1, limit=2)
+        first.result(5)
+        futures = [publisher.submit("table1", b"%d" % n) for n in range(8)]
+        for future in futures:
+            assert isinstance(future.exception(5), sluice.GivenUp)
+        publisher.flush(5)
+        assert {sequence for _, sequences in appliance.got for sequence in sequences} <= {1, 2}
+        # What is acknowledged after all changes nothing.
+        appliance.take()
+        appliance.ack(session, 2, limit=100)
+        publisher.submit("table1")
+        appliance.take_until(3)
+        appliance.ack(session, 3, limit=100)
+        publisher.close(5)
+        stats = publisher.stats
+        assert (stats["durable"], stats["failed"], stats["pending"]) == (2, 8, 0)
 
 
 def test_publish_waits_for_room_and_for_the_ack():
@@ -424,9 +594,11 @@ def test_noise_does_not_disturb(bench, seed):
             noise = bytearray(good[:rng.randrange(len(good))] + rng.randbytes(rng.randrange(80)))
             out.sendto(noise, (HOST, bench.port))
             fake._socket.sendto(noise, publisher_address)
-            fake._socket.sendto(sluice.wire.put_ack(sluice.wire.Ack(
+            ack = bytearray(sluice.wire.put_ack(sluice.wire.Ack(
                 rng.choice((rng.getrandbits(64), source.publisher._sender.session)) or 1,
-                1 << 40, 1 << 40, b"", 1 << 41)), publisher_address)
+                1 << 40, 1 << 40, b"", 1 << 41)))
+            ack[6:10] = (1).to_bytes(4, "little")  # the epoch of the appliance
+            fake._socket.sendto(ack, publisher_address)
         source.publisher.flush(10)
         assert source.publisher.stats["bad_acks"] > 0 and kitchen.consumer.stats["bad_datagrams"]
         wait_until(fake.is_drained, 10, "drained")

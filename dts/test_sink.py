@@ -258,6 +258,15 @@ def test_an_older_schema_is_migrated_and_its_rows_stay(journal, database, rand):
     assert database.query("SELECT name FROM sluice_names WHERE key = 1")[0][0] == "kept"
 
 
+def test_every_option_is_in_the_manual():
+    text = subprocess.run([TOOL, "--help"], capture_output=True, text=True, check=True).stdout
+    page = (ROOT / "app/sluice-sink/sluice-sink.8").read_text().replace("\\-", "-")
+    options = [line.split()[0] for line in text.splitlines() if line.startswith("  --")]
+    assert len(options) >= 14
+    for option in options:
+        assert option in page
+
+
 # SQLite
 
 
@@ -441,7 +450,7 @@ def test_a_table_that_is_dropped_is_made_anew(server, journal, postgresql, rand)
         journal.done(0, [(first, DELIVERED, 1, 0)])
         journal.flush()
         wait_rows(postgresql, 1)
-        assert "42P01" in sink.events and "sink_up" in sink.events
+        wait_for(lambda: "42P01" in sink.events and "sink_up" in sink.events)
         sink.stop()
     check(postgresql, journal)
 

@@ -72,10 +72,11 @@ def test_every_reading_is_whole_and_adds_up(lab):
         deadline = time.monotonic() + 2
         number = 0
         while time.monotonic() < deadline:
-            for _ in range(20):
+            stats = Stats(json.loads(sluice.stats_file.read_text()))
+            # No more than the port has room for, whoever else has the CPU.
+            for _ in range(20 if number - stats["received"] < 2000 else 0):
                 lab.send(message(number // 2))  # every other one is a duplicate
                 number += 1
-            stats = Stats(json.loads(sluice.stats_file.read_text()))
             seen.add(stats["received"])
             assert sum(d["delivered"] for d in stats["by_destination"].values()) >= 0
         assert len(seen) > 10, "the file is rewritten each interval"

@@ -10,6 +10,9 @@ from .control import ControlClient, ControlError, control_pb2
 from .gen import MemifLab, Report, VethLab, sink_backend
 from .lab import (APPLIANCE_MAC, PEER_MAC, SENDER, SENDER6, Lab, appliance_mac, frame, frame6,
                   is_udp_from_appliance, peer_mac)
+from .lines import LineClient, Primary, line_listener
+from .lines import connect as line_connect
+from .lines import subscriber as line_subscriber
 from .netns import Namespace, connect, remove_leftovers
 from .servers import Server
 from .sockets import RawPort, Receiver, udp_socket

@@ -38,7 +38,7 @@ class Stats(dict):
         super().__init__(fields)
         accounted = (self["delivered"] + self["duplicates"] + self["queued"] +
                      sum(self["dropped"].values()))
-        assert self["received"] + self["recovered"] == accounted, \
+        assert self["received"] + self["recovered"] + self["copied"] == accounted, \
             f"received {self['received']}, recovered {self['recovered']}, but {accounted} " \
             f"accounted for: {self.happened()}"
 
@@ -107,10 +107,11 @@ class Appliance:
     @param namespace  where it runs
     @param memory     EAL's memory arguments
     @param eal        more EAL arguments; @args: more of the appliance's own
+    @param env        more of its environment; `sluice.env` may be changed between two starts
     """
 
     def __init__(self, config, vdevs=(), namespace=None, nb_lcores=1, memory=NO_HUGE_PAGES, eal=(),
-                 args=(), file_prefix=None, stats_interval=0.1, telemetry=("--no-telemetry",)):
+                 args=(), file_prefix=None, stats_interval=0.1, telemetry=("--no-telemetry",), env=None):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="sluice-"))
         self.file_prefix = file_prefix or f"sluice-{os.getpid()}-{next(_counter)}"
         self.config_file = self.dir / "sluice.yaml"
@@ -128,6 +129,7 @@ class Appliance:
                      "--control-socket", str(self.control_socket), "--http", "none", *args]
         if namespace is not None:
             self.argv = namespace.exec_args(*self.argv)
+        self.env = env or {}
         self.process = None
         self.last_stats = None
         history.append(self)
@@ -151,7 +153,7 @@ class Appliance:
     def start(self):
         self._nb_starts += 1
         self._stderr_file = self.dir / f"stderr{self._nb_starts}"
-        env = dict(os.environ)
+        env = {**os.environ, **self.env}
         env.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
         with open(self._stderr_file, "wb") as stderr:
             self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=stderr,
@@ -201,6 +203,16 @@ class Appliance:
     def control(self, **kwargs):
         """A client of its control API."""
         return ControlClient(self.control_socket, **kwargs)
+
+    def rss(self):
+        """Bytes of memory it has."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
+            return int(file.read().split("VmRSS:")[1].split()[0]) << 10
+
+    def buffered(self):
+        """Bytes that wait in all gateways' threads."""
+        with self.control() as control:
+            return sum(t["buffered_bytes"] for t in control.show("ingress")["threads"])
 
     def stats(self):
         """The newest statistics; waits for the first."""

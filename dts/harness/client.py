@@ -10,6 +10,7 @@ PYTHON_CLIENT = ROOT / "python"
 sys.path.insert(0, str(PYTHON_CLIENT))
 
 import sluice  # noqa: E402
+import sluice.address  # noqa: E402
 import sluice.session  # noqa: E402
 import sluice.wire  # noqa: E402
 import sluice.xxh3  # noqa: E402,F401

@@ -4,6 +4,7 @@
 
 import itertools
 import json
+import os
 import pathlib
 import random
 import select
@@ -16,7 +17,7 @@ import time
 from . import config as conf
 from . import wire
 from .journal import Journal
-from .lab import SENDER, Lab
+from .lab import SENDER, SENDER6, Lab
 from .ledger import ACKED, DELIVERED, SENT, Ledger
 from .netns import child_options, run
 
@@ -55,7 +56,11 @@ class PeerProcess:
     def start(self):
         self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, text=True, **child_options())
-        assert self.process.stdout.readline() == "ready\n", f"{self.name} did not come up"
+        # Not by the pipe's reader: communicate() does not see what that has read ahead.
+        said = b""
+        while not said.endswith(b"\n") and (more := os.read(self.process.stdout.fileno(), 1)):
+            said += more
+        assert said == b"ready\n", f"{self.name} did not come up"
 
     def crash(self):
         """kill -9"""
@@ -140,11 +145,15 @@ class DurableLab(Lab):
         return super().appliance(config or self.config(), **kwargs)
 
     def publisher(self, name="pub1", **options):
-        return self._peer(publisher, name, bind=SENDER, **options)
+        return self._peer(publisher, name, **{"bind": SENDER, **options})
 
-    def backend(self, number=1, name=None, port=9001, **options):
+    def publisher6(self, name="pub1", **options):
+        """One that speaks IPv6."""
+        return self.publisher(name, host=conf.ADDRESS6, bind=SENDER6, **options)
+
+    def backend(self, number=1, name=None, port=9001, host=None, **options):
         """The backend of tableN, as a process."""
-        host = f"10.77.0.{10 + number}"
+        host = host or f"10.77.0.{10 + number}"
         self.ensure_address(host)
         return self._peer(backend, name or f"kitchen{number}", host=host, port=port, **options)
 
@@ -173,10 +182,10 @@ class HandPublisher:
     """A publisher's session by hand: what is sent is exactly what the test says, by the stock
     protobuf library."""
 
-    def __init__(self, lab, session=None, source="server1", destination="table1"):
+    def __init__(self, lab, session=None, source="server1", destination="table1", address=SENDER):
         self._lab, self.source, self.destination = lab, source, destination
         self.session = session or random.getrandbits(64) | 1
-        self.socket = lab.udp_socket()
+        self.socket = lab.udp_socket(address)
         self.acks = []
 
     def __enter__(self):

@@ -68,6 +68,8 @@ class _Backend:
 class FakeAppliance:
     """`with FakeAppliance(directory, {"table1": [("127.0.0.1", 9001)]}) as fake:`
 
+    What is for a destination that is not there is dropped, as the real one does.
+
     @param fault      one of FAULTS: the promise it breaks
     @param commit_s   how long a batch waits until it is written
     @param window     credit of a publisher, and how far from 1 a session may begin
@@ -178,6 +180,8 @@ class FakeAppliance:
     def _on_message(self, session, message, address):
         """Returns the publisher when there is something to acknowledge at once."""
         assert message.flags == 1 and message.sequence > 0 and session > 0
+        if message.destination not in self._wanted:
+            return None
         publisher = self._publishers.get(session)
         if publisher is None:
             if message.sequence > 1024:

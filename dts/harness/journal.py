@@ -12,7 +12,8 @@ import pathlib
 import struct
 import sys
 
-MAGIC = b"SLCJRNL1"
+MAGIC = b"SLCJRNL2"
+POSITION_BITS = 54
 HEADER = 4096
 ALIGN = 16
 MARK_AT = 512
@@ -22,10 +23,13 @@ DELIVERED, DEAD = 1, 2
 _SEGMENT = struct.Struct("<8sIIQQQIIQQ")
 _MARK = struct.Struct("<IIQ")
 _RECORD = struct.Struct("<IIQQIHBB")
-_MESSAGE = struct.Struct("<QIB3x")
+_MESSAGE = struct.Struct("<QIBBH")
+_SUBSCRIBER = struct.Struct("<QII")
+COPY = 1  # in the ref of what one subscriber of a topic is to get
 _DUPLICATE = struct.Struct("<QQII")
 _DONE = struct.Struct("<QII")
 _OUTCOME = struct.Struct("<QIHBx")
+_KEY = struct.Struct("<Q")
 
 
 def _crc_table():
@@ -57,9 +61,18 @@ class Record(collections.namedtuple(
     """A record; its body is what stands behind the header."""
 
     @property
+    def stream(self):
+        return self.ref >> POSITION_BITS
+
+    @property
+    def position(self):
+        """In its stream."""
+        return self.ref & (1 << POSITION_BITS) - 1 & ~COPY
+
+    @property
     def end(self):
         """The position behind it in its stream."""
-        return (self.ref & (1 << 48) - 1) + stride(self.length)
+        return self.position + stride(self.length)
 
 
 class Message:
@@ -67,8 +80,19 @@ class Message:
 
     def __init__(self, record):
         self.record, self.ref = record, record.ref
-        self.session, self.publisher, self.class_index = _MESSAGE.unpack_from(record.body)
-        self.data = record.body[_MESSAGE.size:]
+        self.session, self.publisher, self.class_index, _, count = _MESSAGE.unpack_from(record.body)
+        end = _MESSAGE.size + count * _SUBSCRIBER.size
+        self.copies = {}  # of a topic's: ref by the key of "DESTINATION/BACKEND"
+        for at in range(_MESSAGE.size, end, _SUBSCRIBER.size):
+            key, back, _ = _SUBSCRIBER.unpack_from(record.body, at)
+            assert back == _RECORD.size + at
+            self.copies[key] = self.ref + back | COPY
+        self.data = record.body[end:]
+
+    @property
+    def refs(self):
+        """What has an outcome: the message, or that for each subscriber."""
+        return list(self.copies.values()) or [self.ref]
 
     @property
     def ident(self):
@@ -109,9 +133,7 @@ class Journal:
 
     def _find_segments(self):
         found = []
-        for path in sorted(self.directory.iterdir()):
-            if not path.is_file():
-                continue
+        for path in sorted(self.directory.glob("*.seg")):
             head = self._bytes_of(path, HEADER)
             if len(head) < HEADER or head[:8] != MAGIC:
                 continue
@@ -171,12 +193,17 @@ class Journal:
             return f"type {kind}", None
         if self.check_crc and crc != crc32c(memoryview(data)[offset + 4:end]):
             return "checksum is wrong", None
-        return None, Record(kind, segment.stream << 48 | position, time_ns, incarnation, flags,
-                            data[offset + _RECORD.size:end], segment.path, offset, length)
+        return None, Record(kind, segment.stream << POSITION_BITS | position, time_ns, incarnation,
+                            flags, data[offset + _RECORD.size:end], segment.path, offset, length)
 
     @property
     def messages(self):
         return [Message(r) for r in self.records if r.kind == MESSAGE]
+
+    def names(self):
+        """{key: name}"""
+        return {_KEY.unpack_from(r.body)[0]: r.body[_KEY.size:].decode()
+                for r in self.records if r.kind == NAME}
 
     def done(self):
         """{ref: (outcome, attempts)} of all messages that need no delivery any more."""
@@ -186,7 +213,7 @@ class Journal:
     def undelivered(self):
         """The messages that have no outcome."""
         done = self.done()
-        return [m for m in self.messages if m.ref not in done]
+        return [m for m in self.messages if any(ref not in done for ref in m.refs)]
 
 
 class Writer:
@@ -233,12 +260,12 @@ class Writer:
                                         kind, flags) + body)
         struct.pack_into("<I", record, 0, crc32c(memoryview(record)[4:]))
         self._file.write(record + bytes(stride(length) - length))
-        ref = self.stream << 48 | self.position
+        ref = self.stream << POSITION_BITS | self.position
         self.position += stride(length)
         return ref
 
     def add_message(self, session, data):
-        return self.add(MESSAGE, _MESSAGE.pack(session, 0, 0) + data, flags=1)
+        return self.add(MESSAGE, _MESSAGE.pack(session, 0, 0, 0, 0) + data, flags=1)
 
     def add_done(self, refs, outcome=DELIVERED):
         return self.add(DONE, _DONE.pack(0, len(refs), 0) + b"".join(

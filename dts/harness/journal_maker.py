@@ -10,7 +10,7 @@ import struct
 import time
 
 from . import wire
-from .journal import crc32c
+from .journal import MAGIC, POSITION_BITS, crc32c
 
 HEADER = 4096
 ALIGN = 16
@@ -35,7 +35,7 @@ class Entry:
 
     @property
     def ref(self):
-        return self.stream << 48 | self.position
+        return self.stream << POSITION_BITS | self.position
 
 
 class _Stream:
@@ -48,7 +48,7 @@ class _Stream:
         journal = self.journal
         base = self.position
         header = bytearray(_HEADER.pack(
-            b"SLCJRNL1", 0, self.number, base, base + journal.segment_bytes, journal.clock_ns,
+            MAGIC, 0, self.number, base, base + journal.segment_bytes, journal.clock_ns,
             journal.incarnation, journal.nb_segments, base, base))
         journal.nb_segments += 1
         header += bytes(512 - len(header))
@@ -108,11 +108,12 @@ class Journal:
             if stream.file is not None:
                 stream.file.flush()
 
-    def message(self, stream, message, class_index=0, behind=b""):
-        """@behind: bytes that stand behind the message's fields."""
-        head = struct.pack("<QIB3x", 0, 0, class_index)
+    def message(self, stream, message, class_index=0, behind=b"", level=0):
+        """@behind: bytes that stand behind the message's fields. @level: of the class; 0: as of a
+        release that did not tell it."""
+        head = struct.pack("<QIBB2x", 0, 0, class_index, level)
         position = self.stream(stream).put(MESSAGE, head + message.SerializeToString() + behind)
-        entry = Entry(stream, position, message, self.clock_ns, class_index + 1)
+        entry = Entry(stream, position, message, self.clock_ns, level or class_index + 1)
         self.ledger[entry.ref] = entry
         return entry
 
@@ -152,7 +153,7 @@ def fill(journal, messages, seed, streams=1, late=0.2, never=0.1, step_ns=1_000_
             payload=rand.randbytes(rand.randrange(payload_max)))
         if rand.random() < 0.2:
             message.id_text = f"order-{rand.randrange(10**6)}-größe"
-        entry = journal.message(stream, message, rand.randrange(3))
+        entry = journal.message(stream, message, rand.randrange(3), level=rand.choice((0, 4, 8)))
         if rand.random() < never:
             continue
         wait = 1000 if rand.random() < late else 5

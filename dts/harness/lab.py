@@ -48,6 +48,8 @@ class Lab:
                     contextlib.closing(sockets.RawPort(self.outside, f"peer{n}"))))
             for address in addresses:
                 self.add_address(address)
+            if any("." in address for address in addresses):
+                self._introduce()
             self._stack = undo.pop_all()
         self.raw = self.raws[0]
         self.is_kernel_peer = bool(addresses)
@@ -59,6 +61,12 @@ class Lab:
 
     def __exit__(self, *_):
         self._stack.close()
+
+    def _introduce(self):
+        """The peer side's kernel has heard of the appliance, and asks it when it cares to. One that
+        asks first lets what it is sent meanwhile be overtaken by what comes after the answer."""
+        self.outside.ip("neighbour", "add", conf.ADDRESS, "lladdr", appliance_mac(0),
+                        "dev", "peer0", "nud", "stale")
 
     def add_address(self, address, interface="peer0"):
         """Give the peer side's kernel one more address, such as "10.77.0.11/24"."""
@@ -112,9 +120,9 @@ class Lab:
         with contextlib.closing(sockets.udp_socket(self.outside, SENDER6)) as sender:
             sender.sendto(wire.encode(*messages, **header), (conf.ADDRESS6, wire.PORT))
 
-    def udp_socket(self):
+    def udp_socket(self, address=SENDER):
         """One more sender's socket."""
-        return sockets.udp_socket(self.outside, SENDER)
+        return sockets.udp_socket(self.outside, address)
 
 
 

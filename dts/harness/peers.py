@@ -100,11 +100,11 @@ def read_ack(data):
     return values.get(1, 0), values.get(2, 0), values.get(3, 0), values.get(5, 0), bits
 
 
-def make_socket(bind=None):
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+def make_socket(bind):
+    family = socket.AF_INET6 if ":" in bind[0] else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, 33, 32 << 20)  # SO_RCVBUFFORCE
-    if bind is not None:
-        sock.bind(bind)
+    sock.bind(bind)
     sock.setblocking(False)
     return sock
 
@@ -124,7 +124,7 @@ class Publisher(Peer):
         super().__init__()
         self.options = options
         self.to = (options.host, options.port)
-        self.socket = make_socket((options.bind, 0) if options.bind else None)
+        self.socket = make_socket((options.bind, 0))
         self.sent = LedgerFile(options.ledger, SENT, options.name)
         self.acked = LedgerFile(options.ledger, ACKED, options.name)
         self.source = key_of(options.source)
@@ -409,7 +409,7 @@ def main():
     parser.add_argument("--rate", type=float, default=0, help="messages a second; 0: no limit")
     kinds = parser.add_subparsers(dest="kind", required=True)
     publisher = kinds.add_parser("publisher")
-    publisher.add_argument("--bind")
+    publisher.add_argument("--bind", default="0.0.0.0")
     publisher.add_argument("--source", default="server1")
     publisher.add_argument("--destinations", default="table1")
     publisher.add_argument("--count", type=int, default=0)

@@ -34,6 +34,17 @@ def _free_port():
         return listener.getsockname()[1]
 
 
+def certificate_of(name, directory):
+    """A certificate for @name, signed by itself, and its key. Returns both files."""
+    certificate, key = (pathlib.Path(directory) / f"{name}.{kind}" for kind in ("crt", "key"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", f"/CN={name}",
+                    "-addext", f"subjectAltName=DNS:{name}", "-keyout", key, "-out", certificate],
+                   check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+    key.chmod(0o600)
+    return certificate, key
+
+
 class Postgres:
     """`with Postgres() as server:`; the database and the role of the sink are both "sluice"."""
 
@@ -101,13 +112,37 @@ class Postgres:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
 
+    def serve_tls(self, name):
+        """From now on, with a certificate of its own making for @name, which is returned."""
+        certificate, key = certificate_of(name, self.path)
+        for path in (certificate, key):
+            os.chown(path, self.user.pw_uid, self.user.pw_gid)
+        self.admin(f"ALTER SYSTEM SET ssl_cert_file = '{certificate}'; ")
+        self.admin(f"ALTER SYSTEM SET ssl_key_file = '{key}'; ")
+        self.admin("ALTER SYSTEM SET ssl = on; ")
+        self.admin("SELECT pg_reload_conf()")
+        return certificate
+
+    def passfile(self, path, password=PASSWORD, port=None):
+        """Write a password file; at once, as an editor does."""
+        new = pathlib.Path(path).with_suffix(".new")
+        new.touch(mode=0o600)
+        new.write_text(f"*:{port or self.port}:sluice:sluice:{password}\n")
+        return new.rename(path)
+
+    def end_connections(self):
+        """Of the sink's role, in the server."""
+        self.admin("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                   "WHERE usename = 'sluice'")
+
     def conninfo(self, schema=None, port=None, **more):
-        """By TCP, with a password in the string. @schema: of the tables."""
+        """By TCP, with a password in the string. @schema: of the tables. A word is left out when
+        its value is None."""
         words = {"host": "127.0.0.1", "port": port or self.port, "dbname": "sluice",
                  "user": "sluice", "password": f"'{PASSWORD}'", **more}
         if schema is not None:
             words["options"] = f"'-c search_path={schema}'"
-        return " ".join(f"{key}={value}" for key, value in words.items())
+        return " ".join(f"{key}={value}" for key, value in words.items() if value is not None)
 
     def schema(self):
         """The name of a new one."""
@@ -131,11 +166,12 @@ class Postgres:
 
 class Cut:
     """A port that leads to another one, until it is cut: then nothing comes through, and nobody is
-    told."""
+    told. @namespace: that it listens in, at @address."""
 
-    def __init__(self, port):
+    def __init__(self, port, namespace=None, address="127.0.0.1"):
         self.target = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        with namespace.entered() if namespace is not None else contextlib.nullcontext():
+            self._listener = socket.create_server((address, 0))
         self.port = self._listener.getsockname()[1]
         self._there, self._back = threading.Event(), threading.Event()
         self.mend()

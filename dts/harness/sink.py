@@ -5,12 +5,14 @@
 import contextlib
 import datetime
 import json
+import os
 import signal
 import sqlite3
 import subprocess
 import tempfile
 
 from .appliance import BUILD
+from .journal import POSITION_BITS
 from .journal_maker import NAMES
 from .wire import name_key
 
@@ -68,7 +70,7 @@ class Postgresql:
         found = {}
         for journal, stream, position, *row in self.query(
                 f"SELECT journal, stream, position, {COLUMNS} FROM sluice_messages"):
-            key = int(journal), int(stream) << 48 | int(position)
+            key = int(journal), int(stream) << POSITION_BITS | int(position)
             assert key not in found, f"{key} twice"
             found[key] = tuple(row)
         return found
@@ -135,15 +137,17 @@ def check(database, *journals, names=None):
 class Sink:
     """`with Sink(journal, database, "--follow") as sink:`"""
 
-    def __init__(self, journal, database, *args):
+    def __init__(self, journal, database, *args, **environment):
         self.command = [TOOL, "--journal", journal.path, *database.args, "--json", *args]
+        self.environment = {**os.environ, **environment}
         self.process = None
         self._said = tempfile.TemporaryFile("w+")
         self._errors = tempfile.TemporaryFile("w+")
 
     def __enter__(self):
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL,
-                                        stdout=self._said, stderr=self._errors)
+                                        stdout=self._said, stderr=self._errors,
+                                        env=self.environment)
         return self
 
     def __exit__(self, *_):
@@ -154,8 +158,9 @@ class Sink:
     @property
     def events(self):
         """What it said of events, line by line."""
-        self._errors.seek(0)
-        return self._errors.read()
+        # The file's position is the tool's as well: what it writes goes there.
+        errors = self._errors.fileno()
+        return os.pread(errors, os.fstat(errors).st_size, 0).decode()
 
     def wait(self, timeout=60):
         return self.process.wait(timeout)
@@ -168,9 +173,9 @@ class Sink:
         return json.loads(self._said.read())
 
 
-def drain(journal, database, *args, code=0):
+def drain(journal, database, *args, code=0, **environment):
     """Run it to its end. Returns (report, events)."""
-    with Sink(journal, database, *args) as sink:
+    with Sink(journal, database, *args, **environment) as sink:
         assert sink.wait() == code, sink.events
         sink._said.seek(0)
         said = sink._said.read()
