@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Sluice authors
 #
-# Builds Sluice and measures it against dpdk-testpmd on the same rig. Options: tools/bench.sh --help
+# Builds Sluice and measures it against dpdk-testpmd on the same rig, and parts of it against
+# others. Options: tools/bench.sh --help
 set -eu -o pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -10,7 +11,8 @@ case " $* " in
 *" --help "* | *" -h "*) exec "$SL_PYTHON" "$SL_ROOT/tools/bench/bench.py" --help ;;
 esac
 sl_need_root "the benchmark reserves huge pages"
-sl_need_packages "${SL_BUILD_PACKAGES[@]}" "${SL_RUN_PACKAGES[@]}" dpdk postgresql
+sl_need_packages "${SL_BUILD_PACKAGES[@]}" "${SL_RUN_PACKAGES[@]}" dpdk postgresql \
+	nats-server nginx-light apache2-utils
 sl_say "building ${SL_BUILD##*/}"
 sl_build "$SL_BUILD" >/dev/null
 sl_try_huge_pages 3072

@@ -11,13 +11,13 @@ SL_PYTHON=/usr/bin/python3 # Debian's, which sees Debian's packages
 
 SL_BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config libdpdk-dev libprotobuf-c-dev
 	protobuf-c-compiler libcyaml-dev libyaml-dev libevent-dev libjansson-dev
-	libcurl4-openssl-dev libsystemd-dev libxxhash-dev libcmocka-dev libmicrohttpd-dev libpq-dev
-	libsqlite3-dev)
+	libcurl4-openssl-dev libssl-dev libsystemd-dev libxxhash-dev libcmocka-dev libmicrohttpd-dev libpq-dev
+	libsqlite3-dev libwslay-dev)
 SL_RUN_PACKAGES=(procps iproute2 ethtool iputils-ping protobuf-compiler python3 python3-protobuf
 	python3-yaml python3-scapy)
 SL_TEST_PACKAGES=(python3-pytest python3-pip python3-setuptools python3-pexpect
-	python3-prometheus-client python3-selenium chromium
-	chromium-driver prometheus man-db dpdk-dev g++ postgresql)
+	python3-prometheus-client python3-selenium python3-websocket chromium
+	chromium-driver prometheus man-db dpdk-dev g++ postgresql openssl netcat-openbsd curl)
 SL_FUZZ_PACKAGES=(clang-14 libclang-rt-14-dev)
 
 sl_say() {

@@ -7,24 +7,33 @@ set -u -o pipefail
 . "$(dirname "$0")/lib.sh"
 
 STEPS=(build unit asan fuzz e2e)
-ASAN_SUITES=(test_path.py test_bad_input.py test_control.py test_durable.py)
+# Without the tests in them that are marked as plain.
+ASAN_SUITES=(test_path.py test_bad_input.py test_control.py test_durable.py
+	test_http_gateway.py test_rooms.py test_rooms_conformance.py test_line_gateway.py
+	test_gateway_bounds.py test_gateway_ends.py
+	test_json_gateway.py::test_orders_of_message_servers_arrive_once
+	test_json_gateway.py::test_commands_are_answered
+	test_json_gateway.py::test_what_a_consumer_had_not_read_goes_to_another)
 QUICK_SUITES=(test_path.py test_arp.py test_bad_input.py)
 
 usage() {
 	cat <<END
-usage: tools/test.sh [--quick] [--only STEP]... [--fuzz-seconds N] [--help]
+usage: tools/test.sh [--quick] [--only STEP]... [--fuzz-seconds N] [--nightly HOURS] [--help]
 
 Installs the Debian packages that are missing, builds, and runs the tests, in these steps:
   build  build/ by the default compiler
   unit   unit and property tests
   asan   build-asan/ with address and undefined behaviour sanitizer: unit and property tests and
-         the end-to-end suites ${ASAN_SUITES[*]}
+         the end-to-end suites
+$(printf '           %s\n' "${ASAN_SUITES[@]}")
   fuzz   build-fuzz/ with clang's libFuzzer: each target for a bounded time
   e2e    the end-to-end suites in dts/, on network namespaces (as root)
 
   --quick           build, unit, and the end-to-end suites ${QUICK_SUITES[*]}
   --only STEP       only this step; may be given more than once
   --fuzz-seconds N  how long each fuzz target runs, 20 by default
+  --nightly HOURS   build, and the simulation of durable messages with fresh seeds for so long;
+                    one that fails prints its seed
 
 With CI set in the environment, the warnings of build/ are errors.
 The last line is "N passed, N failed"; the exit code is 0 when nothing failed.
@@ -34,6 +43,7 @@ END
 only=()
 suites=()
 fuzz_seconds=20
+nightly_hours=
 while [ $# -gt 0 ]; do
 	case $1 in
 	--quick)
@@ -51,6 +61,12 @@ while [ $# -gt 0 ]; do
 	--fuzz-seconds)
 		[[ ${2:-} =~ ^[1-9][0-9]*$ ]] || sl_die "--fuzz-seconds needs a number above 0"
 		fuzz_seconds=$2
+		shift
+		;;
+	--nightly)
+		[[ ${2:-} =~ ^([0-9]*\.)?[0-9]+$ ]] || sl_die "--nightly needs a number of hours"
+		nightly_hours=$2
+		only+=(build)
 		shift
 		;;
 	--help | -h)
@@ -142,45 +158,78 @@ step_asan() {
 	build "$dir" -Db_sanitize=address,undefined -Doptimization=1 || return
 	export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 	unit_tests "$dir"
-	end_to_end "$dir" "${ASAN_SUITES[@]}"
+	end_to_end "$dir" -m "not plain" "${ASAN_SUITES[@]}"
 	unset UBSAN_OPTIONS
 }
 
+# One target for its time, and what it said in a file: fuzz_one PROGRAM LOG
+fuzz_one() {
+	local name=${1##*/fuzz_} dict=()
+	local corpus=$work/corpus-$name seeds=$SL_ROOT/tests/fuzz/corpus/$name
+
+	if ! mkdir "$corpus" || ! cp -r "$seeds/." "$corpus/"; then
+		echo "there is no corpus in tests/fuzz/corpus/$name"
+		return 1
+	fi
+	[ ! -f "$SL_ROOT/tests/fuzz/$name.dict" ] || dict=("-dict=$SL_ROOT/tests/fuzz/$name.dict")
+	"$1" "${dict[@]}" -max_total_time="$fuzz_seconds" -timeout=10 -print_final_stats=1 \
+		-artifact_prefix="${1%/tests/*}/" "$corpus"
+}
+
+# As many targets at a time as there are processors.
 step_fuzz() {
-	local dir=$SL_ROOT/build-fuzz target name corpus dict log=$work/fuzz.log found=0
+	local dir=$SL_ROOT/build-fuzz target name targets=() running=0 log
 
 	sl_need_packages "${SL_FUZZ_PACKAGES[@]}"
 	CC=clang-14 build "$dir" -Db_sanitize=address,undefined -Dfuzzers=true \
 		-Dc_args=-fsanitize=fuzzer-no-link \
 		-Doptimization=1 || return
 	for target in "$dir"/tests/fuzz_*; do
-		{ [ -f "$target" ] && [ -x "$target" ]; } || continue
-		found=1
-		name=${target##*/fuzz_}
-		corpus=$work/corpus-$name
-		mkdir "$corpus"
-		cp -r "$SL_ROOT/tests/fuzz/corpus/$name/." "$corpus/" ||
-			fail "fuzz_$name has no corpus"
-		sl_say "fuzz_$name for $fuzz_seconds s"
-		dict=()
-		[ ! -f "$SL_ROOT/tests/fuzz/$name.dict" ] ||
-			dict=("-dict=$SL_ROOT/tests/fuzz/$name.dict")
-		if "$target" "${dict[@]}" -max_total_time="$fuzz_seconds" -timeout=10 -print_final_stats=1 \
-			-artifact_prefix="$dir/" "$corpus" >"$log" 2>&1 &&
-			grep -E 'stat::number_of_executed_units: +[1-9]' "$log"; then
+		[ ! -f "$target" ] || [ ! -x "$target" ] || targets+=("$target")
+	done
+	[ ${#targets[@]} -gt 0 ] || fail "there is no fuzz target in $dir/tests"
+	sl_say "${#targets[@]} fuzz targets, each for $fuzz_seconds s"
+	for target in "${targets[@]}"; do
+		if [ "$running" -eq "$(nproc)" ]; then
+			wait -n
+			running=$((running - 1))
+		fi
+		running=$((running + 1))
+		name=${target##*/}
+		{
+			fuzz_one "$target"
+			echo $? >"$work/$name.exit"
+		} >"$work/$name.log" 2>&1 &
+	done
+	wait
+	for target in "${targets[@]}"; do
+		name=${target##*/}
+		log=$work/$name.log
+		if [ "$(cat "$work/$name.exit")" -eq 0 ] &&
+			grep -qE 'stat::number_of_executed_units: +[1-9]' "$log"; then
 			passed=$((passed + 1))
+			sl_say "$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs"
 		else
 			tail -n 60 "$log"
-			fail "fuzz_$name; its input is in $dir/"
+			fail "$name; its input is in $dir/"
 		fi
 	done
-	[ $found -eq 1 ] || fail "there is no fuzz target in $dir/tests"
 }
 
 step_e2e() {
 	step_build || return
 	sl_try_huge_pages
 	end_to_end "$SL_ROOT/build" "${suites[@]}"
+}
+
+# The simulation, one result for all of its runs.
+nightly() {
+	sl_say "simulation with fresh seeds for $nightly_hours h"
+	if "$SL_ROOT/build/tests/sluice-sim" --nightly "$nightly_hours"; then
+		passed=$((passed + 1))
+	else
+		fail "the simulation: --seed repeats it"
+	fi
 }
 
 sl_need_packages "${SL_BUILD_PACKAGES[@]}" "${SL_RUN_PACKAGES[@]}" "${SL_TEST_PACKAGES[@]}"
@@ -194,6 +243,7 @@ for step in "${STEPS[@]}"; do
 	"step_$step"
 	sl_say "step $step took $((SECONDS - started)) s"
 done
+[ -z "$nightly_hours" ] || [ "$failed" -gt 0 ] || nightly
 [ $((passed + failed)) -gt 0 ] || [ "${only[*]}" = build ] || fail "no test ran"
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]

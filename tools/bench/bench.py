@@ -13,6 +13,13 @@ import time
 
 import config
 import durable
+import gateway_beside
+import gateway_http
+import gateway_json
+import gateway_line
+import gateway_rooms
+import recover
+import topics
 from beside import Beside, Busy, Clients
 from rig import GEN_CORE, GEN_MAC, BenchError, Rig, has_huge_pages, median
 from scraper import Scraper
@@ -201,7 +208,7 @@ class Bench:
         with open(report, encoding="utf-8") as f:
             result = json.load(f)
         rate = median(r["most"]["records_per_s"] for r in result["rounds"])
-        p99 = median(r["half"]["p99_us"] / r["disk_p99_us"] for r in result["rounds"])
+        p99 = median(r["half"]["p99_us"] / r["disk_beside"]["p99_us"] for r in result["rounds"])
         say(f"  median {rate / 1e6:.2f} M records a second (at least {JOURNAL_RATE_MIN / 1e6:g} M)"
             + self.check("records made durable a second", rate, f">= {JOURNAL_RATE_MIN:g}",
                          rate >= JOURNAL_RATE_MIN))
@@ -210,27 +217,76 @@ class Bench:
                                                p99 <= JOURNAL_P99_MAX))
         self.results["journal"] = {**result, "records_per_s": rate, "p99": p99}
 
-    def durable(self, directory):
+    def durable(self, directory, programs):
         """Publisher, appliance, disk and backend together."""
         say(f"\ndurable messages of 64 bytes through one worker, {self.rounds} rounds")
-        disk = self.results.get("journal", {}).get("rounds")
-        disk_p99 = median(r["disk_p99_us"] for r in disk) if disk else None
-        result = durable.measure(self, directory, disk_p99)
-        rate, others = result["rate"], result["others"]
-        say(f"  {rate / 1e6:.3f} M acknowledged a second (at least {durable.RATE_MIN / 1e6:g} M)"
+        result = durable.measure(self.rig, self.rounds, directory, programs)
+        self.results["durable"] = result
+        rate, p99 = result["rate"], result["p99_to_disk_beside"]
+        say(f"  {rate / 1e6:.3f} M acknowledged a second (at least {durable.RATE_MIN / 1e6:g} M), "
+            f"{result['most_cycles']:.0f} busy cycles a message"
             + self.check("acknowledged a second", rate, f">= {durable.RATE_MIN}",
                          rate >= durable.RATE_MIN))
-        say(f"  at {durable.RATE_MIN / 2e6:g} M a second from sending to ack: p50 "
-            f"{result['p50_us']:.0f} us, p99 {result['p99_us']:.0f} us")
-        if "p99" in result:
-            say(f"  that is {result['p99']:.1f} p99s of the disk (at most {durable.P99_MAX})"
-                + self.check("p99 of acks", result["p99"], f"<= {durable.P99_MAX}",
-                             result["p99"] <= durable.P99_MAX))
-        say(f"  at-most-once messages keep {others:.2f} of their rate where there is a journal "
+        say(f"\n  at {durable.HALF / 1e6:g} M a second {'p50':>21} {'p99':>9}")
+        for title, times in (
+                ("from sending to ack", {"p50": result["p50_us"], "p99": result["p99_us"]}),
+                ("the disk's own write and sync", result["disk_alone_us"]),
+                ("... beside a busy worker", result["disk_beside_us"])):
+            say(f"  {title:<32} {times['p50']:>6.0f} us {times['p99']:>6.0f} us")
+        say(f"  (blocks of {result['disk_batch_bytes'] / 1024:.0f} KiB, as batches are at that "
+            f"rate) p99 of acks: {result['p99_to_disk_alone']:.1f} of the disk alone, {p99:.1f} of "
+            f"it beside a busy worker (at most {durable.P99_MAX})"
+            + self.check("p99 of acks", p99, f"<= {durable.P99_MAX}", p99 <= durable.P99_MAX))
+        self.beside_durable(result["beside"], result["in_process"])
+
+    def beside_durable(self, result, in_process):
+        """By rates, or where somebody else had the worker's CPU, by the cycles it ran."""
+        by_rate = result["cpu"] >= durable.CPU_MIN
+        keep = result["keep"] if by_rate else result["keep_by_cycles"]
+        say(f"\n  at-most-once messages flat out on the same worker, with and without "
+            f"{result['durable'] / 1e6:.3f} M durable ones a second: they keep {result['keep']:.2f} "
+            f"of their rate")
+        say(f"  cycles a message: {result['others_cycles']:.0f} at most once, "
+            f"{result['durable_cycles']:.0f} durable, of which the path alone takes "
+            f"{in_process['durable']:.0f}: beside {durable.HALF / 1e6:g} M durable ones a second "
+            f"the others keep {result['keep_by_cycles']:.2f}")
+        say(f"  the worker had {result['cpu']:.0%} of its CPU, and waited for it {result['waited']:.0%} "
+            f"of the time; others, in CPUs: " + ", ".join(
+                f"{name} {cpus:.2f}" for name, cpus in sorted(result["threads"].items())
+                if cpus >= 0.01 and not name.startswith(("rte-worker", "lcore-worker"))))
+        say(f"  they keep {keep:.2f} by {'their rate' if by_rate else 'the cycles of the worker'} "
             f"(at least {durable.OTHERS_MIN})"
-            + self.check("at-most-once beside a journal", others, f">= {durable.OTHERS_MIN}",
-                         others >= durable.OTHERS_MIN))
-        self.results["durable"] = result
+            + self.check("at-most-once beside durable messages", keep,
+                         f">= {durable.OTHERS_MIN}", keep >= durable.OTHERS_MIN))
+        for name, cycles in sorted(result["by_node"].items(), key=lambda row: -row[1])[:10]:
+            say(f"  {name:<16} {cycles:>7.1f}")
+
+    def gateway_line(self, directory):
+        """Publishers of the line protocol, and NATS with the same clients."""
+        line = gateway_line
+        say(f"\nline protocol: {line.PUBLISHERS} publishers on kept connections, payloads of "
+            f"{len(line.PAYLOAD)} bytes, {line.WINDOW} lines of each without an answer at most, one "
+            f"gateway thread,\nNATS (verbose, both CPUs) with the same client; {self.rounds} rounds "
+            "in turn")
+        result = line.measure(self.rig, self.rounds, directory)
+        self.results["gateway_line"] = result
+        for name, title in line.CASES.items():
+            lost = sum(run["published"] * len(run["delivered"]) - sum(run["delivered"])
+                       for run in result["rounds"][name])
+            cost = result["gateway_us"].get(name)
+            say(f"  {title:<46} {result[name] / 1e3:>7.0f} k publishes/s, lost {lost}"
+                + (f", {cost:.2f} us of the gateway's CPU each" if cost else ""))
+            if name == "durable" and lost:
+                self.missed.append(f"line protocol: {lost} durable messages were not delivered")
+        ratio = median(a["rate"] / b["rate"] for a, b in
+                       zip(result["rounds"]["sluice"], result["rounds"]["nats"]))
+        result["ratio"] = ratio
+        say(f"  with one subscriber {result['sluice'] / 1e3:.0f} k publishes/s (at least "
+            f"{line.RATE_MIN / 1e3:.0f} k), {ratio:.2f} of NATS (at least {line.RATIO_MIN})"
+            + self.check("line protocol, publishes a second", result["sluice"],
+                         f">= {line.RATE_MIN}", result["sluice"] >= line.RATE_MIN)
+            + self.check("line protocol to NATS", ratio, f">= {line.RATIO_MIN}",
+                         ratio >= line.RATIO_MIN))
 
     def dedup(self, program):
         """The window against rte_hash in two generations."""
@@ -301,8 +357,10 @@ def parse_args():
                         help="where the journal is measured: a directory of the disk it will be "
                              "on (default /var/tmp)")
     parser.add_argument("--only", action="append", default=[],
-                        choices=["testpmd", "windows", "destinations", "sizes", "batches", "dedup",
-                                 "beside", "journal", "durable", "sink"],
+                        choices=["testpmd", "windows", "destinations", "sizes", "batches", "topics",
+                                 "dedup", "beside", "journal", "recover", "durable", "sink",
+                                 "gateway-line", "gateway-rooms", "gateway-json",
+                                 "gateway-http", "gateway-beside"],
                         help="only this part; may be given more than once")
     return parser.parse_args()
 
@@ -316,11 +374,18 @@ def run(args, bench):
                                               DESTINATIONS, GROWTH_MAX), bench.memory()),
         "sizes": lambda: bench.growth("cost by payload (bytes)", "size", SIZES),
         "batches": bench.batches,
+        "topics": lambda: topics.report(bench, say, f"{args.build}/tests/bench_copy"),
         "beside": bench.beside,
         "dedup": lambda: bench.dedup(f"{args.build}/tests/bench_dedup"),
         "journal": lambda: bench.journal(f"{args.build}/tests/bench_journal"),
-        "durable": lambda: bench.durable(args.journal),
+        "recover": lambda: recover.report(bench, args.journal, f"{args.build}/tests", say),
+        "durable": lambda: bench.durable(args.journal, f"{args.build}/tests"),
         "sink": lambda: sinks(bench, args.build, args.sink_messages),
+        "gateway-line": lambda: bench.gateway_line(args.journal),
+        "gateway-rooms": lambda: gateway_rooms.report(bench, args.build, say),
+        "gateway-json": lambda: gateway_json.report(bench, say),
+        "gateway-http": lambda: gateway_http.report(bench, say),
+        "gateway-beside": lambda: gateway_beside.report(bench, say),
     }
     for name, part in parts.items():
         if not args.only or name in args.only:

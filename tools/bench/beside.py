@@ -45,7 +45,7 @@ def ip_sum(header):
     return total ^ 0xffff
 
 
-def frame(number, destinations, size):
+def frame(number, destinations, size, net):
     """One message in a frame of its own, in the layout of docs/wire-format.md."""
     fields = (1 + number % 64, 0, number, fnv1a(f"table{1 + number % destinations}"), 0, 0, 1)
     message = b"".join(struct.pack("<BQ", 1 + i * 8 + 8, value)
@@ -57,7 +57,7 @@ def frame(number, destinations, size):
     datagram += varint(len(message)) + message
     udp = struct.pack(">HHHH", 7500, 7500, 8 + len(datagram), 0) + datagram
     ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0,
-                     socket.inet_aton("10.77.0.2"), socket.inet_aton("10.77.0.1"))
+                     socket.inet_aton(f"{net}.0.2"), socket.inet_aton(f"{net}.0.1"))
     ip = ip[:10] + struct.pack(">H", ip_sum(ip)) + ip[12:]
     return mac(PCAP_MAC) + mac(GEN_MAC % 0) + b"\x08\x00" + ip + udp
 
@@ -70,11 +70,12 @@ def varint(value):
     return out + bytes([value])
 
 
-def write_capture(path, destinations, size):
+def write_capture(path, destinations, size, net="10.77"):
+    """@net: the appliance is .0.1 in it, and who sends .0.2."""
     with open(path, "wb") as f:
         f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
         for number in range(FRAMES):
-            data = frame(number, destinations, size)
+            data = frame(number, destinations, size, net)
             f.write(struct.pack("<IIII", 0, 0, len(data), len(data)) + data)
 
 

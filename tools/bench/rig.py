@@ -35,6 +35,7 @@ class Rig:
         self.gen = os.path.join(build, "app/sluice-gen/sluice-gen")
         self.seconds = seconds
         self.use_huge_pages = use_huge_pages
+        self.cpus = [0, 1]  # Of lcores.
         self.dir = tempfile.mkdtemp(prefix="sluice-bench-")
 
     def close(self):
@@ -43,11 +44,17 @@ class Rig:
     def path(self, name):
         return os.path.join(self.dir, name)
 
-    def eal(self, name, role, mac, lcores, memory_mb):
-        args = ["-l", lcores, f"--file-prefix=bench-{name}-{os.getpid()}", "--no-pci",
+    def eal_of(self, name, lcores, memory_mb):
+        """EAL without ports."""
+        cpus = ",".join(f"{lcore}@{self.cpus[int(lcore)]}" for lcore in lcores.split(","))
+        args = ["--lcores", cpus, f"--file-prefix=bench-{name}-{os.getpid()}", "--no-pci",
                 "--no-telemetry", "--single-file-segments"]
         if not self.use_huge_pages:
             args += ["--no-huge", "-m", str(memory_mb)]
+        return args
+
+    def eal(self, name, role, mac, lcores, memory_mb):
+        args = self.eal_of(name, lcores, memory_mb)
         for port in (0, 1):
             args.append(f"--vdev=net_memif{port},role={role},id={port},bsize=2048,"
                         f"socket-abstract=no,socket={self.path(f'memif{port}.sock')},"
@@ -86,18 +93,22 @@ class Rig:
             process.kill()
             process.wait()
 
-    def generate(self, load):
-        """Send for some seconds and return what the generator counted."""
-        report = self.path("gen.json")
+    def generator(self, load, report):
+        """How it is started; it sends until it is told to end."""
         args = [self.gen, *self.eal("gen", "client", GEN_MAC, str(GEN_CORE), 512), "--",
                 "--tx", "net_memif0", "--rx", "net_memif1",
                 "--src-ip", "10.77.0.2", "--dst-ip", "10.77.0.1", "--dst-mac", PATH_MAC % 0,
                 "--sink-net", "10.78.0.0/16", "--tx-mac", GEN_MAC % 0, "--rx-mac", GEN_MAC % 1,
-                "--seconds", f"{self.seconds:g}", "--verify", "none", "--drain-ms", "200",
-                "--allow-loss", "--json", report]
+                "--verify", "none", "--drain-ms", "200", "--allow-loss", "--json", report]
         for option, value in load.items():
             args += ["--" + option.replace("_", "-"), str(value)]
-        done = subprocess.run(args, stdin=subprocess.DEVNULL, capture_output=True,
+        return args
+
+    def generate(self, load):
+        """Send for some seconds and return what the generator counted."""
+        report = self.path("gen.json")
+        done = subprocess.run(self.generator({"seconds": f"{self.seconds:g}", **load}, report),
+                              stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, timeout=self.seconds + 90, check=False)
         if done.returncode not in (0, 2) or not os.path.exists(report):
             raise BenchError("sluice-gen: " + done.stderr.strip()[-400:])
@@ -134,8 +145,9 @@ class Rig:
         with open(stats_path, encoding="utf-8") as f:
             stats = json.load(f)
         done = stats["delivered"] + stats["duplicates"] + sum(stats["dropped"].values())
-        if done != stats["received"] or stats["received"] == 0:
-            raise BenchError(f"the counters of sluice do not add up: {stats['received']} {done}")
+        came = stats["received"] + stats["copied"]
+        if done != came or stats["received"] == 0:
+            raise BenchError(f"the counters of sluice do not add up: {came} {done}")
         return {"frames_per_s": forwarded_per_s(gen),
                 "busy_cycles": stats["cycles"]["busy"] / stats["received"],
                 "busy_share": stats["cycles"]["busy"] /

@@ -34,7 +34,7 @@ class Sinks:
     def __init__(self, build, messages, settings=("shared_buffers=1GB", "max_wal_size=8GB",
                                                   "checkpoint_timeout=1h")):
         self.tool = os.path.join(build, "app/sluice-sink/sluice-sink")
-        self.maker = os.path.join(build, "tests/make_journal")
+        self.maker = os.path.join(build, "tests/journal_write")
         self.messages, self.settings = messages, settings
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="sluice-bench-sink-"))
         self.server = None
@@ -63,8 +63,10 @@ class Sinks:
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def make(self, name, outcome_after):
-        subprocess.run([self.maker, self.dir / name, str(self.messages), str(PAYLOAD), "1",
-                        str(RATE), str(outcome_after)], check=True, timeout=300)
+        subprocess.run([self.maker, self.dir / name, f"messages={self.messages}",
+                        f"payload={PAYLOAD}", f"rate={RATE}", f"after={outcome_after}",
+                        f"segment={64 << 20}"],
+                       check=True, timeout=300, stdout=subprocess.DEVNULL)
 
     def drain(self, journal, *database):
         begin = time.monotonic()

@@ -4,8 +4,9 @@
 """Sluice's main job on real traffic, in two network namespaces joined by a veth pair.
 
 Four senders and four receivers are processes of their own with ordinary UDP sockets; between them
-stands the appliance with a net_af_packet port. Ends with the statistics of all three sides and
-exits with 1 when they disagree or anything was lost. Meanwhile the appliance has a page on this
+stands the appliance with a net_af_packet port. Beside the senders there are four message servers,
+which the appliance connects to and gets JSON lines from. Ends with the statistics of all three sides
+and exits with 1 when they disagree or anything was lost. Meanwhile the appliance has a page on this
 machine's loopback and takes commands from sluicectl.
 """
 
@@ -30,6 +31,7 @@ from harness.wire import PORT
 HERE = pathlib.Path(__file__).resolve().parent
 CLEAR = "\x1b[H\x1b[J"
 HTTP = ("127.0.0.1", 8090)  # in the appliance's namespace
+MESSAGE_SERVERS = HERE.parent / "message-servers"  # on the ports of restaurant.yaml
 SLUICECTL = BUILD / "app" / "sluicectl" / "sluicectl"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -37,7 +39,7 @@ signals = []  # that have asked for the end
 
 
 class Child:
-    """One sender or receiver; `last` is the newest of what it reported."""
+    """A sender, a receiver or the message servers; `last` is the newest of what it reported."""
 
     def __init__(self, namespace, script, *args):
         self.name = f"{script} {' '.join(map(str, args))}"
@@ -80,7 +82,7 @@ class Demo:
     def __init__(self, args):
         self.args = args
         self.children = []
-        self.sluice = None
+        self.sluice = self.message_servers = None
 
     def spawn(self, *args):
         self.children.append(Child(*args))
@@ -105,17 +107,22 @@ class Demo:
                                         "--bind", f"10.77.0.{10 + number}:9001")
         for kitchen in kitchens.values():
             kitchen.wait_report()
+        if self.args.json_rate:
+            self.message_servers = self.serve_messages(lab)
         with lab.appliance(yaml.safe_load((HERE / "restaurant.yaml").read_text()),
                            memory=memory_arguments(), stats_interval=0.25,
                            args=("--http", f"{HTTP[0]}:{HTTP[1]}")) as self.sluice, \
                 relay.Relay(lab.inside, HTTP, self.args.http_port) as page:
             hints = self.hints(page)
             self.wait_up()
-            print("\n".join([*hints, "the appliance is ready; four servers begin to send"]),
+            print("\n".join([*hints, "the appliance is ready; four servers begin to send" +
+                             (", and four message servers" if self.message_servers else "")]),
                   flush=True)
             servers = self.open(lab)
             self.watch(servers, kitchens, hints)
             sent = {name: server.finish(10) for name, server in servers.items()}
+            if self.message_servers:
+                sent["message servers"] = self.wait_all_sent()
             self.settle(sent)
             if self.args.keep:
                 self.wait_told(kitchens)
@@ -125,6 +132,31 @@ class Demo:
                 return code
             stats = self.sluice.stop()
         return self.balance(stats, sent, {name: k.stop() for name, k in kitchens.items()})
+
+    def serve_messages(self, lab):
+        """Four message servers; they begin when the appliance connects, and stay behind the end."""
+        args = self.args
+        names = ",".join(f"messages{number}" for number in range(1, 5))
+        child = self.spawn(lab.inside, MESSAGE_SERVERS, "--json", "--stay", "--names", names, "--rate",
+                           args.json_rate, "--seconds", args.seconds, "--duplicates",
+                           args.duplicates, "--seed", args.seed, "--interval", 0.5)
+        child.wait_report()
+        return child
+
+    def wait_all_sent(self):
+        """What the message servers have sent, when it is all."""
+        deadline = time.monotonic() + self.args.seconds + 20
+        while not self.message_servers.last["all_sent"]:
+            if self.message_servers.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the message servers do not come to their end")
+            time.sleep(0.1)
+        return self.message_servers.last
+
+    def connectors(self):
+        """What `show ingress` has of the message servers."""
+        with self.sluice.control() as control:
+            return [server for connector in control.show("ingress")["connectors"]
+                    for server in connector["servers"]] if self.message_servers else []
 
     def open(self, lab):
         """The four servers begin to send."""
@@ -175,7 +207,7 @@ class Demo:
 
     def watch(self, servers, kitchens, hints):
         """Show the live table until the senders are done."""
-        before = self.sluice.stats()
+        before, known = self.sluice.stats(), self.connectors()
         started = last = time.monotonic()
         while any(server.process.poll() is None for server in servers.values()):
             if self.sluice.process.poll() is not None:
@@ -188,12 +220,17 @@ class Demo:
                 continue
             stats = self.sluice.stats()
             title = f"Sluice demo, after {now - started:.0f} s"
-            lines = table.live(stats, before, now - last, {n: s.last for n, s in servers.items()},
+            senders = {name: server.last for name, server in servers.items()}
+            if self.message_servers:
+                senders["message servers"] = self.message_servers.last
+            lines = table.live(stats, before, now - last, senders,
                                {n: k.last for n, k in kitchens.items()}, title)
+            connectors = self.connectors()
+            lines += table.connectors(connectors, known, now - last)
             if sys.stdout.isatty():
                 lines = [CLEAR + hints[0], *hints[1:], *lines]
             print("\n".join(lines), flush=True)
-            before, last = stats, now
+            before, known, last = stats, connectors, now
 
     def settle(self, sent):
         """Wait, at most 5 s, until the appliance has seen all that was sent and queues nothing."""
@@ -217,6 +254,9 @@ def main():
     parser.add_argument("--seconds", type=float, default=20, help="how long to send (20)")
     parser.add_argument("--rate", type=float, default=2000,
                         help="messages a second of each of the four senders (2000)")
+    parser.add_argument("--json-rate", type=float, default=500,
+                        help="messages a second of each of the four message servers (500); 0: there "
+                        "are none")
     parser.add_argument("--duplicates", type=float, default=0.03,
                         help="share of the messages that is sent twice (0.03)")
     parser.add_argument("--interval", type=float, default=1 if sys.stdout.isatty() else 2,
@@ -229,6 +269,8 @@ def main():
     args = parser.parse_args()
     if args.seconds <= 0 or args.rate <= 0 or not 0 <= args.duplicates <= 1:
         parser.error("--seconds and --rate have to be above 0, --duplicates from 0 to 1")
+    if args.json_rate < 0:
+        parser.error("--json-rate is below 0")
     if not 0 <= args.http_port <= 65535:
         parser.error("--http-port has to be from 0 (any) to 65535")
     for number in SIGNALS:

@@ -53,9 +53,15 @@ class Kitchen:
             self.latency[orders.latency_step((now_ns - message.timestamp_ns) // 1000)] += 1
             # A server numbers its orders: within a class they come in the order they were sent.
             lane = (message.source, level)
-            if message.id_low < self.newest[lane]:
+            number = self.number_of(message)
+            if number < self.newest[lane]:
                 self.reordered += 1
-            self.newest[lane] = message.id_low
+            self.newest[lane] = number
+
+    @staticmethod
+    def number_of(message):
+        """A message server's ids are texts that end in it."""
+        return int(message.id_text.rsplit("-", 1)[1]) if message.id_text else message.id_low
 
     def report(self, done=False):
         orders.report(received=self.received, distinct=len(self.seen), duplicates=self.duplicates,

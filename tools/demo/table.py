@@ -65,6 +65,15 @@ def live(stats, before, seconds, senders, kitchens, title):
     return lines
 
 
+def connectors(servers, before, seconds):
+    """The message servers that the appliance connects to; @before as in live()."""
+    known = {server["server"]: server for server in before}
+    return [f"{server['server']:<16}{server['state']:<14}"
+            f"in {rate(server['accepted'], known[server['server']]['accepted'], seconds):>7,.0f} "
+            f"lines/s   taken in {server['accepted']:,}   refused {server['refused']:,}"
+            for server in servers]
+
+
 class Ledger:
     """What the three sides counted, and where they differ."""
 
