@@ -121,6 +121,27 @@ def test_a_greedy_source_has_one_rate_and_starves_nobody(durable):
         assert 0 < sum(ack.credit_limit - ack.highest for ack in told) <= 16 * nb + rate / 10
 
 
+def test_sessions_of_an_address_share_its_window(durable):
+    """Each gets its part, without having seen an ack too; one from elsewhere has all of its own."""
+    window, nb = 512, 8
+    durable.ensure_address(ELSEWHERE)
+    with contextlib.ExitStack() as stack:
+        sluice = stack.enter_context(
+            durable.appliance(durable.config(publishers={"window_per_address": window})))
+        greedy = [stack.enter_context(HandPublisher(durable, source=f"greedy{n}"))
+                  for n in range(nb)]
+        other = stack.enter_context(HandPublisher(durable, address=ELSEWHERE))
+        for part, source in [*((window // n, source) for n, source in enumerate(greedy, 1)),
+                             (window, other)]:
+            source.send(part, part + 1)
+            ack = source.wait_ack(lambda ack: ack.highest > 0)
+            assert (ack.cumulative, ack.highest, ack.credit_limit) == (0, part, part)
+        sluice.wait_for(dropped={"over_credit": nb + 1})
+        # Who came when there were fewer is told no more than the others once it has sent that.
+        send_up_to(greedy[0], window)
+        assert greedy[0].acks[-1].credit_limit == window + window // nb
+
+
 def test_who_goes_by_credit_meets_no_limit(durable):
     """A session that sends all it may: at its rate. Credit is never less than one message, so that
     one may come a moment too soon; it is sent again."""

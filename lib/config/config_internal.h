@@ -283,6 +283,7 @@ struct raw_publishers {
 	int64_t *sessions_max;
 	int64_t *sessions_per_address_max;
 	int64_t *window;
+	int64_t *window_per_address;
 	int64_t *rate_msgs_per_s;
 	int64_t *idle_ms;
 };

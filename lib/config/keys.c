@@ -270,6 +270,9 @@ const struct sl_config_key sl_config_keys[] = {
 		"The same from one address, at each lcore that receives."},
 	{"publishers.window", NULL, NULL, NULL, RESTART,
 		"Messages that a session may have on their way at most; a power of 2."},
+	{"publishers.window_per_address", NULL, NULL, NULL, RESTART,
+		"The same of all sessions of one address together, each of which has an equal part; "
+		"0: no limit."},
 	{"publishers.rate_msgs_per_s", NULL, NULL, NULL, RESTART,
 		"Messages a second from one address, all its sessions together, at each lcore that "
 		"receives; 0: no limit."},

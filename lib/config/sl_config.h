@@ -328,9 +328,10 @@ struct sl_config_journal {
 struct sl_config_publishers {
 	uint32_t sessions_max;		   /**< 1..1048576, 4096 */
 	uint32_t sessions_per_address_max; /**< 1.., 256 */
-	uint32_t window;	  /**< Credit, in messages: a power of 2, 64..65536; 4096 */
-	uint64_t rate_msgs_per_s; /**< From one address; 0: no limit */
-	uint32_t idle_ms;	  /**< Silent for so long, it is forgotten; 1000..86400000, 60000 */
+	uint32_t window;	     /**< Credit, in messages: a power of 2, 64..65536; 4096 */
+	uint32_t window_per_address; /**< Of its sessions together; 0: no limit; ..1 << 24, 65536 */
+	uint64_t rate_msgs_per_s;    /**< From one address; 0: no limit */
+	uint32_t idle_ms; /**< Silent for so long, it is forgotten; 1000..86400000, 60000 */
 };
 
 enum sl_config_sink_kind { SL_SINK_SQLITE, SL_SINK_POSTGRESQL };

@@ -32,6 +32,7 @@ create_tables(struct sl_datapath *dp, struct dp_publishers *publishers)
 	struct dp_publisher_params params = {
 		.per_address_max = config->sessions_per_address_max,
 		.begin_credit = RTE_MAX(config->window, SL_SESSION_BEGIN_MAX),
+		.address_window = config->window_per_address,
 		.idle_ms = config->idle_ms,
 		.rate_msgs_per_s = config->rate_msgs_per_s,
 		.burst_msgs = burst_of(config),

@@ -146,11 +146,26 @@ credit_word(uint32_t generation, uint64_t limit)
 	return (uint64_t)generation << (DP_CREDIT_BITS + 1) | RTE_MIN(limit, DP_CREDIT_MAX);
 }
 
+/* What the newest session of an address may send before it is told its credit. */
+static uint64_t
+begin_credit(const struct dp_publisher_table *table, const struct dp_publisher *slot)
+{
+	const struct dp_publisher_params *params = &table->params;
+	uint32_t part = params->address_window / table->addresses[slot->address].nb_sessions;
+
+	if (params->address_window == 0)
+		return params->begin_credit;
+	part = RTE_MAX(part, 1u);
+	return RTE_MIN(params->begin_credit, part);
+}
+
+/** @param credit  what its session is known to have; 0: it is new */
 static struct dp_publisher *
 begin(struct dp_publisher_table *table, uint64_t session, uint64_t source,
 	const struct dp_publisher_from *from, uint64_t credit, uint64_t now_ms)
 {
 	struct dp_publisher *slot;
+	uint64_t word;
 	uint32_t at;
 
 	if (table->nb_free == 0 || !may_add_address(table, &from->address))
@@ -167,9 +182,10 @@ begin(struct dp_publisher_table *table, uint64_t session, uint64_t source,
 	slot->session = session;
 	slot->from = *from;
 	slot->source = source;
-	atomic_store_explicit(&slot->credit,
-		credit_word(slot->generation, credit & DP_CREDIT_MAX) | (credit & DP_CREDIT_BEGIN),
-		memory_order_relaxed);
+	word = credit > 0
+		? credit_word(slot->generation, credit)
+		: credit_word(slot->generation, begin_credit(table, slot)) | DP_CREDIT_BEGIN;
+	atomic_store_explicit(&slot->credit, word, memory_order_relaxed);
 	rte_seqcount_write_end(&slot->changes);
 	atomic_store_explicit(
 		&table->nb_sessions, table->params.nb_slots - table->nb_free, memory_order_relaxed);
@@ -266,8 +282,7 @@ find_new(struct dp_publisher_table *table, uint64_t session, uint64_t sequence, 
 		ask(table, session, source, false, from, now_ms, now);
 		return NULL;
 	}
-	slot = begin(
-		table, session, source, from, table->params.begin_credit | DP_CREDIT_BEGIN, now_ms);
+	slot = begin(table, session, source, from, 0, now_ms);
 	if (slot == NULL && !was_lately(table, session, now_ms)) {
 		remember(table, session, now_ms + TURN_AWAY_AGAIN_MS);
 		count(&table->turned_away);

@@ -97,7 +97,8 @@ struct dp_publisher_params {
 	uint32_t first; /* Number of its first slot. */
 	uint32_t nb_slots;
 	uint32_t per_address_max;
-	uint32_t begin_credit; /* Until its first ack. */
+	uint32_t begin_credit;	 /* Until its first ack. */
+	uint32_t address_window; /* Credit of all sessions of an address together; 0: no limit. */
 	uint32_t idle_ms;
 	uint64_t rate_msgs_per_s; /* Of an address; 0: no limit */
 	uint32_t burst_msgs;

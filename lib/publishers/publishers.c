@@ -74,6 +74,7 @@ sl_publishers_create(const struct sl_config *config, struct sl_datapath *datapat
 	struct receivers_params params = {
 		.nb_max = nb_slots + nb_slots / 4 + SPARE_MIN,
 		.window = config->publishers.window,
+		.address_window = config->publishers.window_per_address,
 		.rate_msgs_per_s = config->publishers.rate_msgs_per_s,
 		.seeds = {rte_rand(), rte_rand()},
 		.address_of = address_of,

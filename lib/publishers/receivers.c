@@ -23,6 +23,12 @@
  */
 #define PARTS_MAX 4u
 
+static bool
+has_sources(const struct receivers_params *params)
+{
+	return params->rate_msgs_per_s > 0 || params->address_window > 0;
+}
+
 static int
 init_sources(struct receivers *receivers)
 {
@@ -63,7 +69,7 @@ receivers_init(struct receivers *receivers, const struct receivers_params *param
 		return -ENOMEM;
 	for (uint32_t i = 0; i < params->nb_max; i++)
 		TAILQ_INSERT_TAIL(&receivers->free, &receivers->all[i], entry);
-	return params->rate_msgs_per_s == 0 ? 0 : init_sources(receivers);
+	return has_sources(params) ? init_sources(receivers) : 0;
 }
 
 void
@@ -104,7 +110,7 @@ join_source(struct receivers *receivers, struct receiver *receiver, uint64_t now
 	const uint32_t *found;
 	uint64_t key;
 
-	if (params->rate_msgs_per_s == 0)
+	if (!has_sources(params))
 		return;
 	key = params->address_of(params->arg, receiver->publisher, receiver->session);
 	/* It has just left: by itself, until it is looked at again. */
@@ -272,6 +278,22 @@ earn(const struct receivers *receivers, struct receivers_source *source, uint64_
 }
 
 /*
+ * What a session may have on its way: its part of what its address may. A limit that was told is
+ * not taken back, so one that came when there were fewer has its larger part until it has sent it.
+ */
+static uint32_t
+window_of(const struct receivers *receivers, const struct receivers_source *source)
+{
+	const struct receivers_params *params = &receivers->params;
+	uint32_t part;
+
+	if (params->address_window == 0)
+		return params->window;
+	part = RTE_MAX(params->address_window / source->nb_sessions, 1u);
+	return RTE_MIN(params->window, part);
+}
+
+/*
  * Messages beyond what is complete that a session may send. With a limited rate its limit moves on
  * by what its address has earned, so that those who go by their credit keep to the rate together.
  * No session gets farther ahead than its part, nor all that is left: the others want theirs.
@@ -281,9 +303,10 @@ credit_of(struct receivers *receivers, struct receiver *receiver, uint64_t now_n
 {
 	uint64_t cumulative = sl_session_rx_cumulative(receiver->rx), wanted, more, part;
 	struct receivers_source *source = receiver->source;
+	uint32_t window = window_of(receivers, source);
 
-	if (likely(source == NULL))
-		return receivers->params.window;
+	if (likely(receivers->params.rate_msgs_per_s == 0))
+		return window;
 	earn(receivers, source, now_ns);
 	wanted = receiver->highest +
 		RTE_MAX(receivers->burst / source->nb_sessions, (uint32_t)AHEAD_MIN);
@@ -296,8 +319,7 @@ credit_of(struct receivers *receivers, struct receiver *receiver, uint64_t now_n
 	/* An ack grants one in any case. */
 	if (receiver->allowed <= cumulative)
 		return 1;
-	return (uint32_t)RTE_MIN(
-		receiver->allowed - cumulative, (uint64_t)receivers->params.window);
+	return (uint32_t)RTE_MIN(receiver->allowed - cumulative, (uint64_t)window);
 }
 
 void

@@ -28,13 +28,14 @@ typedef uint64_t (*receivers_address_t)(void *arg, uint32_t publisher, uint64_t 
 struct receivers_params {
 	uint32_t nb_max;
 	uint32_t window;	  /* Credit, in messages. */
+	uint32_t address_window;  /* Of all sessions of an address together; 0: no limit. */
 	uint64_t rate_msgs_per_s; /* Of all sessions of an address together; 0: no limit. */
 	uint64_t seeds[2];
 	receivers_address_t address_of;
 	void *arg;
 };
 
-/* An address whose rate is limited. */
+/* An address whose sessions share what it may. */
 struct receivers_source {
 	TAILQ_ENTRY(receivers_source) entry; /* Of those that no session has. */
 	uint64_t key;			     /* 0: it was never used. */
@@ -56,8 +57,8 @@ struct receiver {
 	uint64_t time_ns;
 	uint64_t timestamp_ns; /* 0: not known. */
 	uint64_t heard_ns;
-	struct receivers_source *source; /* NULL: rates are not limited. */
-	uint64_t allowed;		 /* By that: up to this sequence. */
+	struct receivers_source *source; /* NULL: addresses are not limited. */
+	uint64_t allowed;		 /* By its rate: up to this sequence. */
 	uint64_t highest;
 	uint64_t messages;
 	uint64_t duplicates;

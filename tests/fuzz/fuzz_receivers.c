@@ -288,6 +288,7 @@ begin(struct input *in)
 	struct receivers_params params = {
 		.nb_max = ROOM,
 		.window = WINDOW,
+		.address_window = next_byte(in),
 		.rate_msgs_per_s = next_number(in),
 		.seeds = {next_byte(in), next_byte(in)},
 		.address_of = address_of,

@@ -219,8 +219,9 @@ def session_seeds():
 
 
 def receivers_seeds():
-    """Operations of fuzz_receivers.c: rate, time and seeds, then one byte each and its numbers."""
-    begin, acks = b"\0" * 4, b"\x02\xff"
+    """Operations of fuzz_receivers.c: window of an address, rate, time and seeds, then one
+    byte each and its numbers."""
+    begin, acks = b"\0" * 5, b"\x02\xff"
 
     def number(value):
         data = value.to_bytes((value.bit_length() + 7) // 8, "big")

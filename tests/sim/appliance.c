@@ -107,6 +107,7 @@ appliance_init(struct sim *sim)
 	a->receivers_params = (struct receivers_params){
 		.nb_max = PUBLISHER_SESSIONS,
 		.window = UINT32_C(1) << below(sim, PUBLISHER_WINDOW_LOG + 1),
+		.address_window = below(sim, 2) * (1 + below(sim, 1 << PUBLISHER_WINDOW_LOG)),
 		.rate_msgs_per_s = below(sim, 2) * (100 + below(sim, 100000)),
 		.address_of = address_of,
 	};

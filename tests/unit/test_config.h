@@ -176,7 +176,7 @@ check_round_trip(const struct sl_config *config)
 	"          retention_bytes: 1025, retention: 90m, commit_interval_us: 1000000,\n"          \
 	"          direct: false, parked_capacity: 1024, cpu: 1023}\n"                             \
 	"publishers: {sessions_max: 1, sessions_per_address_max: 1, window: 64,\n"                 \
-	"             rate_msgs_per_s: 9, idle_ms: 1000}\n"                                        \
+	"             window_per_address: 0, rate_msgs_per_s: 9, idle_ms: 1000}\n"                 \
 	"sinks:\n"                                                                                 \
 	"  - {name: s, kind: sqlite, path: /s.db, batch_messages: 1, batch_ms: 1}\n"               \
 	"  - {name: p, kind: postgresql, conninfo: 'dbname=x', batch_messages: 1000000,\n"         \

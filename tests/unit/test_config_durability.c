@@ -40,6 +40,7 @@ test_defaults_are_those_of_no_journal(void **state)
 	assert_int_equal(config->publishers.sessions_max, 4096);
 	assert_int_equal(config->publishers.sessions_per_address_max, 256);
 	assert_int_equal(config->publishers.window, 4096);
+	assert_int_equal(config->publishers.window_per_address, 65536);
 	assert_int_equal(config->publishers.rate_msgs_per_s, 0);
 	assert_int_equal(config->publishers.idle_ms, 60000);
 	assert_int_equal(config->destinations[0].guarantee, SL_CONFIG_AT_MOST_ONCE);
@@ -96,6 +97,7 @@ test_every_setting_is_read(void **state)
 	assert_int_equal(journal->cpu, 1023);
 	assert_int_equal(config->publishers.sessions_max, 1);
 	assert_int_equal(config->publishers.window, 64);
+	assert_int_equal(config->publishers.window_per_address, 0);
 	assert_int_equal(config->nb_sinks, 2);
 	assert_int_equal(sink[0].kind, SL_SINK_SQLITE);
 	assert_string_equal(sink[0].path, "/s.db");

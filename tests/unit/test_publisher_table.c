@@ -31,13 +31,14 @@ struct rig {
 };
 
 static struct rig *
-make_rig(uint64_t rate)
+make_limited_rig(uint64_t rate, uint32_t address_window)
 {
 	const struct dp_publisher_params params = {
 		.first = FIRST,
 		.nb_slots = SLOTS,
 		.per_address_max = PER_ADDRESS,
 		.begin_credit = BEGIN_CREDIT,
+		.address_window = address_window,
 		.idle_ms = IDLE_MS,
 		.rate_msgs_per_s = rate,
 		.burst_msgs = 10,
@@ -51,6 +52,12 @@ make_rig(uint64_t rate)
 	assert_int_equal(dp_publisher_table_init(&rig->table, &params, rig->slots), 0);
 	rig->now_ms = 5000;
 	return rig;
+}
+
+static struct rig *
+make_rig(uint64_t rate)
+{
+	return make_limited_rig(rate, 0);
 }
 
 static void
@@ -225,6 +232,24 @@ credit_is_kept_to(void **state)
 	assert_int_equal(come(rig, 100, DP_CREDIT_MAX + 1, 1), DP_PUBLISHER_OVER_CREDIT);
 	assert_int_equal(atomic_load(&slot->messages), 6);
 	assert_int_equal(atomic_load(&slot->over_limit), 5);
+	free_rig(rig);
+}
+
+/* Whoever goes by no ack gets no farther by many sessions. */
+static void
+new_sessions_of_an_address_share_its_window(void **state)
+{
+	enum { ALL = 2 * BEGIN_CREDIT };
+	struct rig *rig = make_limited_rig(0, ALL);
+
+	(void)state;
+	for (uint64_t n = 1; n <= PER_ADDRESS; n++) {
+		uint64_t part = RTE_MIN(ALL / n, (uint64_t)BEGIN_CREDIT);
+
+		assert_int_equal(come(rig, 100 + n, part, 1), DP_PUBLISHER_TAKE);
+		assert_int_equal(come(rig, 100 + n, part + 1, 1), DP_PUBLISHER_OVER_CREDIT);
+	}
+	assert_int_equal(come(rig, 99, BEGIN_CREDIT, 2), DP_PUBLISHER_TAKE);
 	free_rig(rig);
 }
 
@@ -484,6 +509,7 @@ main(void)
 		cmocka_unit_test(a_stranger_is_asked_about_once_in_a_while),
 		cmocka_unit_test(one_that_is_admitted_goes_on),
 		cmocka_unit_test(credit_is_kept_to),
+		cmocka_unit_test(new_sessions_of_an_address_share_its_window),
 		cmocka_unit_test(credit_is_of_the_session_it_was_meant_for),
 		cmocka_unit_test(the_rate_is_kept_to),
 		cmocka_unit_test(sessions_of_an_address_share_its_rate),

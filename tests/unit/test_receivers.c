@@ -30,17 +30,24 @@ address_of(void *arg, uint32_t publisher, uint64_t session)
 }
 
 static void
-setup(struct receivers *receivers, uint64_t rate)
+setup_limited(struct receivers *receivers, uint64_t rate, uint32_t address_window)
 {
 	const struct receivers_params params = {
 		.nb_max = SESSIONS,
 		.window = WINDOW,
+		.address_window = address_window,
 		.rate_msgs_per_s = rate,
 		.seeds = {1, 2},
 		.address_of = address_of,
 	};
 
 	assert_int_equal(receivers_init(receivers, &params), 0);
+}
+
+static void
+setup(struct receivers *receivers, uint64_t rate)
+{
+	setup_limited(receivers, rate, 0);
 }
 
 /* A message as a worker records it. */
@@ -264,6 +271,72 @@ credit_keeps_an_address_at_its_rate(void **state)
 	receivers_free(&receivers);
 }
 
+/* Messages that a session may have on its way, behind another one. */
+static uint64_t
+window_after(struct receivers *receivers, uint64_t session, uint64_t sequence)
+{
+	struct sl_wire_ack ack;
+
+	put(receivers, session, sequence);
+	ack = next_ack(receivers, SECOND);
+	assert_int_equal(ack.session, session);
+	assert_int_equal(ack.cumulative, sequence);
+	return ack.credit_limit - ack.cumulative;
+}
+
+static bool
+is_other(void *arg, const struct receiver *receiver)
+{
+	(void)arg;
+	return receiver->session != 1;
+}
+
+static void
+sessions_of_an_address_share_its_window(void **state)
+{
+	struct receivers receivers;
+	uint64_t all;
+
+	(void)state;
+	setup_limited(&receivers, 0, 1000);
+	assert_int_equal(window_after(&receivers, 1, 1), 1000);
+	/* Who was told more keeps it until it has sent it. */
+	assert_int_equal(window_after(&receivers, 2, 1), 500);
+	assert_int_equal(window_after(&receivers, 1, 2), 999);
+	for (uint64_t sequence = 3; sequence < 600; sequence++)
+		all = window_after(&receivers, 1, sequence);
+	assert_int_equal(all, 500);
+	/* Another address has its own. */
+	assert_int_equal(window_after(&receivers, 100, 1), 1000);
+	for (uint64_t session = 3; session <= 7; session++)
+		window_after(&receivers, session, 1);
+	for (uint64_t sequence = 2; sequence < 600; sequence++)
+		for (uint64_t session = 2; session <= 7; session++)
+			window_after(&receivers, session, sequence);
+	all = window_after(&receivers, 2, 600);
+	assert_int_equal(all, 1000 / 7);
+	/* What one leaves is the others'. */
+	receivers_sweep(&receivers, SESSIONS, 3 * SECOND, SECOND, is_other, NULL);
+	assert_int_equal(window_after(&receivers, 2, 601), 1000 / 6);
+	receivers_free(&receivers);
+}
+
+static void
+one_message_may_always_come(void **state)
+{
+	struct receivers receivers;
+
+	(void)state;
+	setup_limited(&receivers, 0, 3);
+	for (uint64_t session = 1; session <= SESSIONS; session++)
+		window_after(&receivers, session, 1);
+	for (uint64_t sequence = 2; sequence < 10; sequence++)
+		for (uint64_t session = 1; session <= SESSIONS; session++)
+			assert_in_range(window_after(&receivers, session, sequence), 1, 2);
+	assert_int_equal(window_after(&receivers, SESSIONS, 10), 1);
+	receivers_free(&receivers);
+}
+
 static bool
 is_alive(void *arg, const struct receiver *receiver)
 {
@@ -347,6 +420,8 @@ main(void)
 		cmocka_unit_test(an_ack_that_found_no_buffer_is_made_anew),
 		cmocka_unit_test(credit_keeps_a_session_at_its_rate),
 		cmocka_unit_test(credit_keeps_an_address_at_its_rate),
+		cmocka_unit_test(sessions_of_an_address_share_its_window),
+		cmocka_unit_test(one_message_may_always_come),
 		cmocka_unit_test(silent_sessions_are_freed_when_their_slots_are),
 		cmocka_unit_test(says_what_an_array_says),
 	};
