@@ -67,8 +67,8 @@ def nb_traces(sluice):
     return len(re.findall(r"trace asked for by .*: begun\n", sluice.stderr))
 
 
-def wait_trace(sluice, before=0):
-    """Wait until there was one trace more than @before."""
+def wait_trace(sluice, before):
+    """Wait until there was one more than @before."""
     wait_until(lambda: nb_traces(sluice) > before, 20, "a trace has begun")
 
 
@@ -189,11 +189,11 @@ def test_files_are_found_from_where_one_stands(lab, tmp_path):
 
 def test_trace_tells_the_way_of_a_message(lab):
     with lab.receiver(1), lab.appliance(CONFIG) as sluice:
-        def send():
-            wait_trace(sluice)
+        def send(before):
+            wait_trace(sluice, before)
             lab.send(message(7))
 
-        sender = threading.Thread(target=send)
+        sender = threading.Thread(target=send, args=(nb_traces(sluice),))
         sender.start()
         shown = Cli(sluice).ok("trace destination table1 timeout 15")
         sender.join()

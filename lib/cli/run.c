@@ -213,8 +213,8 @@ run_rates(struct sl_cli *cli, const struct sl_cli_match *match)
 		before = after;
 		last_ms = now_ms;
 		/* From this reading on: who was held up has no interval that is next to nothing. */
-		if (left == 0 || !sl_cli_client_sleep(
-					 &cli->client, now_ms + (uint64_t)(interval * 1e3)))
+		if (left == 0 ||
+			!sl_cli_client_sleep(&cli->client, now_ms + (uint64_t)(interval * 1e3)))
 			break;
 	}
 	json_decref(before);

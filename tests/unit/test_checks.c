@@ -232,19 +232,19 @@ test_sockets_are_bounded_and_the_rest_waits(void **state)
 	world_init(&world, SL_CHECK_TCP, 40);
 	world.check.expect = (char *)(uintptr_t) "hello";
 	world.destination.health.interval_ms = 200;
-	world.destination.health.timeout_ms = 2000;
+	world.destination.health.timeout_ms = 10000;
 	world.destination.health.fast_interval_ms = 200;
 	server_open(&server, world.base, SOCK_STREAM, 0);
 	for (unsigned int i = 0; i < 40; i++)
 		world.backends[i].port = server.port;
 	world_start_with(&world, 3);
-	for (until = world_now_ms() + 1500; world_now_ms() < until; world_run(&world, 2)) {
+	for (until = world_now_ms() + 1500; world_now_ms() < until || most <= 3;
+		world_run(&world, 2)) {
 		sl_checks_get_stats(world.checks, &stats);
 		assert_in_range(stats.sockets, 0, 3);
 		assert_int_equal(stats.outstanding, stats.sockets + stats.waiting);
 		most = stats.outstanding > most ? stats.outstanding : most;
 	}
-	assert_true(most > 3);
 	assert_true(stats.waited > 0);
 	for (unsigned int i = 0; i < 40; i++) {
 		assert_true(sl_checks_get(world.checks, 0, i, &status));
