@@ -16,7 +16,7 @@ import pytest
 from harness import Appliance, make_config, table
 from harness.appliance import BUILD
 from harness.config import port
-from test_rooms import free_port
+from harness.sockets import free_port
 
 ROOM_LOAD = BUILD / "tools" / "room-load" / "room-load"
 

@@ -17,7 +17,8 @@ import struct
 import pytest
 from harness import Appliance, make_config, table
 from harness.config import port
-from test_rooms import REQUEST, free_port
+from harness.sockets import free_port
+from test_rooms import REQUEST
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 MASK = bytes.fromhex("37fa213d")

@@ -15,6 +15,7 @@ def test_shape_and_every_counter(wire_lab):
     config = make_config(table(1), table(2, class_boost=1),
                          rules=[{"type": "breakfast", "class": "high"}])
     with wire_lab.appliance(config) as sluice:
+        begin = time.monotonic()
         wire_lab.raw.send(
             frame(encode(message(1, type="breakfast"), message(2, priority=3))),
             frame(encode(message(3, destination="table2", priority=3))),
@@ -23,8 +24,9 @@ def test_shape_and_every_counter(wire_lab):
             frame(b"\xff" * 30),
             frame(encode(message(5)), udp={"chksum": 1}))
         wire_lab.raw.take(3, is_udp_from_appliance)
-        sluice.wait_for(received=5)
+        sluice.wait_for(received=5, frames_dropped={"malformed": 1, "udp_bad_checksum": 1})
         stats = sluice.stop()
+        took_us = (time.monotonic() - begin) * 1e6
 
     assert stats["frames"]["received"] == 6
     assert stats.frames_dropped == {"malformed": 1, "udp_bad_checksum": 1}
@@ -41,7 +43,7 @@ def test_shape_and_every_counter(wire_lab):
         assert set(c) >= {"delivered", "dropped", "latency_us"}
         latency = c["latency_us"]
         assert set(latency) == {"mean", "p50", "p99", "max"}
-        assert 0 < latency["p50"] <= latency["p99"] <= latency["max"] < 1e6
+        assert 0 < latency["p50"] <= latency["p99"] <= latency["max"] < took_us
         assert latency["mean"] <= latency["max"]
 
 
@@ -69,9 +71,10 @@ def test_every_reading_is_whole_and_adds_up(lab):
     with lab.receiver(1), lab.appliance(config, stats_interval=0.05) as sluice:
         sluice.stats()
         seen = set()
-        deadline = time.monotonic() + 2
+        begin = time.monotonic()
         number = 0
-        while time.monotonic() < deadline:
+        while time.monotonic() < begin + 2 or len(seen) <= 10:
+            assert time.monotonic() < begin + 30, "the file is rewritten each interval"
             stats = Stats(json.loads(sluice.stats_file.read_text()))
             # No more than the port has room for, whoever else has the CPU.
             for _ in range(20 if number - stats["received"] < 2000 else 0):
@@ -79,7 +82,6 @@ def test_every_reading_is_whole_and_adds_up(lab):
                 number += 1
             seen.add(stats["received"])
             assert sum(d["delivered"] for d in stats["by_destination"].values()) >= 0
-        assert len(seen) > 10, "the file is rewritten each interval"
         # What the port still holds when the path drains is not taken in any more.
         sluice.wait_for(received=number)
         final = sluice.stop()
@@ -88,18 +90,17 @@ def test_every_reading_is_whole_and_adds_up(lab):
 
 
 def test_counters_agree_with_each_other_at_the_end(lab):
-    config = make_config(table(1, rate_msgs_per_s=500, queue_capacity=50, burst_msgs=1), table(2),
+    config = make_config(table(1, rate_msgs_per_s=50, queue_capacity=50, burst_msgs=1), table(2),
                          drain_timeout_ms=100)
     with lab.receiver(1) as one, lab.receiver(2) as two, lab.appliance(config) as sluice:
         for i in range(600):
             lab.send(message(i, destination=f"table{1 + i % 2}", priority=1 + i % 3))
         sluice.wait_for(received=600)
         final = sluice.stop()
-        one.poll(0.2)
-        two.poll(0.2)
         tables = final["by_destination"]
-        assert (tables["table1"]["delivered"], tables["table2"]["delivered"]) == \
-            (len(one.messages), len(two.messages))
+        for number, kitchen in ((1, one), (2, two)):
+            kitchen.take(tables[f"table{number}"]["delivered"])
+            kitchen.nothing(0.1)
         for counter in ("delivered", "dropped"):
             total = sum(final["dropped"].values()) if counter == "dropped" else final[counter]
             assert sum(c[counter] for c in final["by_class"].values()) == total

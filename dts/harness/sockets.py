@@ -3,7 +3,11 @@
 """Sockets inside a namespace: raw Ethernet for scapy, and ordinary UDP."""
 
 import collections
+import contextlib
 import errno
+import itertools
+import os
+import pathlib
 import select
 import socket
 import struct
@@ -143,8 +147,25 @@ class Receiver:
         assert self.poll(within) == 0, f"{self.address}: unexpected {self.messages[-1]}"
 
 
+def _ports():
+    """Below those that the kernel gives to outgoing connections: nobody gets one by chance between
+    now and its use. Each process begins elsewhere, and takes none twice."""
+    first = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    lowest = min(10000, first // 2)
+    for number in itertools.count(os.getpid() * 101):
+        yield lowest + number % (first - lowest)
+
+
+_free_ports = _ports()
+
+
+def free_port(address="127.0.0.1", kind=socket.SOCK_STREAM):
+    """A port that nobody has, for who binds it later."""
+    for port in _free_ports:
+        with socket.socket(socket.AF_INET, kind) as sock, contextlib.suppress(OSError):
+            sock.bind((address, port))
+            return port
+
+
 def free_udp_port(address="127.0.0.1"):
-    """A port that nobody has at the moment."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind((address, 0))
-        return sock.getsockname()[1]
+    return free_port(address, socket.SOCK_DGRAM)

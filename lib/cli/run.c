@@ -173,12 +173,13 @@ show_rates(struct sl_cli *cli, const struct sl_cli_match *match, json_t *before,
 
 		show_json(cli, json);
 		json_decref(json);
-		return;
+	} else {
+		fprintf(cli->params.out, "a second, over %.2f s:\n", seconds);
+		show_view(cli, match, rates);
+		json_decref(rates);
 	}
-	fprintf(cli->params.out, "a second, over %.2f s:\n", seconds);
-	show_view(cli, match, rates);
+	/* Who reads along has it now. */
 	fflush(cli->params.out);
-	json_decref(rates);
 }
 
 /* Two readings make one set of rates, and the second is the first of the next. */
@@ -189,7 +190,7 @@ run_rates(struct sl_cli *cli, const struct sl_cli_match *match)
 				  *count = sl_cli_match_find(match, "COUNT");
 	double interval = seconds == NULL ? RATE_SECONDS : strtod(seconds->text, NULL);
 	unsigned long left = count == NULL ? 1 : strtoul(count->text, NULL, 10);
-	uint64_t last_ms = 0, next_ms = sl_cli_now_ms();
+	uint64_t last_ms = 0;
 	struct sl_cli_request request;
 	json_t *before = NULL, *after;
 	enum sl_cli_result result;
@@ -211,8 +212,9 @@ run_rates(struct sl_cli *cli, const struct sl_cli_match *match)
 		json_decref(before);
 		before = after;
 		last_ms = now_ms;
-		next_ms += (uint64_t)(interval * 1e3);
-		if (left == 0 || !sl_cli_client_sleep(&cli->client, next_ms))
+		/* From this reading on: who was held up has no interval that is next to nothing. */
+		if (left == 0 ||
+			!sl_cli_client_sleep(&cli->client, now_ms + (uint64_t)(interval * 1e3)))
 			break;
 	}
 	json_decref(before);

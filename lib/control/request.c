@@ -287,8 +287,8 @@ handle_trace(struct sl_control *c, const struct request_peer *peer,
 	const Sluice__Control__V1__Trace *trace = request->trace;
 	struct sl_trace_filter filter = {.count = trace->count};
 	uint32_t timeout_ms = trace->timeout_ms == 0 ? TRACE_TIMEOUT_MS : trace->timeout_ms;
+	int rc;
 
-	RTE_SET_USED(peer);
 	if (trace->count == 0 || trace->count > SL_TRACE_MESSAGES_MAX)
 		return control_fail(-EINVAL, outcome->error, sizeof(outcome->error),
 			"trace: count %u: give 1 to %u", trace->count, SL_TRACE_MESSAGES_MAX);
@@ -317,7 +317,10 @@ handle_trace(struct sl_control *c, const struct request_peer *peer,
 			"trace: by source, destination or id");
 	}
 	outcome->list = &c->tracing;
-	return trace_begin(c, &filter, timeout_ms, outcome->error, sizeof(outcome->error));
+	rc = trace_begin(c, &filter, timeout_ms, outcome->error, sizeof(outcome->error));
+	sl_log(SL_LOG_control, SL_LEVEL_INFO, "trace asked for by uid %u, pid %d: %s", peer->uid,
+		peer->pid, rc == 0 ? "begun" : outcome->error);
+	return rc;
 }
 
 static int
