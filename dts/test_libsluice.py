@@ -25,6 +25,7 @@ from harness.durable import wait_until
 from harness.fake import FakeAppliance
 from harness.journal import Journal
 from harness.relay import BadNetwork
+from harness.sockets import free_udp_port
 
 PUB = BUILD / "app" / "sluice-pub" / "sluice-pub"
 SUB = BUILD / "app" / "sluice-sub" / "sluice-sub"
@@ -254,8 +255,7 @@ def test_the_client_in_python_is_at_the_other_end():
                         "server1", "-d", "table1", "-m", "eggs"], check=True, timeout=30, **python)
         got, _ = sub.finish(stop=False)
     assert payloads(got) == ["eggs"]
-    with Peer() as free:
-        address = free.address
+    address = HOST, free_udp_port()
     with subprocess.Popen(["/usr/bin/python3", "-m", "sluice", "sub", "-h", at(address)],
                           stdout=subprocess.PIPE, **python) as process:
         try:
@@ -836,8 +836,7 @@ def test_the_first_programs_of_the_page_work(installed, tmp_path):
         assert done.returncode == 0, done.stderr
         got, _ = sub.finish()
     assert payloads(got) == ["eggs"]
-    with Peer() as free:
-        address = free.address
+    address = HOST, free_udp_port()
     with subprocess.Popen([tmp_path / "consume", at(address)], stdout=subprocess.PIPE, text=True,
                           env={**os.environ, "LD_LIBRARY_PATH": str(installed.library)}) as process:
         publish(address, "-m", "eggs")

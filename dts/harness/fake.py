@@ -15,6 +15,7 @@ import threading
 import time
 
 from . import journal, wire
+from .sockets import free_udp_port
 
 FAULTS = ("ack-early", "lose-at-restart", "lose-one", "invent", "twice", "swap", "ack-pending",
           "ack-unsent")
@@ -79,7 +80,8 @@ class FakeAppliance:
         self.directory, self.fault = directory, fault
         self.commit_s, self.window, self.requeue_s = commit_s, window, requeue_s
         self._wanted = {wire.name_key(name): backends for name, backends in destinations.items()}
-        self._address = ("127.0.0.1", 0)
+        # The same after a restart.
+        self._address = ("127.0.0.1", free_udp_port())
         self._random = random.Random(1)
         self._thread = None
         self.refused = self.acks_of_unsent = 0

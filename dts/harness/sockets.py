@@ -3,7 +3,10 @@
 """Sockets inside a namespace: raw Ethernet for scapy, and ordinary UDP."""
 
 import collections
+import contextlib
 import errno
+import pathlib
+import random
 import select
 import socket
 import struct
@@ -19,6 +22,7 @@ _SOL_PACKET = 263
 _ETH_P_ALL = 0x0003
 _TP_STATUS_VLAN_VALID = 1 << 4
 _BUFFER = 32 << 20
+_LOCAL_PORTS = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 class RawPort:
@@ -143,8 +147,21 @@ class Receiver:
         assert self.poll(within) == 0, f"{self.address}: unexpected {self.messages[-1]}"
 
 
+_handed_out = set()
+
+
+def free_port(kind=socket.SOCK_STREAM, address="127.0.0.1"):
+    """A port for who binds it later, perhaps more than once: of those that the kernel gives to
+    nobody who does not name one, such as a client that connects meanwhile."""
+    low, high = map(int, _LOCAL_PORTS.read_text().split())
+    ports = set(range(10000, low)) | set(range(high + 1, 65536))
+    for port in random.sample(sorted(ports - _handed_out), 1000):
+        with socket.socket(socket.AF_INET, kind) as sock, contextlib.suppress(OSError):
+            sock.bind((address, port))
+            _handed_out.add(port)
+            return port
+    raise RuntimeError("no port is free")
+
+
 def free_udp_port(address="127.0.0.1"):
-    """A port that nobody has at the moment."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind((address, 0))
-        return sock.getsockname()[1]
+    return free_port(socket.SOCK_DGRAM, address)
