@@ -151,6 +151,9 @@ def test_a_name_outlives_the_segment_it_came_in(bench):
                            for _ in range(50)]
                 publish_json(bench, *filling)
                 consumer.take(len(filling))
+        with sluice.control() as control:
+            wait_until(lambda: control.show("ingress", "json")["subscriptions"] == 0,
+                       what="nobody who would be sent it")
         publish_json(bench, brunch(2))
         sluice.crash()
         assert {"till-7", "brunch", "server1"} <= set(bench.journal().names().values())
