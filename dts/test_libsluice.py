@@ -438,7 +438,7 @@ def test_only_what_is_missing_is_sent_again():
         stats = pub.finish()
         while (came := peer.receive(0)) is not None:
             again += [m.sequence for m in came.messages]
-    # All it was not told of is sent again, too, when the ack is late: by this test's standing still.
+    # The rest is sent again, too, when the ack is late because this test stood still.
     assert again == [5, 30] or time.monotonic() - begin > TIMEOUT_S
     assert stats["retransmitted"] == len(again)
 
