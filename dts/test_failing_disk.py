@@ -24,8 +24,11 @@ def kinds(control):
     return [event["kind"] for event in control.show("events")]
 
 
-def wait_standstill(durable):
-    """No acks come for half a second. Returns how many have come."""
+def wait_standstill(durable, control):
+    """The journal has failed, and no acks come for half a second. Returns how many have come."""
+    # It is a slow disk, or a slow machine, where only no acks come.
+    wait_until(lambda: control.show("journal")["state"] == "FAILED", 10, "the failure")
+
     def stands():
         acked = durable.ledger.count(ACKED)
         time.sleep(0.5)
@@ -47,7 +50,7 @@ def test_acks_stop_while_the_disk_fails_and_nothing_acked_is_lost(durable, fault
         with sluice.control() as control:
             wait_acks()
             faults.begin(what)
-            wait_standstill(durable)
+            wait_standstill(durable, control)
             assert control.show("journal")["state"] == "FAILED"
             assert "Input/output error" in control.show("journal")["failure"]
             wait_until(lambda: "journal_failed" in kinds(control), 5, "the event")
@@ -57,8 +60,8 @@ def test_acks_stop_while_the_disk_fails_and_nothing_acked_is_lost(durable, fault
             wait_acks()
             wait_until(lambda: "journal_recovered" in kinds(control), 5, "the event of its end")
             assert control.show("journal")["state"] == "OK"
-        faults.begin(what)
-        wait_standstill(durable)
+            faults.begin(what)
+            wait_standstill(durable, control)
         sluice.crash()
         durable.report(check_crc=False).check()
         sluice.env = {}
@@ -120,8 +123,9 @@ def test_a_start_tells_how_far_it_is(durable, faults):
         said = [(path, int(done), int(size)) for path, done, size in
                 re.findall(r"reading (\S+): (\d+) of (\d+) MB", sluice.stderr)]
     assert said, sluice.stderr
-    assert all(path == str(durable.journal_dir) and 0 < done <= size for path, done, size in said)
-    assert said == sorted(said)
+    assert all(path == str(durable.journal_dir) and done <= size for path, done, size in said)
+    # The first second may have been one in which it stood still.
+    assert said == sorted(said) and said[-1][1] > 0
 
 
 def lost(durable):

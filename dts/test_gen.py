@@ -56,6 +56,17 @@ class Gen:
         self.process.communicate()
         shutil.rmtree(f"/var/run/dpdk/{self.prefix}", ignore_errors=True)
 
+    def wait_progress(self, words):
+        """Wait until it tells so, of those that tell every second."""
+        assert any(words in line for line in self.process.stderr), f"it never told of {words}"
+
+    def end(self, code=0):
+        """What a sender reports that stays for its peer, which has read all now."""
+        # Of the same kind, two might be one.
+        self.process.send_signal(signal.SIGINT)
+        self.process.send_signal(signal.SIGTERM)
+        return self.report(code)
+
     def report(self, code, timeout=60):
         """Its report, once it has ended as it should."""
         out, err = self.process.communicate(timeout=timeout)
@@ -188,41 +199,51 @@ def cable(tmp_path):
     return {"tx": [f"net_memif0,role=client,{socket}"], "rx": [f"net_memif0,role=server,{socket}"]}
 
 
-# net_memif unmaps its rings under a sink that polls them in the moment the sender leaves.
+# net_memif unmaps its rings under an end that polls them in the moment the other one leaves.
 NAP = ("--nap-us", 20)
+
+
+def sender_that_stays(cable, *args):
+    """Its ring goes with it, and what is in there: the sink may read it whenever it gets to it."""
+    return Gen("--tx", "net_memif0", *args, *NAP, "--drain-ms", 50000, "--json", vdevs=cable["tx"])
 
 
 def test_between_two_processes(cable):
     traffic = ("--count", 200000, "--size", "16-600", "--seed", 5, "--destinations", 50)
     with Gen("--rx", "net_memif0", *traffic, *NAP, "--json", vdevs=cable["rx"], cpu=1) as sink:
-        sent = run("--tx", "net_memif0", *traffic, vdevs=cable["tx"])
-        got = sink.report(0)
+        with sender_that_stays(cable, *traffic) as sender:
+            got = sink.report(0)
+            sent = sender.end()
     assert sent["sent"] == sent["tx"]["messages"] == got["delivered"] == 200000
     assert verdicts(got) == {} and got["clean"] is True
 
 
 def test_the_sender_may_be_there_first(cable):
     traffic = ("--count", 5000)
-    with Gen("--tx", "net_memif0", *traffic, "--json", vdevs=cable["tx"]) as sender:
+    with sender_that_stays(cable, *traffic) as sender:
         time.sleep(1)
         with Gen("--rx", "net_memif0", *traffic, *NAP, "--json", vdevs=cable["rx"], cpu=1) as sink:
-            assert sender.report(0)["sent"] == sink.report(0)["delivered"] == 5000
+            assert sink.report(0)["delivered"] == 5000
+        assert sender.end()["sent"] == 5000
 
 
 def test_a_slow_sink_costs_time_and_no_message(cable):
     traffic = ("--count", 20000, "--size", 16)
     with Gen("--rx", "net_memif0", *traffic, "--burst", 8, "--nap-us", 200, "--descriptors", 64,
              "--json", vdevs=cable["rx"], cpu=1) as sink:
-        sent = run("--tx", "net_memif0", *traffic, vdevs=cable["tx"])
-        got = sink.report(0)
+        with sender_that_stays(cable, *traffic) as sender:
+            got = sink.report(0)
+            sent = sender.end()
     assert sent["tx"]["full_turns"] > 0 and sent["tx"]["given_up"] == 0
     assert got["delivered"] == 20000 and got["clean"] is True
 
 
 def test_traffic_of_another_seed_is_unknown(cable):
-    with Gen("--rx", "net_memif0", "--seed", 6, "--seconds", 4, *NAP, "--json",
-             vdevs=cable["rx"], cpu=1) as sink:
-        run("--tx", "net_memif0", "--seed", 5, "--count", 1000, vdevs=cable["tx"])
+    with Gen("--rx", "net_memif0", "--seed", 6, "--seconds", 40, "--progress", 1, *NAP, "--json",
+             vdevs=cable["rx"], cpu=1) as sink, \
+            sender_that_stays(cable, "--seed", 5, "--count", 1000):
+        sink.wait_progress(" unknown 1000\n")
+        sink.process.send_signal(signal.SIGINT)
         got = sink.report(2)
     assert verdicts(got) == {"unknown": 1000}
 
@@ -399,9 +420,11 @@ def test_a_datagram_cut_short_is_a_bad_frame(feeder):
 
 
 def test_allowed_loss_is_no_error(cable):
-    with Gen("--rx", "net_memif0", "--count", 1000, "--seconds", 3, "--allow-loss", *NAP, "--json",
-             vdevs=cable["rx"], cpu=1) as sink:
-        run("--tx", "net_memif0", "--count", 900, vdevs=cable["tx"])
+    with Gen("--rx", "net_memif0", "--count", 1000, "--seconds", 40, "--progress", 1,
+             "--allow-loss", *NAP, "--json", vdevs=cable["rx"], cpu=1) as sink, \
+            sender_that_stays(cable, "--count", 900):
+        sink.wait_progress(" delivered 900 ")
+        sink.process.send_signal(signal.SIGINT)
         report = sink.report(0)
     assert report["lost"] == 100 and report["clean"] is True
 

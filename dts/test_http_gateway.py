@@ -22,19 +22,12 @@ from harness.browser import Browser, PageServer
 from harness.config import port as device
 from harness.durable import wait_until
 from harness.postgres import Cut
+from harness.sockets import free_port
 
 KILLS = 3
 IN_FLIGHT = 1024  # The default of a destination.
 TOPICS = 20
 NDJSON = {"Content-Type": "application/x-ndjson"}
-
-
-def free_ports(count):
-    with contextlib.ExitStack() as stack:
-        ones = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in ones:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in ones]
 
 
 def listener(name, port, protocol="http", **keys):
@@ -45,7 +38,8 @@ class Web:
     """One appliance, and a listener for each way to use it."""
 
     def __init__(self, directory):
-        self.open, self.closed, self.slow, self.rooms, self.shop, self.page = free_ports(6)
+        self.open, self.closed, self.slow, self.rooms, self.shop, self.page = (
+            free_port() for _ in range(6))
         self.topics = (f"topic{n}" for n in range(TOPICS))
         self.certificate = directory / "cert.pem"
         key, tokens = directory / "key.pem", directory / "tokens"
@@ -336,7 +330,7 @@ def test_who_comes_back_gets_what_it_missed_or_is_told(web, topic):
     # More than is kept.
     events = ingress(web)["events"]
     publish(web, topic, range(200))
-    wait_until(lambda: ingress(web)["events"] == events + 200, 5, "events")
+    wait_until(lambda: ingress(web)["events"] >= events + 200, 5, "events")
     with Stream(web, topic, second) as stream:
         name, data = stream.event()
         assert name == "gap" and "not held" in data["reason"]
@@ -518,7 +512,9 @@ def test_the_metrics_tell_of_a_database_that_is_behind(durable):
             # Nobody takes them.
             assert sum(shown["queue"].values()) == 200
             database.execute("COMMIT")
-        shown = metrics(lambda sink: sink["rows_per_s"] > 0 and sink["lag_bytes"] == 0)
+        # The rate passes; what lasts comes behind it.
+        metrics(lambda sink: sink["rows_per_s"] > 0)
+        shown = metrics(lambda sink: sink["lag_bytes"] == 0)
         assert (shown["database"][0]["rows"], shown["database"][0]["state"]) == (200, "running")
         # The messages that wait have their buffers.
         assert all(0 <= pool["free"] <= pool["size"] for pool in shown["pools"])
@@ -577,6 +573,8 @@ class Reader(threading.Thread):
 
     def read(self):
         with socket.create_connection(("127.0.0.1", self.port), timeout=1) as client:
+            # What is sent to one who hangs up because nothing came for a while is delivered.
+            client.settimeout(None)
             client.sendall(b'{"subscribe":"orders"}\n')
             for line in client.makefile("rb"):
                 if line.endswith(b"\n") and b"messageId" in line:

@@ -3,6 +3,7 @@
 """Standing in for a broker of the line protocol: what it had not cleared is delivered when it dies."""
 
 import contextlib
+import itertools
 import time
 
 from harness import (HttpClient, LineClient, Primary, backend, destination, line_listener,
@@ -59,11 +60,11 @@ def test_what_was_not_cleared_is_delivered_in_order_when_the_primary_dies(lab):
 
 def test_it_is_pinged_every_second(lab):
     with Primary(lab.inside) as primary, standin(lab) as sluice:
-        primary.wait_pinged()
-        begin = time.monotonic()
-        primary.wait_pinged(2)
-        assert 1.5 < time.monotonic() - begin < 5
-        assert shown(sluice)["pongs"] >= 3
+        primary.wait_pinged(4)
+        # Who stands still for a while is pinged late, and then soon again: not every time.
+        gaps = [b - a for a, b in itertools.pairwise(primary.pinged_at)]
+        assert max(gaps) > 0.75 and min(gaps) < 2.5, gaps
+        wait_until(lambda: shown(sluice)["pongs"] >= 3, what="its answers counted")
 
 
 def test_new_messages_come_behind_those_of_the_dead(lab):
@@ -120,9 +121,9 @@ def test_a_primary_that_is_silent_is_dead_after_some_pings(lab):
         primary.replicate("REPLICATE|t|kept")
         wait_shown(sluice, stored=1, state="alive")
         primary.answer = None
-        primary.wait_pinged(2)
-        assert shown(sluice)["state"] == "alive"
         assert client.line() == "kept"
+        at_its_death = shown(sluice)
+        assert at_its_death["pings"] - at_its_death["pongs"] >= 3
         primary.wait_pinged()
         # And back, when it answers again.
         primary.answer = b"PONG\r\n"
@@ -152,9 +153,13 @@ def test_a_primary_that_is_not_there_is_told_once_and_so_is_its_return(lab):
         primary.start()
         sluice.wait_said("primary 127.0.0.1:8081 answers again")
         assert sluice.stderr.count("is dead") == 1
-        with sluice.control() as control:
-            kinds = [event["kind"] for event in control.show("events")]
-        assert kinds.count("primary_down") == kinds.count("primary_up") == 1
+
+        def kinds():
+            with sluice.control() as control:
+                return [event["kind"] for event in control.show("events")]
+        # It is said first.
+        wait_until(lambda: "primary_up" in kinds(), what="the event")
+        assert kinds().count("primary_down") == kinds().count("primary_up") == 1
     primary.die()
 
 
@@ -162,7 +167,7 @@ def test_a_primary_may_have_a_name_with_several_addresses(lab):
     """localhost is ::1 and 127.0.0.1 in /etc/hosts; the primary listens at one of them."""
     with Primary(lab.inside) as primary, standin(lab, primary="localhost:8081") as sluice:
         primary.wait_pinged(2)
-        assert shown(sluice)["state"] == "alive"
+        wait_shown(sluice, state="alive")
 
 
 def test_a_primary_may_be_silent_for_longer_than_a_client(lab):
@@ -219,7 +224,8 @@ def test_what_is_kept_is_bounded(lab):
             primary.replicate(*(f"REPLICATE|t|{i:05}{payload}" for i in range(begin, begin + batch)))
         kept = wait_until(lambda: (s := shown(sluice))["replicated"] + s["dropped"] == count and s)
         assert 0 < kept["dropped"] < 100 and kept["stored_bytes"] <= 256 << 20
-        assert primary.read() == b"ERR|no room for what is replicated\n" * kept["dropped"]
+        refusals = b"ERR|no room for what is replicated\n" * kept["dropped"]
+        assert primary.read(len(refusals)) == refusals
         primary.replicate(*(f"CLEAR|t|{i:05}{payload}" for i in range(10)), "REPLICATE|t|fits")
         wait_shown(sluice, cleared=10, replicated=kept["replicated"] + 1)
 
@@ -236,7 +242,7 @@ def test_what_could_never_be_delivered_is_not_kept(lab):
             line_subscriber(lab.inside, "t") as client:
         primary.replicate(*(f"REPLICATE|t|{'x' * length}" for length in (LONGEST, LONGEST + 1)))
         wait_until(lambda: sluice.stderr.count("it replicates what no datagram holds"))
-        assert primary.read() == b"ERR|too long\n"
+        assert primary.read(13) == b"ERR|too long\n"
         wait_shown(sluice, replicated=1, stored=1)
         primary.die()
         assert client.line() == "x" * LONGEST

@@ -11,7 +11,7 @@ from scapy.layers.l2 import Dot1Q
 
 from harness import (ADDRESS6, SENDER6, decode, destination, encode, frame, message, pb2, port,
                      table, udp_socket)
-from harness.durable import DurableLab, HandPublisher, wait_until
+from harness.durable import DurableLab, HandPublisher, acked_by, wait_until
 from harness.faults import Faults
 from harness.wire import MAGIC, PORT
 
@@ -76,16 +76,20 @@ def test_without_an_ack_more_than_a_window_may_come(durable):
 
 
 def test_the_rate_of_an_address_is_limited_and_its_credit_tells(durable):
-    config = durable.config(publishers={"rate_msgs_per_s": 1000})
+    rate = 1000
+    config = durable.config(publishers={"rate_msgs_per_s": rate})
     durable.ensure_address(ELSEWHERE)
     with durable.appliance(config) as sluice, HandPublisher(durable) as source, \
             HandPublisher(durable, address=ELSEWHERE) as polite:
         source.send(1)
         assert source.wait_acked(1).credit_limit < 4096 // 4
+        begin = time.monotonic()
         for _ in range(300):
             source.send(*range(1, 11))
         stats = sluice.wait_for(lambda stats: stats["received"] == 3001)
-        assert stats.dropped["over_rate"] > 1000
+        # What a session may begin with, a fifth of a second, and what time brings.
+        took = time.monotonic() - begin
+        assert stats.dropped["over_rate"] > 3000 - BEGIN_MAX - rate / 5 - rate * took
         # Others have a rate of their own.
         send_up_to(polite, 100)
         assert set(sluice.stats().dropped) == {"over_rate"}
@@ -171,7 +175,7 @@ def test_who_goes_by_credit_meets_no_limit(durable):
 
 def test_more_sessions_than_there_is_room_for(durable):
     """They are not answered, and counted; when others have gone, they get in."""
-    config = durable.config(publishers={"sessions_max": 2, "idle_ms": 1000})
+    config = durable.config(publishers={"sessions_max": 2, "idle_ms": 5000})
     with durable.appliance(config) as sluice, HandPublisher(durable) as one, \
             HandPublisher(durable) as two, HandPublisher(durable) as three:
         for n, source in enumerate((one, two), 1):
@@ -180,12 +184,18 @@ def test_more_sessions_than_there_is_room_for(durable):
         three.send(1, 2, ids=(11, 12))
         three.nothing(0.3)
         sluice.wait_for(received=4, dropped={"too_many_sessions": 2})
-        time.sleep(2.0)
-        three.send(1, 2, ids=(11, 12))
-        three.wait_acked(1, 2)
+        send_until_acked(three, 1, 2, ids=(11, 12))
         # And the one that was silent has been forgotten, its number too.
-        one.send(1, ids=(1,))
-        one.wait_acked(1)
+        send_until_acked(one, 1, ids=(1,))
+
+
+def send_until_acked(source, *sequences, ids):
+    """As a publisher does that is not answered."""
+    def is_acked():
+        source.send(*sequences, ids=ids)
+        return any(acked_by(ack) == set(sequences) for ack in source.poll(0.2))
+    source.poll()
+    wait_until(is_acked, 20, "it is let in")
 
 
 def test_unknown_sessions_are_refused_but_not_as_often_as_they_ask(durable):
@@ -241,11 +251,13 @@ def test_acks_follow_a_publisher_that_moves(durable):
         with from_elsewhere(durable, source, ELSEWHERE, "10.77.0.1"):
             source.send(BEGIN_MAX + 11)
             assert source.wait_ack(lambda ack: ack.cumulative == BEGIN_MAX + 11)
+            wanted = {"address": ELSEWHERE, "cumulative": BEGIN_MAX + 11,
+                      "session": f"{source.session:016x}"}
             with sluice.control() as control:
-                [shown] = control.show("publishers")
-            assert shown["address"] == ELSEWHERE
-            assert shown["cumulative"] == BEGIN_MAX + 11
-            assert shown["session"] == f"{source.session:016x}"
+                # Shown once it has been told.
+                wait_until(lambda: [wanted] == [{key: shown[key] for key in wanted}
+                                                for shown in control.show("publishers")],
+                           what=wanted)
         sluice.wait_for(dropped={})
 
 
@@ -273,10 +285,11 @@ def test_a_session_goes_on_over_another_port_and_lcore():
 
 
 def resend_until_acked(source, last):
-    """The last ten sequences are acknowledged within a second, when they are sent again."""
-    for _ in range(20):
-        deadline = time.monotonic() + 0.05
-        while time.monotonic() < deadline:
+    """The last ten sequences are acknowledged when they are sent again and again."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        again = time.monotonic() + 0.05
+        while time.monotonic() < again:
             for ack in source.poll(0.01):
                 assert ack.credit_limit > 0, "refused"
                 if ack.cumulative == last:

@@ -15,6 +15,7 @@ import threading
 import time
 
 from . import journal, wire
+from .sockets import free_udp_port
 
 FAULTS = ("ack-early", "lose-at-restart", "lose-one", "invent", "twice", "swap", "ack-pending",
           "ack-unsent")
@@ -56,13 +57,11 @@ class _Backend:
         self.begin()
 
     def begin(self):
-        """A new session. Returns what was not acknowledged in the old one."""
-        left = list(getattr(self, "unacked", {}).values())
+        """A new session."""
         self.session = random.getrandbits(64) or 1
         self.next, self.limit, self.highest, self.cumulative = 1, 16, 0, 0
         self.unacked = {}  # sequence -> [ref, message, when sent]
         self.restarts += 1
-        return left
 
 
 class FakeAppliance:
@@ -81,10 +80,11 @@ class FakeAppliance:
         self.directory, self.fault = directory, fault
         self.commit_s, self.window, self.requeue_s = commit_s, window, requeue_s
         self._wanted = {wire.name_key(name): backends for name, backends in destinations.items()}
-        self._address = ("127.0.0.1", 0)
+        # The same after a restart.
+        self._address = ("127.0.0.1", free_udp_port())
         self._random = random.Random(1)
         self._thread = None
-        self.refused = 0
+        self.refused = self.acks_of_unsent = 0
 
     def __enter__(self):
         self.start()
@@ -244,9 +244,11 @@ class FakeAppliance:
     def _ack(self, session, publisher):
         state = (publisher.cumulative, publisher.highest, publisher.cumulative + self.window,
                  publisher.selective())
-        if self.fault == "ack-unsent":
+        is_of_unsent = self.fault == "ack-unsent"
+        if is_of_unsent:
             state = (state[0] + 5, state[1] + 5, state[2], b"")
         self._send_ack(session, (state[0], state[1], state[2], state[3]), 0, publisher.address)
+        self.acks_of_unsent += is_of_unsent
 
     def _send_ack(self, session, state, echo, address):
         cumulative, highest, limit, selective = state
@@ -275,16 +277,20 @@ class FakeAppliance:
         backend.highest = max(backend.highest, ack.highest)
         backend.cumulative = max(backend.cumulative, ack.cumulative)
         if forgot or (ack.cumulative == 0 and ack.credit_limit == 0):
-            self._take_back(key, backend.begin())
+            self._take_back(key, backend)
 
-    def _take_back(self, key, entries):
-        self._queues[key].extendleft((ref, message) for ref, message, _ in reversed(entries))
+    def _take_back(self, key, backend):
+        """What was not acknowledged, into the queue; and a new session. It is never in neither:
+        is_drained() is asked by another thread."""
+        self._queues[key].extendleft((ref, message) for ref, message, _ in
+                                     reversed(backend.unacked.values()))
+        backend.begin()
 
     def _requeue(self, key, backends, now):
         """To another backend, what one has not acknowledged for too long."""
         for backend in backends:
             if backend.unacked and now - backend.heard_at > self.requeue_s:
-                self._take_back(key, backend.begin())
+                self._take_back(key, backend)
 
     def _dispatch(self, key, backends, now):
         queue = self._queues[key]
@@ -301,8 +307,9 @@ class FakeAppliance:
             backend = min(room, key=lambda b: len(b.unacked))
             if not backend.unacked:
                 backend.heard_at = now
-            ref, message = queue.popleft()
+            ref, message = queue[0]
             backend.unacked[backend.next] = entry = [ref, message, now]
+            queue.popleft()
             self._send(backend, backend.next, entry, now)
             backend.next += 1
 

@@ -94,6 +94,7 @@ class Primary:
     def __init__(self, namespace, port=8081, answer=b"PONG\n"):
         self.namespace, self.port, self.answer = namespace, port, answer
         self.pings = 0
+        self.pinged_at = []  # by time.monotonic()
         self._listener = self._replication = None
         self.start()
 
@@ -123,6 +124,7 @@ class Primary:
             for line in lines:
                 # As brokers do that split a line at its bars and need two of them.
                 if line.rstrip(b"\n").split(b"|", 2) == [b"PING", b"", b""]:
+                    self.pinged_at.append(time.monotonic())
                     self.pings += 1
                     if self.answer:
                         client.sendall(self.answer)
@@ -133,9 +135,14 @@ class Primary:
             self._replication = connect(self.namespace)
         self._replication.sendall(b"".join(line.encode() + b"\n" for line in lines))
 
-    def read(self):
-        """What it was answered so far."""
-        return self._replication.recv(1 << 16, socket.MSG_DONTWAIT)
+    def read(self, count):
+        """The next @count bytes that it is answered."""
+        data = b""
+        while len(data) < count:
+            more = self._replication.recv(count - len(data))
+            assert more, f"it closed after {data!r}"
+            data += more
+        return data
 
     def wait_pinged(self, more=1, timeout=10.0):
         """Wait until it has been pinged @more times from now on."""

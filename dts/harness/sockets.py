@@ -23,6 +23,7 @@ _SOL_PACKET = 263
 _ETH_P_ALL = 0x0003
 _TP_STATUS_VLAN_VALID = 1 << 4
 _BUFFER = 32 << 20
+_LOCAL_PORTS = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 class RawPort:
@@ -150,7 +151,7 @@ class Receiver:
 def _ports():
     """Below those that the kernel gives to outgoing connections: nobody gets one by chance between
     now and its use. Each process begins elsewhere, and takes none twice."""
-    first = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    first = int(_LOCAL_PORTS.read_text().split()[0])
     lowest = min(10000, first // 2)
     for number in itertools.count(os.getpid() * 101):
         yield lowest + number % (first - lowest)
@@ -159,7 +160,7 @@ def _ports():
 _free_ports = _ports()
 
 
-def free_port(address="127.0.0.1", kind=socket.SOCK_STREAM):
+def free_port(kind=socket.SOCK_STREAM, address="127.0.0.1"):
     """A port that nobody has, for who binds it later."""
     for port in _free_ports:
         with socket.socket(socket.AF_INET, kind) as sock, contextlib.suppress(OSError):
@@ -168,4 +169,4 @@ def free_port(address="127.0.0.1", kind=socket.SOCK_STREAM):
 
 
 def free_udp_port(address="127.0.0.1"):
-    return free_port(address, socket.SOCK_DGRAM)
+    return free_port(socket.SOCK_DGRAM, address)
