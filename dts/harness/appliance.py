@@ -152,6 +152,7 @@ class Appliance:
 
     def start(self):
         self._nb_starts += 1
+        self.stats_file.unlink(missing_ok=True)
         self._stderr_file = self.dir / f"stderr{self._nb_starts}"
         env = {**os.environ, **self.env}
         env.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
@@ -256,7 +257,8 @@ class Appliance:
         return lines[-1]
 
     def _reload_lines(self):
-        return [line for line in self.stderr.splitlines() if "reload" in line]
+        # Whole ones: a line may be read while it is written.
+        return [line for line in self.stderr.split("\n")[:-1] if "reload" in line]
 
     def wait_exit(self, timeout=15.0):
         """Wait for the end. Returns the exit code."""

@@ -3,7 +3,10 @@
 """Sockets inside a namespace: raw Ethernet for scapy, and ordinary UDP."""
 
 import collections
+import contextlib
 import errno
+import itertools
+import os
 import select
 import socket
 import struct
@@ -143,8 +146,24 @@ class Receiver:
         assert self.poll(within) == 0, f"{self.address}: unexpected {self.messages[-1]}"
 
 
+_ports = itertools.count(os.getpid())
+
+
+def free_port(kind=socket.SOCK_STREAM, address="127.0.0.1"):
+    """A port that nobody has, and that the kernel gives nobody who wants any: it is still free when
+    somebody listens there later, or again."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        first, last = map(int, file.read().split())
+    others = [port for port in range(10000, 60000) if not first <= port <= last]
+    for _ in others:
+        port = others[next(_ports) % len(others)]
+        with socket.socket(socket.AF_INET, kind) as sock, contextlib.suppress(OSError):
+            if kind == socket.SOCK_STREAM:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((address, port))
+            return port
+    raise AssertionError("no port is free")
+
+
 def free_udp_port(address="127.0.0.1"):
-    """A port that nobody has at the moment."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind((address, 0))
-        return sock.getsockname()[1]
+    return free_port(socket.SOCK_DGRAM, address)
