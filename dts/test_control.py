@@ -589,7 +589,7 @@ def test_systemd_is_told_how_it_goes(lab, monkeypatch, tmp_path):
         told = queue.Queue()
 
         def listen():
-            """As a supervisor does: at any time. Who is told holds up the others when it is full."""
+            """As a supervisor does, at any time: who tells waits where there is no room."""
             with contextlib.suppress(OSError):
                 while words := supervisor.recv(4096).decode():
                     told.put(words)

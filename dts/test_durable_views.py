@@ -206,8 +206,8 @@ def test_a_backend_that_acknowledges_nothing_is_an_event(durable):
             HandPublisher(durable) as source, HandBackend(durable, 1), durable.backend(2):
         source.send(*range(1, 9))
         # One that answers may be told of, too, where it had to stand still.
-        wait_until(lambda: {("backend_stalled", "silent"), ("backend_requeued", "silent")} <= told(),
-                   what="both events")
+        both = {("backend_stalled", "silent"), ("backend_requeued", "silent")}
+        wait_until(lambda: both <= told(), what="both events")
         wait_until(lambda: durable.ledger.count(DELIVERED) >= 8, what="all are the other's")
         rows = {row["backend"]: row for row in control.show("sessions", "table1")}
         assert rows["silent"]["is_stalled"] and rows["silent"]["requeued"] >= 4
