@@ -97,7 +97,8 @@ def test_the_page_and_the_commands_reach_the_appliance():
         [page] = re.findall(r"^live page: (http://127\.0\.0\.1:\d+/)$", said, re.M)
         [command] = re.findall(r"^commands: +(.*)$", said, re.M)
         assert "<html" in get(page)
-        assert json.loads(get(f"{page}api/v1/stats"))["delivered"] > 0
+        wait_until(lambda: json.loads(get(f"{page}api/v1/stats"))["delivered"] > 0,
+                   what="messages are delivered")
         rows = json.loads(get(f"{page}api/v1/backends"))
         assert [row["state"] for row in rows] == ["UP"] * 4
         shown = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=20)

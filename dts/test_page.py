@@ -13,6 +13,7 @@ from harness import (HttpClient, Lab, Relay, backend, destination, listen_args, 
                      table)
 from harness.durable import DurableLab, HandBackend, HandPublisher, wait_until
 from harness.page import Page
+from harness.standstill import Standstill
 
 DOWN_WITHIN_S = 3.0
 
@@ -26,7 +27,8 @@ def bench(tmp_path_factory):
     """(lab, HTTP client, URL, file without which kitchen2 fails its checks), with traffic behind."""
     alive = tmp_path_factory.mktemp("page") / "alive"
     alive.touch()
-    health = {"interval_ms": 200, "timeout_ms": 200, "rise": 1, "fall": 2,
+    # A machine that has much to do needs its time even for a command that does nothing.
+    health = {"interval_ms": 200, "timeout_ms": 10000, "rise": 1, "fall": 2,
               "checks": [{"kind": "exec", "argv": ["/usr/bin/test", "-e", str(alive)]}]}
     config = make_config(
         table(1), destination("table2", backend("kitchen2", "10.77.0.12"), health=health),
@@ -95,6 +97,7 @@ def test_what_is_durable_has_a_panel():
         source.wait_acked(1, 2, 3)
         kitchen.take(3)
         kitchen.ack(1)
+        wait_until(lambda: control.show("journal")["undelivered"] == 2, what="one is delivered")
         wait_until(lambda: control.show("sinks")[0]["rows"] == 3, what="the rows are written")
         with Relay(HttpClient(lab.inside)) as relay, Page(relay.url) as page:
             page.wait_live()
@@ -140,15 +143,16 @@ def test_a_backend_that_goes_down_turns_red_in_time(bench, page):
     http, alive = bench[1], bench[3]
     chip = "#backends-table tr[data-key='table2/kitchen2'] .state"
     assert page.rows("backends")["table2/kitchen2"]["State"] == "UP"
-    begin = time.monotonic()
-    alive.unlink()
     try:
-        page.wait(lambda: page.rows("backends")["table2/kitchen2"]["State"] == "DOWN",
-                  DOWN_WITHIN_S, "DOWN on the page")
-        red, green, blue = page.color(chip)
-        took = time.monotonic() - begin
+        with Standstill() as still:
+            begin = time.monotonic()
+            alive.unlink()
+            page.wait(lambda: page.rows("backends")["table2/kitchen2"]["State"] == "DOWN",
+                      what="DOWN on the page")
+            red, green, blue = page.color(chip)
+            took = time.monotonic() - begin
         assert red > 150 and green < 90 and blue < 90, (red, green, blue)
-        assert took < DOWN_WITHIN_S
+        assert took < DOWN_WITHIN_S + still.seconds
         print(f"red after {took:.2f} s")
         assert http.api("destination/table2")["backends"][0]["state"] == "DOWN"
         said = page.run("return document.getElementById('say').textContent")

@@ -152,6 +152,7 @@ class Appliance:
 
     def start(self):
         self._nb_starts += 1
+        self.stats_file.unlink(missing_ok=True)
         self._stderr_file = self.dir / f"stderr{self._nb_starts}"
         env = {**os.environ, **self.env}
         env.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")

@@ -70,7 +70,9 @@ class PeerProcess:
         self.process.stdout.close()
 
     def freeze(self):
+        """It stands still when this returns."""
         self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self):
         self.process.send_signal(signal.SIGCONT)

@@ -162,5 +162,8 @@ class Primary:
         self._thread.join(5)
         for sock in [*self._clients, self._replication]:
             if sock is not None:
+                # close() alone would leave it open for the thread that reads.
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
                 sock.close()
         self._listener = self._replication = None

@@ -19,6 +19,8 @@ import tempfile
 import threading
 import time
 
+from .sockets import free_port
+
 PASSWORD = "correct horse"
 _RESET = struct.pack("ii", 1, 0)
 
@@ -27,11 +29,6 @@ def _bin():
     found = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
     assert found, "PostgreSQL is not there; tools/test.sh installs what is needed"
     return pathlib.Path(found[-1])
-
-
-def _free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def certificate_of(name, directory):
@@ -51,7 +48,7 @@ class Postgres:
     def __init__(self):
         self.bin = _bin()
         self.user = pwd.getpwnam("postgres")
-        self.port = _free_port()
+        self.port = free_port()
         self.path = pathlib.Path(tempfile.mkdtemp(prefix="sluice-pg-"))
         self.log = self.path / "log"
         self._nb_schemas = 0
@@ -100,11 +97,14 @@ class Postgres:
     @contextlib.contextmanager
     def stopped(self):
         """Every process of the server stands still."""
-        children = subprocess.run(["pgrep", "-P", str(self.pid())], capture_output=True,
-                                  text=True, check=True).stdout.split()
-        pids = [self.pid(), *map(int, children)]
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+        pids = [self.pid()]
+        # Who makes processes first; those there are may end meanwhile.
+        os.kill(pids[0], signal.SIGSTOP)
+        pids += map(int, subprocess.run(["pgrep", "-P", str(pids[0])], capture_output=True,
+                                        text=True, check=True).stdout.split())
+        for pid in pids[1:]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
         try:
             yield
         finally:
@@ -121,6 +121,11 @@ class Postgres:
         self.admin(f"ALTER SYSTEM SET ssl_key_file = '{key}'; ")
         self.admin("ALTER SYSTEM SET ssl = on; ")
         self.admin("SELECT pg_reload_conf()")
+        # That asks the server, and does not wait until it has.
+        deadline = time.monotonic() + 20
+        while self.admin("SHOW ssl") != [["on"]]:
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.01)
         return certificate
 
     def passfile(self, path, password=PASSWORD, port=None):

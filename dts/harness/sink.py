@@ -157,10 +157,11 @@ class Sink:
 
     @property
     def events(self):
-        """What it said of events, line by line."""
+        """What it said of events, whole lines; what comes at once may be read in parts."""
         # The file's position is the tool's as well: what it writes goes there.
         errors = self._errors.fileno()
-        return os.pread(errors, os.fstat(errors).st_size, 0).decode()
+        said = os.pread(errors, os.fstat(errors).st_size, 0)
+        return said[:said.rfind(b"\n") + 1].decode()
 
     def wait(self, timeout=60):
         return self.process.wait(timeout)
