@@ -106,9 +106,9 @@ class Namespace:
         return ["ip", "netns", "exec", self.name, *map(str, argv)]
 
     def ping(self, address, count, *options):
-        """Ask @count times, one after the other, each to be answered within 2 s. Returns what ping
+        """Ask @count times, one after the other, each to be answered within 10 s. Returns what ping
         said. (For the last of many it waits no longer than two of the round trips it saw.)"""
-        return "".join(run(*self.exec_args("ping", "-c", 1, "-W", 2, *options, address))
+        return "".join(run(*self.exec_args("ping", "-c", 1, "-W", 10, *options, address))
                        for _ in range(count))
 
     def close(self):

@@ -19,6 +19,8 @@ import tempfile
 import threading
 import time
 
+from .sockets import free_port
+
 PASSWORD = "correct horse"
 _RESET = struct.pack("ii", 1, 0)
 
@@ -27,11 +29,6 @@ def _bin():
     found = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
     assert found, "PostgreSQL is not there; tools/test.sh installs what is needed"
     return pathlib.Path(found[-1])
-
-
-def _free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def certificate_of(name, directory):
@@ -51,7 +48,7 @@ class Postgres:
     def __init__(self):
         self.bin = _bin()
         self.user = pwd.getpwnam("postgres")
-        self.port = _free_port()
+        self.port = free_port()
         self.path = pathlib.Path(tempfile.mkdtemp(prefix="sluice-pg-"))
         self.log = self.path / "log"
         self._nb_schemas = 0

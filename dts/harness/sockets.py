@@ -3,7 +3,10 @@
 """Sockets inside a namespace: raw Ethernet for scapy, and ordinary UDP."""
 
 import collections
+import contextlib
 import errno
+import pathlib
+import random
 import select
 import socket
 import struct
@@ -143,8 +146,25 @@ class Receiver:
         assert self.poll(within) == 0, f"{self.address}: unexpected {self.messages[-1]}"
 
 
-def free_udp_port(address="127.0.0.1"):
-    """A port that nobody has at the moment."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind((address, 0))
-        return sock.getsockname()[1]
+# The claims to ports; they end with the process.
+_claims = []
+
+
+def free_port(kind=socket.SOCK_STREAM):
+    """A port of this process's own, to be bound later, and again and again: it is below those that
+    the kernel gives to whoever does not ask for one, and no other run of the tests has claimed it."""
+    knob = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range")
+    end = max(int(knob.read_text().split()[0]), 20000)
+    for port in random.SystemRandom().sample(range(10000, end), end - 10000):
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, kind) as sock:
+            sock.bind(("", port))
+            claim.bind(f"\0sluice-tests-port-{port}")
+            _claims.append(claim)
+            return port
+        claim.close()
+    raise AssertionError("there is no free port")
+
+
+def free_udp_port():
+    return free_port(socket.SOCK_DGRAM)
