@@ -15,6 +15,7 @@ import threading
 import time
 
 from . import journal, wire
+from .sockets import SO_RCVBUFFORCE, free_udp_port
 
 FAULTS = ("ack-early", "lose-at-restart", "lose-one", "invent", "twice", "swap", "ack-pending",
           "ack-unsent")
@@ -81,7 +82,8 @@ class FakeAppliance:
         self.directory, self.fault = directory, fault
         self.commit_s, self.window, self.requeue_s = commit_s, window, requeue_s
         self._wanted = {wire.name_key(name): backends for name, backends in destinations.items()}
-        self._address = ("127.0.0.1", 0)
+        # Its own, also while it is away.
+        self._address = ("127.0.0.1", free_udp_port())
         self._random = random.Random(1)
         self._thread = None
         self.refused = 0
@@ -101,10 +103,9 @@ class FakeAppliance:
     def start(self):
         """Come up, with what the journal has."""
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)
         self._socket.bind(self._address)
         self._socket.setblocking(False)
-        self._address = self._socket.getsockname()
         self._publishers = {}
         self._batch, self._batch_at = [], None
         self._pending, self._seen = set(), set()
@@ -301,8 +302,10 @@ class FakeAppliance:
             backend = min(room, key=lambda b: len(b.unacked))
             if not backend.unacked:
                 backend.heard_at = now
-            ref, message = queue.popleft()
+            # Never nowhere: somebody may ask whether it is drained.
+            ref, message = queue[0]
             backend.unacked[backend.next] = entry = [ref, message, now]
+            queue.popleft()
             self._send(backend, backend.next, entry, now)
             backend.next += 1
 
