@@ -8,7 +8,8 @@
  * work and are lost, and syncs fail. As in the kernel, a sync behind a lost write fails once:
  * whoever tries again is told that all is well. Reads behind the header of a file fail with EIO as
  * long as there is $SLUICE_FAULTS/read-NAME, and each takes 20 ms while there is
- * $SLUICE_FAULTS/slow; each sync takes 50 ms while there is $SLUICE_FAULTS/slow-sync.
+ * $SLUICE_FAULTS/slow; each sync takes 50 ms while there is $SLUICE_FAULTS/slow-sync, and waits as
+ * long as there is $SLUICE_FAULTS/hold-sync.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -130,6 +131,8 @@ sync_file(const char *name, int fd)
 
 	if (is_concerned(fd) && is_on("slow-sync"))
 		usleep(50000);
+	while (is_concerned(fd) && is_on("hold-sync"))
+		usleep(1000);
 	if (is_concerned(fd) && (atomic_exchange(&is_lost[fd], false) || is_on("sync"))) {
 		errno = EIO;
 		return -1;
