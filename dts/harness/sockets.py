@@ -152,7 +152,7 @@ _claims = []
 
 def free_port(kind=socket.SOCK_STREAM):
     """A port of this process's own, to be bound later, and again and again: it is below those that
-    the kernel gives to whoever does not ask for one, and no other run of the tests has claimed it."""
+    the kernel gives to who does not ask for one, and no other run of the tests has claimed it."""
     knob = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range")
     end = max(int(knob.read_text().split()[0]), 20000)
     for port in random.SystemRandom().sample(range(10000, end), end - 10000):
