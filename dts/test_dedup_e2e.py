@@ -23,7 +23,8 @@ def tables(count, **keys):
 def test_every_message_arrives_once(duplicates):
     with MemifLab() as cables, cables.appliance(cables.config(
             *tables(4), dedup={"window_ms": 60000, "capacity": 1 << 18})) as sluice:
-        report = cables.generate("--count", 50000, "--rate", 50000, "--seed", 5, *duplicates)
+        report = cables.generate("--count", 50000, "--rate", 50000, "--seed", 5, *duplicates,
+                                 "--drain-ms", 3000)
         assert report.is_clean, report.said
         sent, copies = report["sent"], report["tx"]["copies"]
         assert sent == 50000 and copies > 0
@@ -70,7 +71,7 @@ def test_by_the_same_bytes_and_by_another_socket(lab):
 
 def test_the_window_ends(lab):
     """Within the window a message is a duplicate; long behind it, it is a new one."""
-    config = make_config(dedup={"window_ms": 2000, "capacity": 65536})
+    config = make_config(dedup={"window_ms": 5000, "capacity": 65536})
     with lab.receiver(1) as kitchen, lab.appliance(config) as sluice:
         for i in range(100):
             lab.send(message(i))
@@ -79,7 +80,7 @@ def test_the_window_ends(lab):
         for i in range(100):
             lab.send(message(i))
         sluice.wait_for(received=200, delivered=100, duplicates=100)
-        time.sleep(4.5)
+        time.sleep(5.5)
         for i in range(100):
             lab.send(message(i))
         sluice.wait_for(received=300, delivered=200, duplicates=100)

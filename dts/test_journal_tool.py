@@ -3,13 +3,15 @@
 """sluice-journal on journals of the real writer, which a second program takes apart beside it."""
 
 import json
+import os
 import shutil
 import subprocess
-import time
 
 import pytest
 
 from harness import BUILD, ROOT, pb2
+from harness.durable import wait_until
+from harness.faults import Faults
 from harness.journal import DEAD, DELIVERED, MESSAGE, POSITION_BITS, Journal
 
 TOOL = BUILD / "app" / "sluice-journal" / "sluice-journal"
@@ -262,13 +264,16 @@ def test_repair_cuts_one_stream_and_keeps_its_positions(directory):
 
 
 def test_a_journal_in_use_is_read_and_not_repaired(tmp_path):
+    faults = Faults(tmp_path, tmp_path / "j")
+    # It does not end before it was seen at work.
+    faults.begin("hold-sync")
     writer = subprocess.Popen([WRITER, tmp_path / "j", "messages=300000", "payload=500"],
-                              stdout=subprocess.PIPE)
+                              stdout=subprocess.PIPE, env={**os.environ, **faults.env})
     try:
-        while not list(tmp_path.glob("j/*.seg")):
-            time.sleep(0.01)
+        wait_until(lambda: list(tmp_path.glob("j/*.seg")), what="it has begun")
         held = tool("repair", "--skip", "--yes", tmp_path / "j", code=2).stderr
         assert "locked" in held
+        faults.end("hold-sync")
         while writer.poll() is None:
             tool("verify", tmp_path / "j")
             told = lines("list", "--json", "--limit", 1000, tmp_path / "j")

@@ -3,21 +3,15 @@
 """Metrics: true to the message, clean in both formats, bounded, and as documented."""
 
 import re
-import socket
 import subprocess
 
 import pytest
 
-from harness import (HttpClient, Lab, MemifLab, ROOT, destination, listen_args, make_config,
-                     message, sink_backend, table)
+from harness import (HttpClient, Lab, MemifLab, ROOT, destination, free_port, listen_args,
+                     make_config, message, sink_backend, table)
 
 COUNT = 30000
 DOCUMENT = ROOT / "docs" / "monitoring.md"
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +86,8 @@ def test_metrics_agree_with_the_generators_ledger_to_the_message():
                                   args=listen_args(port=port), stats_interval=60) as sluice:
         http = HttpClient(port=port)
         report = cables.generate("--destinations", 8, "--sources", 16, "--classes", "1:2,2:3,3:5",
-                                 "--duplicates", 10, "--count", COUNT, "--rate", 50000)
+                                 "--duplicates", 10, "--count", COUNT, "--rate", 50000,
+                                 "--drain-ms", 3000)
         assert report.is_clean, report.said
         metrics = http.wait_metrics("sluice_messages_delivered_total", report["delivered"])
         received = metrics.value("sluice_messages_received_total")

@@ -15,6 +15,6 @@ from .lines import connect as line_connect
 from .lines import subscriber as line_subscriber
 from .netns import Namespace, connect, remove_leftovers
 from .servers import Server
-from .sockets import RawPort, Receiver, udp_socket
+from .sockets import RawPort, Receiver, free_port, udp_socket
 from .web import HttpClient, Metrics, Relay, listen_args
 from .wire import ROOT, datagram, decode, encode, id_of, message, name_key, pb2

@@ -15,7 +15,7 @@ import threading
 import time
 
 from . import journal, wire
-from .sockets import free_udp_port
+from .sockets import SO_RCVBUFFORCE, free_udp_port
 
 FAULTS = ("ack-early", "lose-at-restart", "lose-one", "invent", "twice", "swap", "ack-pending",
           "ack-unsent")
@@ -101,10 +101,9 @@ class FakeAppliance:
     def start(self):
         """Come up, with what the journal has."""
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)
         self._socket.bind(self._address)
         self._socket.setblocking(False)
-        self._address = self._socket.getsockname()
         self._publishers = {}
         self._batch, self._batch_at = [], None
         self._pending, self._seen = set(), set()

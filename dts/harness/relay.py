@@ -9,6 +9,8 @@ import socket
 import threading
 import time
 
+from .sockets import SO_RCVBUFFORCE
+
 
 class BadNetwork:
     """`with BadNetwork(to, seed, loss=0.1) as relay:` what comes to relay.address goes on to @to,
@@ -35,7 +37,7 @@ class BadNetwork:
     @staticmethod
     def _socket():
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)
         sock.setblocking(False)
         return sock
 

@@ -17,7 +17,7 @@ from scapy.layers.l2 import Ether
 
 from . import wire
 
-_SO_RCVBUFFORCE = 33
+SO_RCVBUFFORCE = 33
 _PACKET_AUXDATA = 8
 _SOL_PACKET = 263
 _ETH_P_ALL = 0x0003
@@ -32,7 +32,7 @@ class RawPort:
     def __init__(self, namespace, interface):
         with namespace.entered():
             self._sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
-        self._sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+        self._sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, _BUFFER)
         self._sock.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
         with namespace.entered():
             self._sock.bind((interface, 0))
@@ -99,7 +99,7 @@ def udp_socket(namespace, address=None, port=0):
     family = socket.AF_INET6 if ":" in (address or "") else socket.AF_INET
     with namespace.entered():
         sock = socket.socket(family, socket.SOCK_DGRAM)
-    sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+    sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, _BUFFER)
     if address is not None:
         sock.bind((address, port))
     return sock
