@@ -62,8 +62,15 @@ class Cables:
     def appliance(self, config, **kwargs):
         return Appliance(config, self.vdevs(is_appliance=True), self.inside, **kwargs)
 
-    def generate(self, *args, timeout=120):
-        """Run sluice-gen to its end. Returns its report."""
+    def generate(self, *args, timeout=120, until=None):
+        """Run sluice-gen to its end. Returns its report. @until: returns when the appliance has read
+        what it is to read; the generator stays so long, for a cable that ends takes with it what has
+        not been read, and no longer, whatever it has received."""
+        if until is not None:
+            with self.generating(*args, "--drain-ms", 20000, timeout=timeout) as run:
+                until()
+                run.process.send_signal(signal.SIGINT)
+            return run.report
         with self.generating(*args, timeout=timeout, ends_itself=True) as run:
             pass
         return run.report
