@@ -410,8 +410,8 @@ def test_what_must_come_is_waited_for():
     """The appliance stands still for longer than --drain-ms, with messages in its cable."""
     with MemifLab() as cables, cables.appliance(
             cables.config(destination("table1", sink_backend(1)))) as sluice:
-        with cables.generating("--count", 600, "--rate", 1000, "--destinations", 1, "--drain-ms", 300,
-                               ends_itself=True) as run:
+        with cables.generating("--count", 600, "--rate", 1000, "--destinations", 1,
+                               "--drain-ms", 300, ends_itself=True) as run:
             sluice.wait_for(lambda stats: stats["delivered"] > 0)
             sluice.send_signal(signal.SIGSTOP)
             time.sleep(1.5)

@@ -219,10 +219,12 @@ def test_a_bad_line_is_counted_and_costs_only_itself(lab):
 
 def test_log_lines_of_bad_lines_are_few(lab):
     with lab.receiver() as kitchen, lab.appliance(config()) as sluice, Client(lab) as client:
+        begun = time.monotonic()
         client.send(b"garbage\n" * 20000, order(1))
         kitchen.take(1)
         assert refused(sluice) == {"bad_input": 20000}
-        assert sluice.stderr.count("garbage") <= 50
+        # Ten at once, and ten a second.
+        assert 10 <= sluice.stderr.count("garbage") <= 11 + 10 * (time.monotonic() - begun)
 
 
 def test_a_line_without_end_is_skipped_in_bounded_memory(lab):
@@ -406,8 +408,8 @@ def test_a_connector_comes_back_by_itself(lab):
             if number < 3:
                 closed = time.monotonic()
                 server.close()
-        # 0.5 s at least, doubled and up to a quarter less: that they grow is seen by how long they are
-        # at least, for either side may stand still.
+        # 0.5 s at least, doubled and up to a quarter less: that they grow is seen by how long they
+        # are at least, for either side may stand still.
         assert pauses[0] > 0.4 and pauses[1] > 0.7 and pauses[2] > 1.4, pauses
         assert pauses[0] < 3.2 and all(pause < 5.6 for pause in pauses), pauses
         # While nobody listens it is tried again, and told once.
@@ -473,7 +475,8 @@ def test_servers_that_end_every_connection_are_not_pestered(lab):
     for server in servers:
         server.close()
     # At 0, 0.5, 1.25, 2.75 and 5.75 s at the earliest, then 3.75 s apart.
-    most = 1 + sum(elapsed > when for when in (0.4, 1.1, 2.5, 5.4)) + int(max(0, elapsed - 5.4) / 3.7)
+    most = 1 + sum(elapsed > when for when in (0.4, 1.1, 2.5, 5.4))
+    most += int(max(0, elapsed - 5.4) / 3.7)
     assert all(2 <= accepted[server] <= most for server in servers), (accepted, elapsed)
     assert all(row["connections"] <= accepted[server] for row, server in zip(shown, servers))
     assert 8 <= sluice.stderr.count("is not connected") <= 8 * most

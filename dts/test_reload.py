@@ -17,8 +17,8 @@ from harness import MemifLab, VethLab, destination, sink_backend
 
 RELOADS = int(os.environ.get("SLUICE_RELOADS", 200))
 RATE = int(os.environ.get("SLUICE_RELOAD_RATE", 0))
-# And how fast: others may have the CPU of an lcore for two seconds of a busy machine, and what comes
-# meanwhile has to find room. A memif whose ring is full holds the generator back, and an lcore that
+# And how fast: others may have the CPU of an lcore for two seconds of a busy machine, and what
+# comes meanwhile has to find room. A memif whose ring is full holds the generator back, and an lcore that
 # does everything reads no more than it can keep. Between two lcores there is a ring, of RING
 # messages at most. A queue of net_af_packet has FRAMES, then the kernel hands frames to the other
 # queue, which reorders them, or drops them.

@@ -256,7 +256,9 @@ class Appliance:
         return lines[-1]
 
     def _reload_lines(self):
-        return [line for line in self.stderr.splitlines() if "reload" in line]
+        # Whole ones: the last may be on its way still.
+        said = self.stderr.rpartition("\n")[0]
+        return [line for line in said.splitlines() if "reload" in line]
 
     def wait_exit(self, timeout=15.0):
         """Wait for the end. Returns the exit code."""
