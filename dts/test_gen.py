@@ -19,8 +19,8 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.utils import rdpcap
 
-from harness import (BUILD, NO_HUGE_PAGES, ROOT, SLUICE, Lab, decode, eal_lcores, encode, id_of,
-                     name_key, udp_socket)
+from harness import (BUILD, NO_HUGE_PAGES, ROOT, SLUICE, Lab, MemifLab, decode, destination,
+                     eal_lcores, encode, id_of, name_key, sink_backend, udp_socket)
 from harness.gen import SLUICE_GEN
 from harness.netns import child_options
 
@@ -427,6 +427,20 @@ def test_allowed_loss_is_no_error(cable):
         sink.process.send_signal(signal.SIGINT)
         report = sink.report(0)
     assert report["lost"] == 100 and report["clean"] is True
+
+
+def test_what_must_come_is_waited_for():
+    """The appliance stands still for longer than --drain-ms, with messages in its cable."""
+    with MemifLab() as cables, cables.appliance(
+            cables.config(destination("table1", sink_backend(1)))) as sluice:
+        with cables.generating("--count", 600, "--rate", 1000, "--destinations", 1,
+                               "--drain-ms", 300, ends_itself=True) as run:
+            sluice.wait_for(lambda stats: stats["delivered"] > 0)
+            sluice.send_signal(signal.SIGSTOP)
+            time.sleep(1.5)
+            sluice.send_signal(signal.SIGCONT)
+        assert run.report.is_clean, run.report.said
+        sluice.wait_for(received=600, delivered=600)
 
 
 # The profile for Pktgen

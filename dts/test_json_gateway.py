@@ -219,10 +219,12 @@ def test_a_bad_line_is_counted_and_costs_only_itself(lab):
 
 def test_log_lines_of_bad_lines_are_few(lab):
     with lab.receiver() as kitchen, lab.appliance(config()) as sluice, Client(lab) as client:
+        begun = time.monotonic()
         client.send(b"garbage\n" * 20000, order(1))
         kitchen.take(1)
         assert refused(sluice) == {"bad_input": 20000}
-        assert sluice.stderr.count("garbage") <= 50
+        # Ten at once, and ten a second.
+        assert 10 <= sluice.stderr.count("garbage") <= 11 + 10 * (time.monotonic() - begun)
 
 
 def test_a_line_without_end_is_skipped_in_bounded_memory(lab):
@@ -268,9 +270,9 @@ def test_a_topic_s_messages_go_to_all_and_a_queue_s_to_one(lab):
         assert one.ids(100) == wanted and two.ids(100) == wanted
         sender.send(*[order(n, to="orders") for n in range(100, 200)])
         got = one.take(1) + two.take(1)
-        for client in (one, two):
-            while line := client.line(0.3):
-                got.append(line)
+        deadline = time.monotonic() + 10
+        while len(got) < 100 and time.monotonic() < deadline:
+            got += [line for client in (one, two) if (line := client.line(0.05))]
         assert sorted(line["messageId"] for line in got) == [f"m-{n}" for n in range(100, 200)]
         assert two.ask(unsubscribe="news") == {"unsubscribed": "news"}
         sender.send(order(200, to="news"))
@@ -340,8 +342,11 @@ def test_a_slow_reader_delays_nobody(lab):
         assert refused(sluice)["output_full"] > 100
         assert sluice.rss() - before < RSS_SPARE
         got = []
-        while line := slow.line(0.5):
-            got.append(int(line["messageId"][2:]))
+        # What has come, or is known not to come, is all of it in the end.
+        deadline = time.monotonic() + 20
+        while len(got) + refused(sluice)["output_full"] < 5000 and time.monotonic() < deadline:
+            while line := slow.line(0.1):
+                got.append(int(line["messageId"][2:]))
         # Whole lines, in order, and the connection lives.
         assert got == sorted(set(got)) and 0 < len(got) < 5000
         assert len(got) + refused(sluice)["output_full"] == 5000
@@ -391,24 +396,27 @@ def test_a_connector_comes_back_by_itself(lab):
     port = taken.getsockname()[1]
     taken.settimeout(10)
     with lab.receiver() as kitchen, lab.appliance(config(connectors=[port])) as sluice:
-        came = []
+        pauses, closed = [], None
         for number in range(4):
             server, _ = taken.accept()
-            came.append(time.monotonic())
+            if closed is not None:
+                pauses.append(time.monotonic() - closed)
             server.sendall(json.dumps(order(number)).encode() + b"\n" + b'{"messageId": "half')
             kitchen.take(1)
             [shown] = ingress(sluice, "servers")["servers"]
             assert (shown["state"], shown["connections"]) == ("connected", number + 1)
             if number < 3:
+                closed = time.monotonic()
                 server.close()
-        pauses = [later - earlier for earlier, later in zip(came, came[1:])]
-        assert 0.4 < pauses[0] < 1.2 and all(pause < 5.6 for pause in pauses)
-        assert pauses[2] > pauses[0]
+        # 0.5 s at least, doubled and up to a quarter less: that they grow is seen by how long they
+        # are at least, for either side may stand still.
+        assert pauses[0] > 0.4 and pauses[1] > 0.7 and pauses[2] > 1.4, pauses
+        assert pauses[0] < 3.2 and all(pause < 5.6 for pause in pauses), pauses
         # While nobody listens it is tried again, and told once.
         taken.close()
         server.close()
         wait_until(lambda: ingress(sluice, "servers")["servers"][0]["state"] == "backoff")
-        assert refused(sluice, "servers") in ({}, {"reset": refused(sluice, "servers").get("reset")})
+        assert set(refused(sluice, "servers")) <= {"reset"}
 
 
 def test_servers_that_end_every_connection_are_not_pestered(lab):
@@ -419,9 +427,16 @@ def test_servers_that_end_every_connection_are_not_pestered(lab):
 
     def flap(server, torn):
         server.settimeout(0.1)
-        while not is_over.is_set():
-            with contextlib.suppress(TimeoutError):
+        while True:
+            # What has connected by the end has been counted, there and here.
+            is_last = is_over.is_set()
+            try:
                 client, _ = server.accept()
+            except TimeoutError:
+                if is_last:
+                    return
+                continue
+            with contextlib.suppress(ConnectionError):
                 accepted[server] += 1
                 client.sendall(json.dumps(order(1)).encode() + b'\n{"messageId": "half')
                 if torn:
@@ -432,6 +447,7 @@ def test_servers_that_end_every_connection_are_not_pestered(lab):
                for number, server in enumerate(servers)]
     for thread in threads:
         thread.start()
+    begun = time.monotonic()
     settings = config(connectors=[server.getsockname()[1] for server in servers])
     with lab.receiver() as kitchen, lab.appliance(settings) as sluice, Client(lab) as client:
         end, number = time.monotonic() + 2.5, 100
@@ -439,22 +455,31 @@ def test_servers_that_end_every_connection_are_not_pestered(lab):
             client.send(order(number))
             number += 1
             time.sleep(0.005)
-        sluice.wait_for(lambda s: s["delivered"] >= number - 100)
+
+        def steady():
+            kitchen.poll()
+            return [m.id_text for m in kitchen.messages if m.id_text != "m-1"]
+
+        wait_until(lambda: len(steady()) >= number - 100)
+        assert steady() == [f"m-{n}" for n in range(100, number)]
+        # One that was reset before it was noticed was none to the appliance.
+        wait_until(lambda: all(row["connections"] >= 2 for row in
+                               ingress(sluice, "servers")["servers"][::2]), what="second tries")
+        wait_until(lambda: all(accepted[server] >= 2 for server in servers), what="all try again")
+        wait_until(lambda: sluice.stderr.count("is not connected") >= 8, what="it is told")
         shown = ingress(sluice, "servers")["servers"]
         is_over.set()
-        kitchen.poll()
-        assert [m.id_text for m in kitchen.messages if m.id_text != "m-1"] == [
-            f"m-{n}" for n in range(100, number)]
     for thread in threads:
         thread.join()
+    elapsed = time.monotonic() - begun
     for server in servers:
         server.close()
-    # At 0, 0.5, 1.5 and 3.5 s, or as much as a quarter later.
-    assert all(2 <= accepted[server] <= 5 for server in servers), accepted
-    # One that was reset before it was noticed was none to the appliance.
+    # At 0, 0.5, 1.25, 2.75 and 5.75 s at the earliest, then 3.75 s apart.
+    most = 1 + sum(elapsed > when for when in (0.4, 1.1, 2.5, 5.4))
+    most += int(max(0, elapsed - 5.4) / 3.7)
+    assert all(2 <= accepted[server] <= most for server in servers), (accepted, elapsed)
     assert all(row["connections"] <= accepted[server] for row, server in zip(shown, servers))
-    assert sum(row["connections"] for row in shown) >= 8
-    assert 8 <= sluice.stderr.count("is not connected") <= 40
+    assert 8 <= sluice.stderr.count("is not connected") <= 8 * most
 
 
 def test_a_torn_connection_costs_only_what_was_not_whole(lab):
@@ -496,7 +521,10 @@ class Producer(threading.Thread):
             time.sleep(0.05)
 
     def _session(self, client):
-        assert client.ask(acks=True) == {"acks": True}
+        answer = client.ask(acks=True)
+        assert answer in (None, {"acks": True})
+        if answer is None:
+            return
         left = [n for n in range(self.count) if f"m-{n}" not in self.acked]
         flying = 0
         while left or flying:
@@ -576,10 +604,9 @@ def test_what_a_consumer_had_not_read_goes_to_another(durable, ended):
             first = [line["messageId"] for line in idle.take(5)]
             sender.take(1000)
         with subscriber(durable, "orders") as busy:
-            got = {busy.line(5)["messageId"]}
-            while line := busy.line(1.5):
-                got.add(line["messageId"])
-        # What had gone into the socket of the first counts as delivered, and that is not much.
-        missing = {f"m-{n}" for n in range(1000)} - got - set(first)
-        assert len(missing) * 1000 < (512 << 10)
-        assert f"m-{999}" in got
+            # What had gone into the socket of the first counts as delivered, and that is not much.
+            missing = {f"m-{n}" for n in range(1000)} - set(first)
+            while len(missing) * 1000 >= (512 << 10) or "m-999" in missing:
+                line = busy.line()
+                assert line is not None, f"{len(missing)} are missing"
+                missing.discard(line["messageId"])

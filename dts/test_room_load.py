@@ -3,6 +3,7 @@
 """room-load: against the appliance, and against a server that does what the appliance must not."""
 
 import base64
+import contextlib
 import csv
 import hashlib
 import json
@@ -13,31 +14,40 @@ import threading
 import xml.etree.ElementTree
 
 import pytest
-from harness import Appliance, make_config, table
+from harness import Appliance, Namespace, make_config, table
 from harness.appliance import BUILD
 from harness.config import port
-from harness.sockets import free_port
 
 ROOM_LOAD = BUILD / "tools" / "room-load" / "room-load"
 
 
-def load(port_number, tmp_path, *args):
+PORT = 8081
+
+
+@pytest.fixture(name="space")
+def fixture_space():
+    """Where nobody else has a port, and none is taken by another's connection."""
+    with contextlib.closing(Namespace("rooms")) as space:
+        yield space
+
+
+def load(space, port_number, tmp_path, *args):
     """(exit code, its JSON, what it said)"""
     report = tmp_path / "report.json"
-    done = subprocess.run([ROOM_LOAD, "--url", f"ws://127.0.0.1:{port_number}/chat", "--quiet",
-                           "--json", report, *map(str, args)], capture_output=True, text=True,
-                          timeout=60, check=False)
+    argv = space.exec_args(ROOM_LOAD, "--url", f"ws://127.0.0.1:{port_number}/chat", "--quiet",
+                           "--json", report, *args)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, json.loads(report.read_text()) if report.exists() else None, \
         done.stdout + done.stderr
 
 
-def test_it_finds_the_appliance_without_fault(tmp_path):
-    number = free_port()
-    listener = {"name": "chat", "protocol": "rooms", "address": "127.0.0.1", "port": number}
+def test_it_finds_the_appliance_without_fault(space, tmp_path):
+    listener = {"name": "chat", "protocol": "rooms", "address": "127.0.0.1", "port": PORT}
     with Appliance(make_config(table(1), ports=[port(device="net_null0")],
-                               gateways={"listeners": [listener]}), vdevs=["net_null0"]) as sluice:
-        code, report, said = load(number, tmp_path, "--rooms", 4, "--users", 3, "--deaf", 1,
-                                  "--messages", 9_999, "--warmup", 100, "--check", 1,
+                               gateways={"listeners": [listener]}), vdevs=["net_null0"],
+                   namespace=space) as sluice:
+        code, report, said = load(space, PORT, tmp_path, "--rooms", 4, "--users", 3,
+                                  "--deaf", 1, "--messages", 9_999, "--warmup", 100, "--check", 1,
                                   "--csv", tmp_path / "load.csv", "--plot", tmp_path / "load.svg")
         assert code == 0 and report["good"], said
         total = report["total"]
@@ -48,11 +58,12 @@ def test_it_finds_the_appliance_without_fault(tmp_path):
             shown = control.show("ingress")["gateways"][0]
         assert sum(room["texts"] for room in shown["rooms"]) == 9_999 + 100
         # At a rate, messages have a time they are due at.
-        code, report, said = load(number, tmp_path, "--rooms", 2, "--rate", 5000, "--messages", 2500,
-                                  "--warmup", 0, "--first-room", 3)
+        code, report, said = load(space, PORT, tmp_path, "--rooms", 2, "--rate", 5000,
+                                  "--messages", 2500, "--warmup", 0, "--first-room", 3)
         assert code == 0 and 0.45 <= report["seconds"] <= 5, said
     rows = list(csv.DictReader((tmp_path / "load.csv").open()))
-    assert rows and float(rows[-1]["received_per_s"]) > 0
+    # In the last second there may be nothing any more.
+    assert rows and max(float(row["received_per_s"]) for row in rows) > 0
     assert xml.etree.ElementTree.parse(tmp_path / "load.svg").getroot().tag.endswith("svg")
 
 
@@ -60,10 +71,10 @@ class Server(threading.Thread):
     """A room without rules: of texts the tenth is told to nobody, the twentieth twice, the thirtieth
     behind the next one of its speaker, the fortieth altered, and the fiftieth refused."""
 
-    def __init__(self):
+    def __init__(self, space):
         super().__init__(daemon=True)
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
+        with space.entered():
+            self.listener = socket.create_server(("127.0.0.1", PORT))
         self.input, self.texts, self.late = {}, 0, None
 
     def run(self):
@@ -81,7 +92,10 @@ class Server(threading.Thread):
 
     def greet(self):
         client, _ = self.listener.accept()
-        request = client.recv(4096).decode()
+        request = b""
+        while not request.endswith(b"\r\n\r\n"):
+            request += client.recv(4096)
+        request = request.decode()
         key = next(line.split(": ")[1] for line in request.split("\r\n") if "-Key:" in line)
         digest = hashlib.sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
         client.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: "
@@ -133,11 +147,12 @@ class Server(threading.Thread):
             self.late = None
 
 
-def test_it_finds_each_fault(tmp_path):
-    server = Server()
+def test_it_finds_each_fault(space, tmp_path):
+    server = Server(space)
     server.start()
-    code, report, said = load(server.port, tmp_path, "--rooms", 1, "--users", 3, "--messages", 300,
-                              "--warmup", 0, "--check", 1, "--timeout", 1)
+    # For longer than the server may stand still: what it has not said by then counts as lost.
+    code, report, said = load(space, PORT, tmp_path, "--rooms", 1, "--users", 3, "--messages", 300,
+                              "--warmup", 0, "--check", 1, "--timeout", 3)
     server.join(10)
     assert code == 1 and not report["good"], said
     total = report["total"]
@@ -155,6 +170,6 @@ def test_wrong_options_are_told(tmp_path, args, said):
     assert done.returncode == 2 and said in done.stderr
 
 
-def test_nobody_there_is_told(tmp_path):
-    code, _, said = load(free_port(), tmp_path)
+def test_nobody_there_is_told(space, tmp_path):
+    code, _, said = load(space, PORT, tmp_path)
     assert code == 2 and "is the gateway there?" in said

@@ -10,18 +10,20 @@ Where the suite hears one message before the next breaks the protocol, that is w
 in a room comes back by way of the packet path, and a broken connection has no way back.
 """
 
+import contextlib
 import json
 import socket
 import struct
 
 import pytest
-from harness import Appliance, make_config, table
+from harness import Appliance, Namespace, make_config, table
 from harness.config import port
-from harness.sockets import free_port
+from harness.lines import HOST, connect
 from test_rooms import REQUEST
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 MASK = bytes.fromhex("37fa213d")
+PORT = 8081
 INPUT_MAX = 1 << 20
 
 
@@ -88,8 +90,8 @@ REFUSED = ("text", None)
 
 
 class Member:
-    def __init__(self, port_number):
-        self.socket = socket.create_connection(("127.0.0.1", port_number), timeout=10)
+    def __init__(self, space):
+        self.socket = connect(space, PORT)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.input = b""
         self.socket.sendall(REQUEST.format(path="/chat/1", more="").encode())
@@ -140,12 +142,13 @@ class Member:
 
 @pytest.fixture(scope="module", name="room")
 def fixture_room():
-    number = free_port()
-    listener = {"name": "chat", "protocol": "rooms", "address": "127.0.0.1", "port": number,
+    listener = {"name": "chat", "protocol": "rooms", "address": HOST, "port": PORT,
                 "input_max": INPUT_MAX}
-    with Appliance(make_config(table(1), ports=[port(device="net_null0")],
-                               gateways={"listeners": [listener]}), vdevs=["net_null0"]):
-        yield lambda: Member(number)
+    with contextlib.closing(Namespace("rooms")) as space, \
+            Appliance(make_config(table(1), ports=[port(device="net_null0")],
+                                  gateways={"listeners": [listener]}), vdevs=["net_null0"],
+                      namespace=space):
+        yield lambda: Member(space)
 
 
 def run(room, steps):

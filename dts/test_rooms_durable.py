@@ -67,7 +67,9 @@ def test_an_own_copy_is_in_the_journal_though_the_appliance_is_killed(durable):
         for talker in talkers:
             talker.start()
         for kill in range(1, KILLS + 1):
-            wait_until(lambda: all(len(t.acked) >= 60 * kill for t in talkers), 30, "copies")
+            # Each has been back since the last kill: what one has to tell may be from before.
+            wait_until(lambda: all(len(t.acked) >= 60 * kill and t.connections >= kill
+                                   for t in talkers), 30, "copies")
             sluice.crash()
             acked = {ident: text for t in talkers for ident, text in list(t.acked.items())}
             kept = {f"{m.id_high:016x}{m.id_low:016x}": json.loads(m.payload)["message"]

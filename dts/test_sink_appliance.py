@@ -135,8 +135,8 @@ def test_every_message_is_a_row(durable, warehouse):
         for source in publishers(durable, count=1500):
             source.wait()
         warehouse.wait(3000)
-        wait_until(lambda: shown(control)["lag_bytes"] == 0, 10, "no lag")
-        sink = shown(control)
+        sink = wait_until(lambda: (one := shown(control))["lag_bytes"] == 0 and
+                          one["rows"] >= 3000 and one, 10, "no lag")
         assert (sink["state"], sink["rows"], sink["failures"], sink["gaps"]) == \
             ("running", 3000, 0, 0)
         assert sink["server"] == f"127.0.0.1:{warehouse.link.port}/sluice as sluice"
@@ -159,14 +159,17 @@ def test_the_server_crashes_and_comes_back(durable, warehouse, server):
         server.stop("immediate")
         try:
             acks(durable, 1000)
-            wait_until(lambda: shown(control)["state"] == "broken", 20, "the circuit is open")
-            sink = shown(control)
+            # It is tried again now and then: what is said of a broken one is said at once.
+            sink = wait_until(lambda: (one := shown(control))["state"] == "broken" and one, 20,
+                              "the circuit is open")
             assert sink["failures"] >= 5 and sink["lag_bytes"] > 0 and sink["lag_s"] >= 0
             assert sink["retry_in_s"] > 0 and "see that the server runs" in sink["failure"]
-            metrics = HttpClient(durable.inside).metrics()
-            assert metrics.value("sluice_sink_state", sink="warehouse", state="broken") == 1
+            http = HttpClient(durable.inside)
+            metrics = wait_until(lambda: (read := http.metrics()).value(
+                "sluice_sink_state", sink="warehouse", state="broken") == 1 and read, 20, "metrics")
             assert metrics.value("sluice_sink_lag_bytes", sink="warehouse") > 0
-            [told] = [e for e in control.show("events") if e["kind"] == "sink_down"]
+            [told] = wait_until(lambda: [e for e in control.show("events")
+                                         if e["kind"] == "sink_down"], 20, "an event")
             assert told["level"] == "warn" and told["fields"]["sink"] == "warehouse"
         finally:
             server.start()
@@ -269,7 +272,8 @@ def test_sluice_sink_does_not_feed_beside_an_appliance(durable, warehouse):
     arguments = [TOOL, "--config", sluice.config_file]
     with durable.backend(1), durable.backend(2):
         with sluice:
-            publishers(durable, count=300)[0].wait()
+            for source in publishers(durable, count=300):
+                source.wait()
             refused = subprocess.run(arguments, capture_output=True, text=True, timeout=20,
                                      check=False)
             assert refused.returncode == 1 and "its appliance runs" in refused.stderr

@@ -5,6 +5,7 @@
 No appliance runs here: tests/tools/wire_cat.c reads datagrams and frames and says what Sluice's
 parsers and builders make of them. Random cases print their seed; SLUICE_TEST_SEED repeats a run.
 """
+import contextlib
 import importlib
 import ipaddress
 import json
@@ -12,7 +13,6 @@ import os
 import pathlib
 import random
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +24,8 @@ from scapy.layers.inet6 import (ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6MLDMul
                                 ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, IPv6,
                                 IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop,
                                 RouterAlert)
+
+from harness import Namespace
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("SLUICE_BUILD", ROOT / "build"))
@@ -432,23 +434,25 @@ def test_documented_programs_run(pb, tmp_path):
     (tmp_path / "send.py").write_text(sender)
     (tmp_path / "receive.py").write_text(receiver)
     environment = dict(os.environ, PYTHONPATH=str(pathlib.Path(pb.__file__).parent))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    process = subprocess.Popen([sys.executable, tmp_path / "receive.py", "127.0.0.1", port],
-                               stdout=subprocess.PIPE, text=True, env=environment)
-    try:
-        os.set_blocking(process.stdout.fileno(), False)
-        line, deadline = "", time.monotonic() + 20
-        while not line and time.monotonic() < deadline:  # until the receiver has its socket
-            subprocess.run([sys.executable, tmp_path / "send.py", "127.0.0.1", port], check=True,
-                           env=environment, timeout=20)
-            time.sleep(0.1)
-            line = process.stdout.readline()
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    # Where nobody else can have the port.
+    with contextlib.closing(Namespace("wire")) as space:
+        def program(name):
+            return space.exec_args(sys.executable, tmp_path / name, "127.0.0.1", "7500")
+
+        process = subprocess.Popen(program("receive.py"), stdout=subprocess.PIPE, text=True,
+                                   env=environment)
+        try:
+            os.set_blocking(process.stdout.fileno(), False)
+            line, deadline = "", time.monotonic() + 20
+            # Until the receiver has its socket, and has said all of its line.
+            while not line.endswith("\n") and time.monotonic() < deadline:
+                subprocess.run(program("send.py"), check=True, env=environment, timeout=20)
+                time.sleep(0.1)
+                line += process.stdout.readline()
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
     assert line == f"34c90d949fadbbb9 {1:032x} b'eggs'\n"
 
 

@@ -17,6 +17,9 @@
  */
 #define QUIET_TURNS 64
 
+/* Who loses nothing may be slow: so many times the quiet are spent on what is still to come. */
+#define MISSING_DRAINS 10
+
 /* Turns between two looks at what does not concern messages. */
 #define CHORES_EVERY 64
 
@@ -57,11 +60,21 @@ is_sending_over(const struct lane *l, uint64_t now_ns)
 		(o->seconds > 0 && now_ns - l->start_ns >= (uint64_t)o->seconds * NS_PER_S);
 }
 
+/* Is something still to come that must? */
+static bool
+is_missing(const struct lane *l)
+{
+	const struct options *o = l->options;
+
+	return l->sender != NULL && !o->is_loss_allowed && o->verify != OPTIONS_VERIFY_NONE &&
+		l->sink->ledger.nb_delivered < l->sender->nb_originals;
+}
+
 static bool
 is_sink_over(struct lane *l, uint64_t now_ns)
 {
 	const struct options *o = l->options;
-	uint64_t quiet_since;
+	uint64_t quiet_since, quiet_ms;
 
 	if (*l->nb_signals > 1)
 		return true;
@@ -73,7 +86,8 @@ is_sink_over(struct lane *l, uint64_t now_ns)
 	if (now_ns - l->stopping_ns >= o->drain_max_ms * NS_PER_MS)
 		return true;
 	quiet_since = RTE_MAX(l->stopping_ns, l->sink->last_ns);
-	return now_ns >= quiet_since + o->drain_ms * NS_PER_MS && l->nb_quiet_turns >= QUIET_TURNS;
+	quiet_ms = is_missing(l) ? MISSING_DRAINS * o->drain_ms : o->drain_ms;
+	return now_ns >= quiet_since + quiet_ms * NS_PER_MS && l->nb_quiet_turns >= QUIET_TURNS;
 }
 
 /* A port that is closed takes what its ring still holds with it: give the peer time to read. */

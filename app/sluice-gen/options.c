@@ -107,7 +107,8 @@ static const struct {
 	[OPT_BURST] = {"burst", "N", "frames a turn (32)"},
 	[OPT_DESCRIPTORS] = {"descriptors", "N", "ring size of a port's queue (1024)"},
 	[OPT_DRAIN_MS] = {"drain-ms", "N",
-		"after the last message: end when nothing arrived for so long (1000)"},
+		"after the last message: end when nothing arrived for so long (1000), or ten "
+		"times so long while messages are missing that may not be lost"},
 	[OPT_DRAIN_MAX_MS] = {"drain-max-ms", "N", "... and after so long in any case (60000)"},
 	[OPT_WAIT_MS] = {"wait-ms", "N", "how long to wait for link and neighbour (10000)"},
 	[OPT_NAP_US] = {"nap-us", "N", "sleep when there is nothing to do; 0: spin (0)"},

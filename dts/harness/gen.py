@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import types
 
 from . import config as conf
@@ -62,8 +63,18 @@ class Cables:
     def appliance(self, config, **kwargs):
         return Appliance(config, self.vdevs(is_appliance=True), self.inside, **kwargs)
 
-    def generate(self, *args, timeout=120):
-        """Run sluice-gen to its end. Returns its report."""
+    def generate(self, *args, timeout=120, until=None):
+        """Run sluice-gen to its end. Returns its report. @until: returns when the appliance has
+        read what it is to read; the generator stays so long, for a cable that ends takes with it
+        what has not been read, and no longer, whatever it has received."""
+        if until is not None:
+            with self.generating(*args, "--drain-ms", 20000, timeout=timeout) as run:
+                until()
+                # The second one ends it at once; two that come together are one.
+                while run.process.poll() is None:
+                    run.process.send_signal(signal.SIGINT)
+                    time.sleep(0.02)
+            return run.report
         with self.generating(*args, timeout=timeout, ends_itself=True) as run:
             pass
         return run.report

@@ -43,7 +43,16 @@ class RawPort:
 
     def send(self, *frames):
         for frame in frames:
-            self._sock.send(bytes(frame))
+            data = bytes(frame)
+            # On a busy machine the kernel has the last ones in hand still, and no room for more.
+            while not self._try_send(data):
+                select.select([], [self._sock], [], 0.1)
+
+    def _try_send(self, data):
+        try:
+            return self._sock.send(data) > 0
+        except BlockingIOError:
+            return False
 
     def _receive(self):
         try:
