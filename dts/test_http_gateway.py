@@ -493,7 +493,7 @@ def test_metrics_of_rooms_and_users(web):
 def test_the_metrics_tell_of_a_database_that_is_behind(durable):
     config = durable.config_with_sink(destination("orders"),
                                       gateways={"listeners": [listener("web", 8082)]})
-    with durable.appliance(config) as sluice, durable.inside.entered(), \
+    with durable.appliance(config), durable.inside.entered(), \
             contextlib.closing(http.client.HTTPConnection("127.0.0.1", 8082, timeout=15)) as client:
         database = sqlite3.connect(durable.dir / "messages.db", isolation_level=None)
 

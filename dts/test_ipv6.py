@@ -12,7 +12,7 @@ from scapy.layers.inet6 import (ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRe
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Raw
 
-from harness import (ADDRESS, ADDRESS6, APPLIANCE_MAC, PEER_MAC, SENDER, SENDER6, Lab,
+from harness import (ADDRESS, ADDRESS6, APPLIANCE_MAC, PEER_MAC, SENDER6, Lab,
                      appliance_mac, backend, decode, destination, encode, frame, frame6, id_of,
                      is_udp_from_appliance, kitchen6, make_config, message, peer_mac, port, port6,
                      table, table6)

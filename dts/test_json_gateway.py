@@ -16,6 +16,7 @@ import pytest
 
 from harness import ROOT, destination, make_config, message, name_key, table
 from harness.durable import wait_until
+from harness.standstill import Standstill
 
 SERVERS = ROOT / "tools" / "message-servers"
 PORT = 9000
@@ -395,23 +396,24 @@ def test_a_connector_comes_back_by_itself(lab):
         taken = socket.create_server(("127.0.0.1", 0))
     port = taken.getsockname()[1]
     taken.settimeout(10)
-    with lab.receiver() as kitchen, lab.appliance(config(connectors=[port])) as sluice:
-        pauses, closed = [], None
+    with lab.receiver() as kitchen, lab.appliance(config(connectors=[port])) as sluice, \
+            Standstill() as still:
+        pauses, closed, still_before = [], None, 0.0
         for number in range(4):
             server, _ = taken.accept()
             if closed is not None:
-                pauses.append(time.monotonic() - closed)
+                pauses.append((time.monotonic() - closed, still.seconds - still_before))
             server.sendall(json.dumps(order(number)).encode() + b"\n" + b'{"messageId": "half')
             kitchen.take(1)
             [shown] = ingress(sluice, "servers")["servers"]
             assert (shown["state"], shown["connections"]) == ("connected", number + 1)
             if number < 3:
-                closed = time.monotonic()
+                still_before, closed = still.seconds, time.monotonic()
                 server.close()
-        # 0.5 s at least, doubled and up to a quarter less: that they grow is seen by how long they
-        # are at least, for either side may stand still.
-        assert pauses[0] > 0.4 and pauses[1] > 0.7 and pauses[2] > 1.4, pauses
-        assert pauses[0] < 3.2 and all(pause < 5.6 for pause in pauses), pauses
+        # 0.5 s at least, doubled and up to a quarter less.
+        bounds = (0.4, 1.2), (0.7, 5.6), (1.4, 5.6)
+        for (pause, still_for), (least, most) in zip(pauses, bounds, strict=True):
+            assert least < pause < most + still_for, pauses
         # While nobody listens it is tried again, and told once.
         taken.close()
         server.close()

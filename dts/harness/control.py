@@ -5,7 +5,6 @@
 import errno
 import itertools
 import json
-import os
 import socket
 import struct
 
