@@ -717,6 +717,23 @@ settle_for(uint64_t ms)
 		pump();
 }
 
+/* Of the turn that is counted now, the end; of the next one, all. */
+void
+turn_over(void)
+{
+	uint64_t turns = of_thread("turns");
+
+	WAIT_FOR(of_thread("turns") >= turns + 2);
+	pump();
+}
+
+void
+turn_over_frames(uint64_t n)
+{
+	WAIT_FOR(of_thread("frames_in") >= n);
+	turn_over();
+}
+
 /* Counters. */
 
 static uint64_t

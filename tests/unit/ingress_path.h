@@ -138,6 +138,12 @@ void pump(void);
 /* Let time go by in which nothing is to happen. */
 void settle_for(uint64_t ms);
 
+/* The thread has been through all that was there for it, and what it sent has been taken. */
+void turn_over(void);
+
+/* So many frames from the path it has been through, since it began. */
+void turn_over_frames(uint64_t n);
+
 /* Clients. */
 
 int dial(void);

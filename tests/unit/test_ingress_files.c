@@ -90,14 +90,14 @@ test_a_token_has_a_name(void **state)
 	snprintf(keys, sizeof(keys), ", address: 127.0.0.1, protocol: http, tokens: %s", file);
 	other = make_config("listeners", keys, DESTINATIONS);
 	sl_ingress_apply(ingress, other);
-	settle_for(30);
+	turn_over();
 	tell(fd, "T secret-1\nT secret-3\n");
 	HEAR(fd, "stranger");
 	HEAR(fd, "cat");
 	/* A file that is of no use changes nothing. */
 	write_file("tokens", "secret-4\n", 0640, file);
 	sl_ingress_apply(ingress, other);
-	settle_for(30);
+	turn_over();
 	tell(fd, "T secret-3\n");
 	HEAR(fd, "cat");
 	sl_config_free(other);
@@ -105,7 +105,7 @@ test_a_token_has_a_name(void **state)
 	snprintf(keys, sizeof(keys), ", address: 127.0.0.1, protocol: http, tokens: %s", file);
 	other = make_config("listeners", keys, DESTINATIONS "  - {name: later, kind: topic}\n");
 	sl_ingress_apply(ingress, other);
-	settle_for(30);
+	turn_over();
 	tell(fd, "P later a\n");
 	HEAR(fd, "ok");
 	sl_config_free(other);
@@ -245,12 +245,12 @@ test_a_certificate_is_read_again_and_a_bad_one_is_not_taken(void **state)
 		assert_int_equal(link(old, new), 0);
 	}
 	sl_ingress_apply(ingress, same);
-	settle_for(30);
+	turn_over();
 	assert_string_equal(subject_of_server(), "/CN=a");
 	unlink(new);
 	write_file("c.key", "garbage\n", 0600, file);
 	sl_ingress_apply(ingress, same);
-	settle_for(30);
+	turn_over();
 	assert_string_equal(subject_of_server(), "/CN=a");
 	sl_config_free(same);
 }
