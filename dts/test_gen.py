@@ -436,9 +436,8 @@ def test_what_must_come_is_waited_for():
         with cables.generating("--count", 600, "--rate", 1000, "--destinations", 1,
                                "--drain-ms", 300, ends_itself=True) as run:
             sluice.wait_for(lambda stats: stats["delivered"] > 0)
-            sluice.send_signal(signal.SIGSTOP)
-            time.sleep(1.5)
-            sluice.send_signal(signal.SIGCONT)
+            with sluice.standing_still():
+                time.sleep(1.5)
         assert run.report.is_clean, run.report.said
         sluice.wait_for(received=600, delivered=600)
 

@@ -197,7 +197,8 @@ on_stats(evutil_socket_t fd, short what, void *arg)
 	/* One line when it begins to fail, not one an interval. */
 	if (rc != 0 && !loop->stats_failed)
 		sl_log(SL_LOG_main, SL_LEVEL_ERROR, "--stats-file %s cannot be written: %s",
-			loop->options->stats_file, strerror(-rc));
+			loop->options->stats_file,
+			rc == -EAGAIN ? "an lcore has not answered for a second" : strerror(-rc));
 	loop->stats_failed = rc != 0;
 }
 

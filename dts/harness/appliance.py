@@ -241,6 +241,15 @@ class Appliance:
         """Signal the appliance itself (`ip netns exec` has become it by exec)."""
         self.process.send_signal(number)
 
+    @contextlib.contextmanager
+    def standing_still(self):
+        self.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        try:
+            yield
+        finally:
+            self.send_signal(signal.SIGCONT)
+
     def reload(self, config, timeout=20.0):
         """Give it another configuration by SIGHUP. Returns what it said to that."""
         said = len(self._reload_lines())

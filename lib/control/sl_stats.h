@@ -18,7 +18,7 @@
 
 /**
  * Write the statistics as JSON, whole or not at all: into a file beside @p path, then renamed.
- * @return 0; -EAGAIN when the counters could not be read now, the file is left; or -errno
+ * @return 0; -EAGAIN when an lcore has not answered for a second, the file is left; or -errno
  */
 int
 sl_stats_write_json(const char *path, const struct sl_config *config, struct sl_datapath *datapath);
