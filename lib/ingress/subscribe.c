@@ -28,6 +28,7 @@ struct gw_topic {
 	uint64_t key;
 	uint64_t asked; /* To be a backend of it: the request, */
 	uint64_t asked_ms;
+	bool was_there;
 	uint64_t again_ms; /* When it has gone: it is not asked to be made before. */
 	bool is_joined;
 	bool is_in; /* and it was. */
@@ -232,7 +233,7 @@ tell_subscribed(struct gw_thread *thread, struct gw_topic *topic)
 static void
 open_again(struct gw_thread *thread, struct gw_topic *topic)
 {
-	if (topic->asked == 0 || thread->now_ms < topic->again_ms)
+	if (!topic->was_there || thread->now_ms < topic->again_ms)
 		return;
 	topic->again_ms = thread->now_ms + OPEN_AGAIN_MS;
 	for (uint32_t i = 0; i < topic->nb; i++) {
@@ -272,6 +273,7 @@ settle_topic(struct gw_thread *thread, struct gw_topic *topic)
 	const struct gw_dest *dest = gw_snapshot_find(thread->snapshot, topic->key);
 	bool is_wanted = topic->nb > 0;
 
+	topic->was_there |= dest != NULL;
 	if (is_wanted == topic->is_joined) {
 		if (is_wanted) {
 			check_joined(thread, topic);
@@ -379,6 +381,8 @@ gw_subscribe(struct gw_client *client, const char *destination, size_t len)
 	topic = get_topic(thread, destination, len);
 	if (topic == NULL)
 		return NULL;
+	/* The turn that reads this may be the last one that knows it. */
+	topic->was_there |= dest != NULL;
 	sub = find_subscription(client, topic);
 	if (sub != NULL) {
 		sub->refs++;

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -68,9 +69,13 @@ test_what_comes_for_a_client_that_is_being_closed_is_counted(void **state)
 	close(fd);
 }
 
-/* Says when a subscription has taken effect. */
+/*
+ * Says when a subscription has taken effect. Its turn does not go on behind what it has read when
+ * the test wants it so.
+ */
 
 static struct gw_protocol telling;
+static _Atomic bool is_holding, is_held;
 
 static void
 on_subscribed(struct gw_client *client, struct gw_subscription *subscription)
@@ -79,9 +84,20 @@ on_subscribed(struct gw_client *client, struct gw_subscription *subscription)
 }
 
 static void
+held_input(struct gw_client *client, struct evbuffer *input)
+{
+	words.input(client, input);
+	while (is_holding) {
+		is_held = true;
+		usleep(100);
+	}
+}
+
+static void
 start_telling(const char *keys)
 {
 	telling = words;
+	telling.input = held_input;
 	telling.subscribed = on_subscribed;
 	test_protocol = &telling;
 	start("listeners", keys);
@@ -257,6 +273,34 @@ test_who_has_subscribed_to_one_that_goes_has_it_made_again(void **state)
 	close(fd);
 }
 
+static void
+test_who_subscribes_to_one_that_goes_in_the_same_turn_has_it_made_again(void **state)
+{
+	struct sl_config *other;
+	int fd;
+
+	start_telling(", protocol: line");
+	fd = dial();
+	tell(fd, "P news x\n");
+	HEAR(fd, "ok");
+	is_holding = true;
+	tell(fd, "S news\n");
+	WAIT_FOR(is_held);
+	other = make_config("listeners", ", address: 127.0.0.1, protocol: line",
+		"  - {name: other, kind: topic}\n");
+	sl_ingress_apply(ingress, other);
+	sl_config_free(other);
+	is_holding = false;
+	HEAR(fd, "subscribed");
+	WAIT_FOR(hooks.opens == 1);
+	assert_string_equal(hooks.opened, "news");
+	apply(LEFT);
+	WAIT_FOR(hooks.joins == 1);
+	apply(JOINED);
+	HEAR(fd, "in effect");
+	close(fd);
+}
+
 /* A listener that begins with two topics. */
 
 static struct gw_protocol first;
@@ -303,6 +347,7 @@ main(void)
 		TELLING(test_a_join_that_was_refused_is_asked_for_again),
 		TEST(test_a_topic_that_has_gone_may_be_made_again),
 		TELLING(test_who_has_subscribed_to_one_that_goes_has_it_made_again),
+		TELLING(test_who_subscribes_to_one_that_goes_in_the_same_turn_has_it_made_again),
 		TELLING(test_what_a_listener_begins_with_is_not_counted),
 	};
 
