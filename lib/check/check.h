@@ -146,6 +146,8 @@ void run_end(struct backend *backend, uint32_t check, uint64_t token, bool is_ex
 void run_cancel_all(struct backend *backend);
 /* The same, and the machine knows that they will not end. */
 void run_void_all(struct backend *backend);
+/* Those that waited too long to begin: before the machine is asked, who would have them expire. */
+void run_void_late(struct backend *backend);
 void run_begin_waiting(struct sl_checks *checks);
 void run_free(struct run *run);
 /* These end the run and free it. */

@@ -236,6 +236,7 @@ backend_pump(struct backend *backend)
 	if (backend->is_pumping || backend->checks->is_frozen)
 		return;
 	backend->is_pumping = true;
+	run_void_late(backend);
 	while (sl_health_next(backend->health, check_now_ms(), &action))
 		act(backend, &action);
 	backend->is_pumping = false;

@@ -148,6 +148,21 @@ leave_queue(struct run *run)
 	run->event = NULL;
 }
 
+/* What begins later has too little left of its time-out. */
+static uint32_t
+wait_max_ms(const struct run *run)
+{
+	return (run_timeout_ms(run) + 1) / 2;
+}
+
+/* A loop that stood still may come to a run, or its machine, before it comes to the run's timer. */
+static bool
+has_waited_too_long(const struct run *run)
+{
+	return run->is_waiting &&
+		check_now_ns() - run->started_ns > wait_max_ms(run) * UINT64_C(1000000);
+}
+
 void
 run_begin_waiting(struct sl_checks *checks)
 {
@@ -163,6 +178,10 @@ run_begin_waiting(struct sl_checks *checks)
 		while (!TAILQ_EMPTY(queue) && has_room(checks, kinds[i])) {
 			struct run *run = TAILQ_FIRST(queue);
 
+			if (has_waited_too_long(run)) {
+				run_void(run);
+				continue;
+			}
 			leave_queue(run);
 			begin(run);
 		}
@@ -245,7 +264,7 @@ static void
 enqueue(struct run *run)
 {
 	struct sl_checks *checks = run->backend->checks;
-	const uint32_t wait_ms = (run_timeout_ms(run) + 1) / 2;
+	const uint32_t wait_ms = wait_max_ms(run);
 	const struct timeval tv = {wait_ms / 1000, wait_ms % 1000 * 1000};
 
 	run->is_waiting = true;
@@ -363,6 +382,28 @@ run_void(struct run *run)
 	run_free(run);
 	sl_health_void(backend->health, check, token, check_now_ms());
 	backend_pump(backend);
+}
+
+static struct run *
+find_late(const struct backend *backend)
+{
+	struct run *run;
+
+	LIST_FOREACH(run, &backend->runs, link)
+	{
+		if (has_waited_too_long(run))
+			break;
+	}
+	return run;
+}
+
+void
+run_void_late(struct backend *backend)
+{
+	struct run *run;
+
+	while ((run = find_late(backend)) != NULL)
+		run_void(run);
 }
 
 void
