@@ -445,6 +445,13 @@ gw_subscriber_count(struct gw_thread *thread, const char *destination, size_t le
 
 /* Messages. */
 
+/* Who is told when a subscription takes effect gets nothing before. */
+static bool
+has_begun(const struct gw_subscription *sub)
+{
+	return sub->is_told || sub->client->listener->protocol->subscribed == NULL;
+}
+
 /* To one of a topic's: what it does not get is counted, here or where it is said why. */
 static void
 give(struct gw_rendering *r, struct gw_client *client)
@@ -464,7 +471,7 @@ deliver_topic(
 	topic->is_dispatching = true;
 	/* Those that come in the meantime get the next one. */
 	for (uint32_t i = 0, n = topic->nb; i < n; i++) {
-		if (topic->subs[i] != NULL)
+		if (topic->subs[i] != NULL && has_begun(topic->subs[i]))
 			give(&r, topic->subs[i]->client);
 	}
 	topic->is_dispatching = false;
@@ -489,7 +496,7 @@ deliver_queue(struct gw_thread *thread, struct gw_topic *topic, struct gw_held *
 	for (uint32_t i = 0, n = topic->nb; i < n && !is_given; i++) {
 		struct gw_subscription *sub = topic->subs[topic->turn++ % n];
 
-		if (sub == NULL || !gw_client_has_room(sub->client))
+		if (sub == NULL || !has_begun(sub) || !gw_client_has_room(sub->client))
 			continue;
 		client = sub->client;
 		is_given = gw_give(&r, client);

@@ -168,6 +168,43 @@ test_a_subscription_is_not_told_of_by_what_was_before_a_leave(void **state)
 	close(fd);
 }
 
+#define QUEUE_JOINED                                                                               \
+	"  - {name: loose, backends: [{name: gateway-0, address: 10.77.0.12, port: 1}]}\n"
+#define QUEUE_LEFT "  - {name: loose, backends: [{name: b, address: 10.77.0.11, port: 1}]}\n"
+
+/* The thread is a backend still, of the one who was there before. */
+static void
+test_nothing_comes_before_a_subscription_is_told_of(void **state)
+{
+	int fd, other;
+
+	start_telling(", protocol: line");
+	fd = subscribe("S news\n");
+	tell(fd, "S loose\n");
+	HEAR(fd, "subscribed");
+	WAIT_FOR(hooks.joins == 2);
+	apply(JOINED QUEUE_JOINED);
+	HEAR(fd, "in effect");
+	HEAR(fd, "in effect");
+	close(fd);
+	WAIT_FOR(hooks.leaves == 2);
+	fd = subscribe("S news\n");
+	other = subscribe("S loose\n");
+	WAIT_FOR(hooks.joins == 4);
+	path_deliver("news", 0, 0, "early");
+	path_deliver("loose", 0, 0, "kept");
+	turn_over();
+	apply(LEFT QUEUE_LEFT);
+	apply(JOINED QUEUE_JOINED);
+	path_deliver("news", 0, 0, "late");
+	HEAR(fd, "in effect");
+	HEAR(fd, "news late");
+	HEAR(other, "in effect");
+	HEAR(other, "loose kept");
+	close(fd);
+	close(other);
+}
+
 static void
 test_who_is_a_backend_already_is_told_in_the_end(void **state)
 {
@@ -342,6 +379,7 @@ main(void)
 		TEST(test_what_comes_again_is_not_lost),
 		TEST(test_what_comes_for_a_client_that_is_being_closed_is_counted),
 		TELLING(test_a_subscription_is_not_told_of_by_what_was_before_a_leave),
+		TELLING(test_nothing_comes_before_a_subscription_is_told_of),
 		TELLING(test_who_is_a_backend_already_is_told_in_the_end),
 		TELLING(test_a_destination_that_goes_and_comes_is_joined_again),
 		TELLING(test_a_join_that_was_refused_is_asked_for_again),
