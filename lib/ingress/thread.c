@@ -35,8 +35,9 @@
 #define HOUSEKEEPING_MS 100
 
 /* At the end: to send what is to be sent, and for clients to have read it. */
-#define GOODBYE_MS 500u
-#define LINGER_MS  50u
+#define GOODBYE_MS	500u
+#define GOODBYE_TURN_MS (NAP_IDLE_US / 1000)
+#define LINGER_MS	50u
 
 /* After so much of clients it is time to look at the path again. */
 #define TURN_BYTES  (1u << 20)
@@ -296,10 +297,10 @@ are_told(const struct gw_thread *thread)
 static void
 say_goodbye(struct gw_thread *thread)
 {
-	uint64_t begin, told = 0;
+	uint64_t last, waited = 0, told = UINT64_MAX;
 
 	set_now(thread);
-	begin = thread->now_ms;
+	last = thread->now_ms;
 	thread->has_drained = true;
 	for (uint32_t i = 0; i < thread->nb_listeners; i++) {
 		gw_listener_stop_accepting(thread->listeners[i]);
@@ -307,11 +308,14 @@ say_goodbye(struct gw_thread *thread)
 	}
 	close_clients(thread);
 	thread->is_busy = true;
-	while (thread->nb_clients > 0 && thread->now_ms - begin < GOODBYE_MS) {
+	while (thread->nb_clients > 0 && waited < GOODBYE_MS) {
 		turn(thread);
-		if (told == 0 && are_told(thread))
-			told = thread->now_ms;
-		if (told != 0 && thread->now_ms - told >= LINGER_MS)
+		/* While the machine stood still, nobody could read. */
+		waited += RTE_MIN(thread->now_ms - last, GOODBYE_TURN_MS);
+		last = thread->now_ms;
+		if (told == UINT64_MAX && are_told(thread))
+			told = waited;
+		if (told != UINT64_MAX && waited - told >= LINGER_MS)
 			break;
 	}
 }
