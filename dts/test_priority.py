@@ -83,7 +83,8 @@ def test_class_1_is_as_quick_as_without_congestion():
     free, busy = [], []
     for _ in range(ATTEMPTS):
         reports, stats = run(limit=0, seconds=0.15, rounds=4)
-        assert stats.dropped == {}
+        # Without a limit only a machine that stands still has any wait for so long.
+        assert set(stats.dropped) <= {"max_wait"}
         free += reports
         reports, stats = run(LIMIT, seconds=0.15, rounds=4)
         assert sum(stats["dropped"].values()) > 0
