@@ -413,6 +413,7 @@ def test_one_destination_or_port_is_cleared_alone(lab):
         lab.send(message(2, destination="table2"))
         one.take(1)
         two.take(1)
+        sluice.wait_for(delivered=2)
         control.clear("DESTINATION", "table1")
         assert [d["delivered"] for d in control.show("destinations")] == [0, 1]
         before = control.show("ports")[0]["rx_packets"]
