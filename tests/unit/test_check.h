@@ -232,8 +232,9 @@ struct server {
 	int fd;
 	uint16_t port;
 	struct event *event;
-	const char *says; /* NULL: nothing, for ever. */
-	size_t says_len;  /* 0: strlen(says) */
+	const char *says;	 /* NULL: nothing, for ever. */
+	size_t says_len;	 /* 0: strlen(says) */
+	const char *says_mostly; /* To two of three clients, instead; NULL: to none. */
 	uint32_t after_ms;
 	uint32_t piece; /* Bytes a piece of it; 0: all at once. */
 	bool for_ever;	/* Says it again and again. */
@@ -247,6 +248,7 @@ struct server {
 struct client {
 	struct server *server;
 	struct client *next;
+	uint32_t number;
 	int fd;
 	struct event *reads;
 	struct event *writes;
@@ -267,18 +269,34 @@ client_end(struct client *client)
 	free(client);
 }
 
+static inline const char *
+client_text(const struct client *client)
+{
+	const struct server *server = client->server;
+
+	return server->says_mostly != NULL && client->number % 3 != 0 ? server->says_mostly
+								      : server->says;
+}
+
+static inline size_t
+client_text_len(const struct client *client)
+{
+	return client->server->says_len != 0 ? client->server->says_len
+					     : strlen(client_text(client));
+}
+
 /* @return false when it has to wait, or is done */
 static inline bool
 client_says(struct client *client)
 {
 	const struct server *server = client->server;
-	size_t len = server->says_len != 0 ? server->says_len : strlen(server->says);
+	size_t len = client_text_len(client);
 	size_t n = len - client->said;
 	ssize_t sent;
 
 	if (server->piece != 0 && server->piece < n)
 		n = server->piece;
-	sent = send(client->fd, server->says + client->said, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	sent = send(client->fd, client_text(client) + client->said, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 	client->said += sent > 0 ? (size_t)sent : 0;
 	if (client->said == len && server->for_ever)
 		client->said = 0;
@@ -291,7 +309,7 @@ client_writes(evutil_socket_t fd, short what, void *arg)
 	struct client *client = arg;
 	const struct server *server = client->server;
 	const struct timeval soon = {0, 1000};
-	size_t len = server->says_len != 0 ? server->says_len : strlen(server->says);
+	size_t len = client_text_len(client);
 
 	(void)fd;
 	(void)what;
@@ -349,6 +367,7 @@ server_accepts(evutil_socket_t fd, short what, void *arg)
 	client = calloc(1, sizeof(*client));
 	assert(client != NULL);
 	client->server = server;
+	client->number = server->nb_clients;
 	client->fd = peer;
 	client->next = server->clients;
 	server->clients = client;

@@ -259,8 +259,10 @@ test_who_is_not_heard_of_lapses(void **state)
 	assert_in_range(info.ttl_left_ms, 1, 60000);
 	assert_true(members_find(w.members, "news", "d", &info));
 	assert_true(info.ttl_left_ms == UINT64_MAX);
-	pass_ms(&w, 400);
-	assert_string_equal(backends_of(&w, "news"), "a c d");
+	for (uint32_t i = 0; strcmp(backends_of(&w, "news"), "a c d") != 0; i++) {
+		assert_true(i < 500);
+		pass_ms(&w, 20);
+	}
 	assert_false(members_find(w.members, "news", "b", &info));
 	members_stats(w.members, &stats);
 	assert_int_equal(stats.lapsed, 1);
@@ -521,8 +523,12 @@ test_a_full_path_takes_what_it_can(void **state)
 		snprintf(name, sizeof(name), "b%u", i);
 		assert_int_equal(join(&w, "news", name, "10.77.0.3", 0), 0);
 	}
-	pass_ms(&w, 100);
-	members_stats(w.members, &stats);
+	for (uint32_t i = 0; i < 500; i++) {
+		pass_ms(&w, 20);
+		members_stats(w.members, &stats);
+		if (stats.members <= 10)
+			break;
+	}
 	assert_in_range(stats.members, 5, 10);
 	assert_int_equal(stats.dropped, 101 - stats.members);
 	assert_int_equal(w.config->destinations[0].nb_backends, 1 + stats.members);
