@@ -195,10 +195,12 @@ world_state(const struct world *world, uint32_t backend)
 static inline void
 world_run(struct world *world, uint32_t ms)
 {
-	const struct timeval tv = {ms / 1000, ms % 1000 * 1000};
-
-	event_base_loopexit(world->base, &tv);
-	event_base_dispatch(world->base);
+	/* In steps: one in which the machine stands still is no more than the others. */
+	for (uint32_t step; ms > 0; ms -= step) {
+		step = ms < 20 ? ms : 20;
+		event_base_loopexit(world->base, &(struct timeval){.tv_usec = step * 1000});
+		event_base_dispatch(world->base);
+	}
 }
 
 /* Run the loop until a backend is in a state. @return how many ms that took; UINT64_MAX: never */

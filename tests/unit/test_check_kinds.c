@@ -84,9 +84,6 @@ test_tcp_connects_and_is_refused(void **state)
 	assert_becomes(&world, SL_HEALTH_DOWN);
 	assert_int_equal(world.shares[0], 0);
 	assert_reason(&world, 0, "connection refused");
-	for (uint64_t end = world_now_ms() + 10000;
-		world_count(&world, "backend_failing") == 0 && world_now_ms() < end;)
-		world_run(&world, 5);
 	world_run(&world, 300);
 	assert_int_equal(world_count(&world, "backend_failing"), 1);
 	memset(&server, 0, sizeof(server));
@@ -286,9 +283,11 @@ test_http_asks_as_configured(void **state)
 	assert_non_null(strstr(server.request, "\r\nConnection: close\r\n\r\n"));
 	world.check.host = NULL;
 	assert_int_equal(sl_checks_configure(world.checks, &world.config), 0);
-	world_run(&world, 300);
 	snprintf(host, sizeof(host), "\r\nHost: 127.0.0.1:%u\r\n", server.port);
-	assert_non_null(strstr(server.request, host));
+	for (unsigned int i = 0; strstr(server.request, host) == NULL; i++) {
+		assert_true(i < 1000);
+		world_run(&world, 10);
+	}
 	server_close(&server);
 	world_end(&world);
 }

@@ -131,10 +131,12 @@ static bool has_come_back; /* What is on its way to who was taken over. */
 static void
 pass_ms(struct world *w, uint32_t ms)
 {
-	const struct timeval time = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-
-	event_base_loopexit(w->base, &time);
-	event_base_dispatch(w->base);
+	/* In steps: one in which the machine stands still is no more than the others. */
+	for (uint32_t step; ms > 0; ms -= step) {
+		step = ms < 20 ? ms : 20;
+		event_base_loopexit(w->base, &(struct timeval){.tv_usec = step * 1000});
+		event_base_dispatch(w->base);
+	}
 	while (w->rc == 0 &&
 		(w->members->is_waiting || (has_come_back && !TAILQ_EMPTY(&w->members->moving))))
 		event_base_loop(w->base, EVLOOP_ONCE);
