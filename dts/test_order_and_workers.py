@@ -36,7 +36,7 @@ def test_order_and_no_loss(layout, partitions):
     with VethLab(nb_queues=len(layout)) as cables, cables.appliance(
             cables.config(*tables, lcores=layout, dedup=DEDUP, rings=RINGS), nb_lcores=len(layout),
             memory=MEMORY) as sluice:
-        report = cables.generate("--count", 60000, "--rate", 40000, "--sources", 32,
+        report = cables.generate("--count", 60000, "--rate", 30000, "--sources", 32,
                                  "--destinations", 8, "--duplicates", 3, "--batch", 3,
                                  "--size", "0-300", "--seed", 11)
         assert report.is_clean, report.said

@@ -136,5 +136,7 @@ class VethLab(Cables):
     def vdevs(self, is_appliance):
         interface = "net" if is_appliance else "peer"
         queues = self.nb_queues if is_appliance else 1
-        return [f"net_af_packet{n},iface={interface}{n},framecnt=16384,qpairs={queues}"
+        # Who stood still for most of a second sends in one go what waited.
+        frames = 16384 if is_appliance else 32768
+        return [f"net_af_packet{n},iface={interface}{n},framecnt={frames},qpairs={queues}"
                 for n in (0, 1)]

@@ -38,11 +38,14 @@ put_length(uint8_t *p, size_t len)
 	p[3] = (uint8_t)len;
 }
 
+/* As many as any double has, and HTTP's answers: 91.7592, not 91.759199999999993. */
+#define REAL_DIGITS JSON_REAL_PRECISION(15)
+
 uint8_t *
 response_make(uint64_t id, int status, const char *error, json_t *json, size_t *frame_len)
 {
 	Sluice__Control__V1__Response response = SLUICE__CONTROL__V1__RESPONSE__INIT;
-	char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)),
+	char *text = json == NULL ? NULL : json_dumps(json, JSON_COMPACT | REAL_DIGITS),
 	     too_long[96];
 	uint8_t *frame;
 	size_t len;

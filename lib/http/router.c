@@ -13,6 +13,9 @@
 #define PROMETHEUS  "text/plain; version=0.0.4; charset=utf-8"
 #define OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
+/* The same on the control socket. */
+#define REAL_DIGITS JSON_REAL_PRECISION(15)
+
 /* What an answer is made of. */
 struct answer {
 	unsigned int status;
@@ -162,7 +165,7 @@ json_answer(const char *url, json_t *json)
 	struct answer answer = {.status = MHD_HTTP_OK, .type = JSON};
 
 	if (json != NULL)
-		answer.text = json_dumps(json, JSON_COMPACT);
+		answer.text = json_dumps(json, JSON_COMPACT | REAL_DIGITS);
 	json_decref(json);
 	if (answer.text == NULL)
 		return error_answer(url, MHD_HTTP_SERVICE_UNAVAILABLE, "no memory");
