@@ -257,6 +257,19 @@ test_sockets_are_bounded_and_the_rest_waits(void **state)
 	world_end(&world);
 }
 
+/* Two backends at a server that says nothing. */
+static void
+open_silent(struct world *world, struct server *server)
+{
+	world_init(world, SL_CHECK_TCP, 2);
+	world->check.expect = (char *)(uintptr_t) "hello";
+	world->destination.health.timeout_ms = 400;
+	world->destination.health.fall = 100;
+	server_open(server, world->base, SOCK_STREAM, 0);
+	world->backends[0].port = server->port;
+	world->backends[1].port = server->port;
+}
+
 static void
 test_checks_that_cannot_be_made_are_told_and_are_no_failures(void **state)
 {
@@ -267,13 +280,7 @@ test_checks_that_cannot_be_made_are_told_and_are_no_failures(void **state)
 	uint64_t begin, took, failures = 0;
 
 	(void)state;
-	world_init(&world, SL_CHECK_TCP, 2);
-	world.check.expect = (char *)(uintptr_t) "hello";
-	world.destination.health.timeout_ms = 400;
-	world.destination.health.fall = 100;
-	server_open(&server, world.base, SOCK_STREAM, 0);
-	world.backends[0].port = server.port;
-	world.backends[1].port = server.port;
+	open_silent(&world, &server);
 	/* One hangs with the only socket there is, and its next ones wait in vain. */
 	begin = world_now_ms();
 	world_start_with(&world, 1);
@@ -302,13 +309,7 @@ test_what_waited_while_the_loop_stood_still_has_not_failed(void **state)
 	uint64_t failures = 0;
 
 	(void)state;
-	world_init(&world, SL_CHECK_TCP, 2);
-	world.check.expect = (char *)(uintptr_t) "hello";
-	world.destination.health.timeout_ms = 400;
-	world.destination.health.fall = 100;
-	server_open(&server, world.base, SOCK_STREAM, 0);
-	world.backends[0].port = server.port;
-	world.backends[1].port = server.port;
+	open_silent(&world, &server);
 	world_start_with(&world, 1);
 	do {
 		world_run(&world, 1);
