@@ -49,7 +49,7 @@ def test_killed_under_load(durable, rng):
             time.sleep(rng.random() * 0.2)
             sluice.crash()
             if crash % 20 == 19:
-                durable.report(check_crc=False).check()
+                durable.report(check_all=False).check()
             sluice.restart()
         for source in (first, second):
             assert "bad_acks" not in source.stop(60)
@@ -69,7 +69,7 @@ def crash_and_restart(durable, sluice, rng, times):
         wait_until(lambda: durable.ledger.count(ACKED) > acked, 20, f"acks, crash {crash}")
         time.sleep(rng.random() * 0.2)
         sluice.crash()
-        durable.report(check_crc=False).check()
+        durable.report(check_all=False).check()
         sluice.restart()
 
 
@@ -302,7 +302,7 @@ def test_a_full_disk_stops_acks_and_nothing_else():
             wait_until(lambda: re.search(r"full|No space", sluice.stderr), 30, "the disk is full")
             wait_until(standstill, 30, "nothing is acknowledged any more")
             assert durable.ledger.count(ACKED) < 60000
-            durable.report(check_crc=False).check()
+            durable.report(check_all=False).check()
             durable.send(message(1, destination="table2"))
             kitchen.take(1)
             run("mount", "-o", "remount,size=200m", durable.disk)
@@ -319,7 +319,7 @@ def test_a_crash_with_a_full_disk():
         with sluice, durable.publisher(size=600, count=60000) as source:
             wait_until(lambda: re.search(r"full|No space", sluice.stderr), 30, "the disk is full")
             sluice.crash()
-            durable.report(check_crc=False).check()
+            durable.report(check_all=False).check()
             run("mount", "-o", "remount,size=200m", durable.disk)
             sluice.restart()
             source.wait(60)

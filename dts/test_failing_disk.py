@@ -63,7 +63,7 @@ def test_acks_stop_while_the_disk_fails_and_nothing_acked_is_lost(durable, fault
             faults.begin(what)
             wait_standstill(durable, control)
         sluice.crash()
-        durable.report(check_crc=False).check()
+        durable.report(check_all=False).check()
         sluice.env = {}
         sluice.restart()
         wait_acks()
@@ -131,7 +131,7 @@ def test_a_start_tells_how_far_it_is(durable, faults):
 def lost(durable):
     """Of what was acknowledged to publishers, and by no backend, what the journal has not got: not
     itself, nor its dead letter, which has the same source, type and id."""
-    there = {m.ident[:-8] for m in durable.journal(check_crc=False).undelivered()}
+    there = {m.ident[:-8] for m in durable.journal(check_all=False).undelivered()}
     return {entry for name in durable.ledger.names(ACKED)
             for entry in durable.ledger.entries(ACKED, name) if entry[:-8] not in there}
 

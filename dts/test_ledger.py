@@ -225,6 +225,33 @@ def test_a_torn_end_is_told_from_damage(written):
     assert Journal(written).damaged == [f"{last.path}: offset {end}: checksum is wrong"]
 
 
+@pytest.mark.parametrize("check_all", [True, False])
+def test_a_record_torn_behind_its_header_is_no_record(written, check_all):
+    """As kill -9 leaves it, when it stops a write between two pages."""
+    whole = Journal(written)
+    last = [r for r in whole.records if r.path == whole.segments[-1].path][-2]
+    data = bytearray(last.path.read_bytes())
+    data[last.offset + 64:] = bytes(len(data) - last.offset - 64)
+    last.path.write_bytes(data)
+    found = Journal(written, check_all)
+    assert found.records == whole.records[:-2] and not found.damaged
+    assert found.torn == [f"{last.path}: offset {last.offset}: checksum is wrong"]
+
+
+def test_a_quick_look_leaves_out_checksums_of_what_is_durable_only(written):
+    """A record says how far all was durable before it."""
+    whole = Journal(written)
+    first, second = whole.records[-3:-1]
+    data = bytearray(first.path.read_bytes())
+    data[first.offset + 40] ^= 1
+    data[second.offset + 28:second.offset + 30] = bytes(2)  # nothing before it is unsynced
+    first.path.write_bytes(data)
+    assert f"{first.path}: offset {first.offset}: checksum is wrong" in Journal(written).torn
+    quick = Journal(written, check_all=False)
+    assert quick.torn == [f"{second.path}: offset {second.offset}: checksum is wrong"]
+    assert len(quick.records) == len(whole.records) - 2
+
+
 def test_a_segment_that_was_begun_anew_cuts_off_what_was_before(tmp_path):
     first = Writer(tmp_path, incarnation=1, segment_bytes=16384)
     for i in range(50):

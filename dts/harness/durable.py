@@ -162,12 +162,12 @@ class DurableLab(Lab):
     def _peer(self, kind, name, **options):
         return kind(self.ledger, name, namespace=self.outside, **options)
 
-    def journal(self, check_crc=True):
-        return Journal(self.journal_dir, check_crc)
+    def journal(self, check_all=True):
+        return Journal(self.journal_dir, check_all)
 
-    def report(self, check_crc=True):
+    def report(self, check_all=True):
         """The ledger's report, with the journal as it is now."""
-        return self.ledger.report(lambda: self.journal(check_crc))
+        return self.ledger.report(lambda: self.journal(check_all))
 
     def wait_drained(self, timeout=30.0):
         """Wait until everything acknowledged has been delivered. Returns the report."""

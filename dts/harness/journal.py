@@ -19,6 +19,7 @@ ALIGN = 16
 MARK_AT = 512
 PAD, MESSAGE, DUPLICATE, DONE, NAME, CONFIG, CLOSE = range(1, 8)
 DELIVERED, DEAD = 1, 2
+UNSYNCED_UNIT, UNSYNCED_UNKNOWN = 4096, 0xFFFF
 
 _SEGMENT = struct.Struct("<8sIIQQQIIQQ")
 _MARK = struct.Struct("<IIQ")
@@ -57,7 +58,7 @@ Segment = collections.namedtuple(
 
 
 class Record(collections.namedtuple(
-        "Record", "kind ref time_ns incarnation flags body path offset length")):
+        "Record", "kind ref time_ns incarnation unsynced flags body path offset length")):
     """A record; its body is what stands behind the header."""
 
     @property
@@ -73,6 +74,13 @@ class Record(collections.namedtuple(
     def end(self):
         """The position behind it in its stream."""
         return self.position + stride(self.length)
+
+    @property
+    def synced_before(self):
+        """Everything in its stream before this was durable when it was written."""
+        if self.unsynced == UNSYNCED_UNKNOWN:
+            return 0
+        return max(0, self.position - self.unsynced * UNSYNCED_UNIT)
 
 
 class Message:
@@ -103,6 +111,12 @@ def stride(length):
     return -(-length // ALIGN) * ALIGN
 
 
+def is_whole(data, record):
+    """Its checksum is right; @data: its file's."""
+    crc, = struct.unpack_from("<I", data, record.offset)
+    return crc == crc32c(memoryview(data)[record.offset + 4:record.offset + record.length])
+
+
 def outcomes(record):
     """(ref of the message, outcome, attempts) of each in a record of kind DONE."""
     count = _DONE.unpack_from(record.body)[1]
@@ -115,10 +129,14 @@ def outcomes(record):
 class Journal:
     """What is in a directory at this moment; nothing is changed. What is not whole at the end of a
     stream was torn off by a crash: `torn`. Where everything had been durable it is damage:
-    `damaged`. Each is "FILE: offset N: what"."""
+    `damaged`. Each is "FILE: offset N: what".
 
-    def __init__(self, directory, check_crc=True):
-        self.directory, self.check_crc = pathlib.Path(directory), check_crc
+    @param check_all  the checksum of every record; else (quick) of those only that a crash may have
+                      torn: what was not durable yet
+    """
+
+    def __init__(self, directory, check_all=True):
+        self.directory, self.check_all = pathlib.Path(directory), check_all
         self.torn, self.damaged = [], []
         self.segments = self._find_segments()
         self.records = list(self._read())
@@ -162,26 +180,46 @@ class Journal:
         head = _SEGMENT.unpack_from(data) if len(data) >= HEADER else ()
         if head[6:8] != (segment.incarnation, segment.number):
             return  # deleted, or used again, since the directory was read
-        position = segment.first
+        wrong, records = self._walk(segment, data, limit)
+        if not self.check_all:
+            # A write that kill -9 interrupts ends between two pages, behind a header that is whole.
+            durable = max([durable, *(r.synced_before for r in records)])
+        for record in records:
+            if (self.check_all or record.position >= durable) and not is_whole(data, record):
+                wrong = record.position, record.offset, "checksum is wrong"
+                break
+            if record.kind != PAD:
+                yield record
+        if wrong is None:
+            return
+        position, offset, what = wrong
+        if position < min(durable, limit):
+            self.damaged.append(f"{segment.path}: offset {offset}: {what}")
+        elif what:
+            self.torn.append(f"{segment.path}: offset {offset}: {what}")
+
+    def _walk(self, segment, data, limit):
+        """((position, offset, what is wrong, or "" where nothing was written) or None, the records
+        before it); checksums are not looked at."""
+        records, position = [], segment.first
         while position + _RECORD.size <= limit:
             offset = HEADER + position - segment.base
             if offset + _RECORD.size > len(data):
-                return
+                break
             what, record = self._record(segment, data, position, offset)
             if record is None:
-                if position < min(durable, limit):
-                    self.damaged.append(f"{segment.path}: offset {offset}: {what}")
-                elif what:
-                    self.torn.append(f"{segment.path}: offset {offset}: {what}")
-                return
+                return (position, offset, what), records
+            records.append(record)
             if record.kind == PAD:
-                return
-            yield record
+                break
             position += stride(record.length)
+        return None, records
 
-    def _record(self, segment, data, position, offset):
+    @staticmethod
+    def _record(segment, data, position, offset):
         """(what is wrong, or "" where nothing was written, and None) or (None, the record)"""
-        crc, length, says, time_ns, incarnation, _, kind, flags = _RECORD.unpack_from(data, offset)
+        _, length, says, time_ns, incarnation, unsynced, kind, flags = \
+            _RECORD.unpack_from(data, offset)
         if length == 0 and says == 0:
             return "", None
         if says != position:
@@ -191,10 +229,9 @@ class Journal:
             return f"length {length}", None
         if not PAD <= kind <= CLOSE:
             return f"type {kind}", None
-        if self.check_crc and crc != crc32c(memoryview(data)[offset + 4:end]):
-            return "checksum is wrong", None
         return None, Record(kind, segment.stream << POSITION_BITS | position, time_ns, incarnation,
-                            flags, data[offset + _RECORD.size:end], segment.path, offset, length)
+                            unsynced, flags, data[offset + _RECORD.size:end], segment.path, offset,
+                            length)
 
     @property
     def messages(self):
