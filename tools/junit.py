@@ -1,13 +1,22 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Sluice authors
-"""Count the tests of a JUnit report: prints "PASSED FAILED" on stdout, what failed on stderr.
+"""Count the tests of a JUnit report: prints "PASSED FAILED" on stdout; on stderr what failed, and
+the end of what it said.
 
 A test that was skipped has failed: whatever a test needs has to be there.
 """
 
 import sys
 import xml.etree.ElementTree as ElementTree
+
+LINES, COLUMNS = 8, 300  # of what a test said, at most
+
+
+def last_lines(*texts):
+    """Of the first of @texts that is not empty."""
+    text = next((t for t in texts if t and t.strip()), "")
+    return [f"    {line[:COLUMNS]}" for line in text.strip().splitlines()[-LINES:]]
 
 
 def main():
@@ -16,13 +25,17 @@ def main():
         report = ElementTree.parse(sys.argv[1])
     except (OSError, ElementTree.ParseError) as error:
         sys.exit(f"{sys.argv[1]}: {error}")
-    for case in report.iter("testcase"):
-        trouble = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
-        if trouble:
+    for suite in report.iter("testsuite"):
+        for case in suite.iter("testcase"):
+            trouble = [child for child in case if child.tag in ("failure", "error", "skipped")]
+            if not trouble:
+                passed += 1
+                continue
             failed += 1
-            print(f"{trouble[0]}: {case.get('classname')} {case.get('name')}", file=sys.stderr)
-        else:
-            passed += 1
+            # cmocka's tests say on stderr what was wrong; the report has that once for a program.
+            print(f"{trouble[0].tag}: {case.get('classname')} {case.get('name')}",
+                  *last_lines(trouble[0].get("message"), trouble[0].text,
+                              suite.findtext("system-err")), sep="\n", file=sys.stderr)
     print(passed, failed)
 
 

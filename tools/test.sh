@@ -36,7 +36,8 @@ $(printf '           %s\n' "${ASAN_SUITES[@]}")
                     one that fails prints its seed
 
 With CI set in the environment, the warnings of build/ are errors.
-The last line is "N passed, N failed"; the exit code is 0 when nothing failed.
+What failed is named once more at the end. The last line is "N passed, N failed"; the exit code is 0
+when nothing failed.
 END
 }
 
@@ -88,8 +89,13 @@ trap 'exit 130' INT TERM
 passed=0
 failed=0
 
+# What failed, to be said once more where it is seen.
+failures=$work/failures
+: >"$failures"
+
 fail() {
 	sl_say "FAILED: $*"
+	echo "FAILED: $*" >>"$failures"
 	failed=$((failed + 1))
 }
 
@@ -111,10 +117,12 @@ build() {
 count() {
 	local what=$1 report=$2 code=$3 good bad
 
-	read -r good bad < <("$SL_PYTHON" "$SL_ROOT/tools/junit.py" "$report") || {
+	read -r good bad < <("$SL_PYTHON" "$SL_ROOT/tools/junit.py" "$report" 2>"$work/bad") || {
+		cat "$work/bad" >&2
 		fail "$what: no results in $report"
 		return
 	}
+	[ "$bad" -eq 0 ] || { echo "FAILED: $what:" && cat "$work/bad"; } >>"$failures"
 	passed=$((passed + good))
 	failed=$((failed + bad))
 	sl_say "$what: $good passed, $bad failed"
@@ -245,5 +253,6 @@ for step in "${STEPS[@]}"; do
 done
 [ -z "$nightly_hours" ] || [ "$failed" -gt 0 ] || nightly
 [ $((passed + failed)) -gt 0 ] || [ "${only[*]}" = build ] || fail "no test ran"
+cat "$failures"
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ]
