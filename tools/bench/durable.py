@@ -15,7 +15,7 @@ import tempfile
 import time
 
 import config
-from beside import PCAP_MAC, WINDOW as CAPTURE_WINDOW, write_capture
+from beside import WINDOW as CAPTURE_WINDOW, write_capture
 from rig import GEN_CORE, GEN_MAC, PATH_CORE, PATH_MAC, BenchError, median
 from scraper import free_port
 

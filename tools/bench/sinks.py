@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Sluice authors
-"""Sinks: how fast a backlog goes into a database, against a bare binary COPY of the same rows into
-an equal table of the same server."""
+"""Sinks: how fast a backlog goes into a database, against what that alone does with the same rows
+in an equal table: a binary COPY of the same server, an INSERT ... SELECT of the same SQLite."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -17,6 +18,7 @@ from rig import BenchError
 
 HARNESS = pathlib.Path(__file__).resolve().parents[2] / "dts"
 PAYLOAD, RATE = 64, 100_000
+TRANSACTION = 65536  # Rows that SQLite alone inserts at a time: as many as the sink does at most.
 COLUMNS = ("received, delivered, source_time, created_at, position, attempts, journal, stream, "
            "priority, id, status, destination, source, type, id_text, payload")
 
@@ -26,6 +28,29 @@ def _postgres():
     sys.path.insert(0, str(HARNESS))
     from harness.postgres import Postgres
     return Postgres()
+
+
+def insert(source, path):
+    """Seconds that SQLite takes for the rows of another file, set up as by the sink."""
+    with contextlib.closing(sqlite3.connect(source)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        tables = [sql for sql, in db.execute(
+            "SELECT sql FROM sqlite_master WHERE tbl_name = 'sluice_messages'")]
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for pragma in ("page_size = 8192", "journal_mode = WAL", "synchronous = FULL",
+                       "cache_size = -65536", "wal_autocheckpoint = 4096"):
+            db.execute(f"PRAGMA {pragma}")
+        for sql in tables:
+            db.execute(sql)
+        db.execute("ATTACH ? AS source", (str(source),))
+        refs = [ref for ref, in db.execute("SELECT ref FROM source.sluice_messages ORDER BY ref")]
+        begin = time.monotonic()
+        for at in range(0, len(refs), TRANSACTION):
+            last = refs[min(at + TRANSACTION, len(refs)) - 1]
+            # With a condition: whole tables SQLite copies page by page.
+            db.execute("INSERT INTO main.sluice_messages SELECT * FROM source.sluice_messages "
+                       "WHERE ref BETWEEN ? AND ?", (refs[at], last))
+        return time.monotonic() - begin
 
 
 class Sinks:
@@ -81,13 +106,14 @@ class Sinks:
         return self.messages / took, report["updates"] / self.messages
 
     def sqlite(self):
+        """(rate of the sink, that of SQLite alone with the rows it has written)"""
         self._nb_files += 1
-        path = self.dir / f"rows{self._nb_files}.db"
+        path, bare = (self.dir / f"{name}{self._nb_files}.db" for name in ("rows", "bare"))
         rate, _ = self.drain("soon", "--sqlite", path)
-        with sqlite3.connect(path) as db:
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        alone = self.messages / insert(path, bare)
         path.unlink()
-        return rate
+        bare.unlink()
+        return rate, alone
 
     def postgresql(self, journal="soon", writers=1):
         """(rate, share of rows that were updated, schema)"""
