@@ -32,9 +32,27 @@ walk_free(struct walk *walk)
 	window_free(&walk->window);
 }
 
+/* Does the last run end at this position, in this segment, as far as is known? */
+static bool
+is_torn_at(const struct walk *walk, const struct segment *segment, uint64_t position)
+{
+	const struct sl_segment_header *header = &segment->found.header;
+
+	return walk->is_torn && walk->at == position && walk->window.fd >= 0 &&
+		walk->window.inode == segment->inode &&
+		walk->torn_incarnation == header->incarnation &&
+		walk->torn_number == header->number;
+}
+
 void
 walk_begin(struct walk *walk, uint32_t first, uint32_t nb, uint64_t position)
 {
+	if (nb == 1 && is_torn_at(walk, &walk->set->all[first], position)) {
+		/* What is behind is not searched through again until something has changed. */
+		walk->segment = first;
+		walk->end = first + 1;
+		return;
+	}
 	walk->segment = first;
 	walk->end = first + nb;
 	walk->at = position;
@@ -226,19 +244,23 @@ end_run(struct walk *walk)
 	if (n > 0)
 		memcpy(walk->torn_head, bytes,
 			(size_t)n < sizeof(walk->torn_head) ? (size_t)n : sizeof(walk->torn_head));
+	walk->torn_incarnation = segment->found.header.incarnation;
+	walk->torn_number = segment->found.header.number;
 	walk->is_torn = true;
 	return false;
 }
 
-/* Has anything been written where the stream ended when it was last looked at? */
+/* Has nothing been written where the stream ended when it was last looked at, and does nothing say
+ * now that what stood there was durable? */
 static bool
 is_still_torn(struct walk *walk)
 {
 	uint8_t head[sizeof(walk->torn_head)] = {0};
 	const struct segment *segment = &walk->set->all[walk->segment];
+	bool is_mark_bad;
 	ssize_t n;
 
-	if (walk->window.fd < 0)
+	if (walk->window.fd < 0 || known_durable(walk, &is_mark_bad) > walk->at)
 		return false;
 	n = pread(walk->window.fd, head, sizeof(head), (off_t)segment_offset(segment, walk->at));
 	walk->is_torn = n >= 0 && memcmp(head, walk->torn_head, sizeof(head)) == 0;

@@ -75,6 +75,8 @@ struct walk {
 	uint32_t
 		live_incarnation; /* Of the run whose records are durable up to `limit`; 0: none. */
 	bool is_torn;		  /* The last run ends here, and what is behind is no record. */
+	uint32_t torn_incarnation; /* Of the segment it ends in. */
+	uint32_t torn_number;
 	uint8_t torn_head[sizeof(struct sl_record)]; /* What was there. */
 	struct window window;
 	struct walk_place place; /* Of the damage. */
@@ -86,7 +88,7 @@ int walk_init(struct walk *walk, struct segments *set, size_t window);
 void walk_free(struct walk *walk);
 
 /* Go through `nb` segments from `first` on, all of one stream; from a position on, which is the
- * begin of a record or before the first. */
+ * begin of a record or before the first. From where the walk had ended costs nothing. */
 void walk_begin(struct walk *walk, uint32_t first, uint32_t nb, uint64_t position);
 
 /*

@@ -5,6 +5,7 @@
 /* Reading a journal: behind its writer, without one, anywhere in it, and where it was deleted. */
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/stat.h>
@@ -145,6 +146,52 @@ without_a_writer_it_follows_to_the_last_whole_record(void **state)
 	maker_end(&b);
 	maker_end(&c);
 	maker_end(&d);
+}
+
+/* What this process has read of files so far. */
+static uint64_t
+bytes_read(void)
+{
+	uint64_t bytes = 0;
+	FILE *file = fopen("/proc/self/io", "r");
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "rchar: %" SCNu64, &bytes), 1);
+	fclose(file);
+	return bytes;
+}
+
+/* Somebody who waits for more looks at the place where it will stand, not at all that is behind. */
+static void
+waiting_at_the_end_reads_next_to_nothing(void **state)
+{
+	const uint64_t end = UINT64_C(8) << 20, looks = 50;
+	struct maker_segment s = maker_begin(1, 0, 0, 0, end);
+	struct sl_journal_reader *reader;
+	const struct sl_record *record;
+	sl_record_ref refs[2];
+	uint64_t before;
+
+	maker_seal(&s);
+	refs[0] = put_message(&s, 0);
+	maker_write(&s, directory);
+	reader = open_reader(NULL);
+	expect(reader, 0, refs[0]);
+	expect_none(reader, 0);
+	before = bytes_read();
+	for (uint64_t i = 0; i < looks; i++)
+		expect_none(reader, 0);
+	assert_in_range(bytes_read() - before, looks, looks * (64 << 10));
+	refs[1] = put_message(&s, 1);
+	maker_write(&s, directory);
+	expect(reader, 0, refs[1]);
+	expect_none(reader, 0);
+	/* Zeroes, where the mark says now that something was durable. */
+	maker_mark(&s, s.put + 64);
+	maker_write(&s, directory);
+	assert_int_equal(sl_journal_reader_next(reader, 0, &record), -EBADMSG);
+	sl_journal_reader_close(reader);
+	maker_end(&s);
 }
 
 static void
@@ -380,6 +427,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(
 			without_a_writer_it_follows_to_the_last_whole_record, empty_directory),
+		cmocka_unit_test_setup(waiting_at_the_end_reads_next_to_nothing, empty_directory),
 		cmocka_unit_test_setup(
 			what_is_deleted_and_what_is_damaged_is_told, empty_directory),
 		cmocka_unit_test_setup(what_a_subscriber_is_to_get_is_its_message, empty_directory),
