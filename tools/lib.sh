@@ -56,7 +56,7 @@ sl_install() {
 	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" </dev/null
 }
 
-# Configure, once, and build: sl_build DIRECTORY [MESON-OPTION...]
+# Configure, once, and build, all or SL_TARGET: sl_build DIRECTORY [MESON-OPTION...]
 sl_build() {
 	local dir=$1
 	shift
@@ -67,7 +67,7 @@ sl_build() {
 	else
 		meson setup "$dir" "$SL_ROOT" "$@" || return 1
 	fi
-	ninja -C "$dir"
+	ninja -C "$dir" "${SL_TARGET:-all}"
 }
 
 # EAL finds huge pages through a mount; minimal systems come without one.

@@ -180,7 +180,7 @@ fuzz_one() {
 		return 1
 	fi
 	[ ! -f "$SL_ROOT/tests/fuzz/$name.dict" ] || dict=("-dict=$SL_ROOT/tests/fuzz/$name.dict")
-	"$1" "${dict[@]}" -max_total_time="$fuzz_seconds" -timeout=10 -print_final_stats=1 \
+	"$1" "${dict[@]}" -max_total_time="$fuzz_seconds" -timeout=60 -print_final_stats=1 \
 		-artifact_prefix="${1%/tests/*}/" "$corpus"
 }
 
@@ -189,7 +189,7 @@ step_fuzz() {
 	local dir=$SL_ROOT/build-fuzz target name targets=() running=0 log
 
 	sl_need_packages "${SL_FUZZ_PACKAGES[@]}"
-	CC=clang-14 build "$dir" -Db_sanitize=address,undefined -Dfuzzers=true \
+	CC=clang-14 SL_TARGET=fuzzers build "$dir" -Db_sanitize=address,undefined -Dfuzzers=true \
 		-Dc_args=-fsanitize=fuzzer-no-link \
 		-Doptimization=1 || return
 	for target in "$dir"/tests/fuzz_*; do
