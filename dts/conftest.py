@@ -11,6 +11,8 @@ import pytest
 from harness import SLUICE, Lab, appliance, remove_leftovers
 from harness.durable import DurableLab
 
+pytest_plugins = ["harness.held_up"]
+
 NEEDED = ("ip", "ethtool", "ping", "protoc")
 
 
