@@ -50,6 +50,8 @@ on_join(void *arg, const char *destination, uint32_t thread)
 		sl_log(SL_LOG_ingress, SL_LEVEL_ERROR,
 			"%s's messages do not come to the gateways' clients: %s", destination,
 			error[0] != '\0' ? error : strerror(-rc));
+	/* Refused, or there already, nothing else would tell the thread so. */
+	sl_control_apply_soon(g->control);
 }
 
 static void

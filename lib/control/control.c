@@ -204,6 +204,12 @@ sl_control_join(struct sl_control *c, const struct sl_member *member, char *erro
 }
 
 void
+sl_control_apply_soon(struct sl_control *c)
+{
+	members_schedule(c->members);
+}
+
+void
 sl_control_subscribe(struct sl_control *c, const struct sl_datapath_subscribe *subscribe)
 {
 	members_subscribe(c->members, c->file, subscribe);

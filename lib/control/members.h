@@ -40,6 +40,8 @@ void members_destroy(struct members *members);
 int members_join(struct members *members, const struct sl_config *file,
 	const struct sl_member *member, char *error, size_t error_len);
 int members_leave(struct members *members, const char *destination, const char *name);
+/* A change is to be made, soon; as sl_control_apply_soon(). */
+void members_schedule(struct members *members);
 int members_open_topic(struct members *members, const struct sl_config *file, const char *name,
 	enum sl_config_guarantee guarantee, bool stays);
 

@@ -88,8 +88,6 @@ void members_forget(struct members *m, struct member *member);
 void members_forgotten(struct members *m);
 /* And its group, when it was the last. */
 void members_free(struct members *m, struct member *member);
-/* A change is to be made. */
-void members_schedule(struct members *m);
 /* It is not to be moved any more. */
 void members_stay(struct members *m, struct member *member);
 int members_clients_create(struct members *m);

@@ -174,6 +174,12 @@ int sl_control_join(
 	struct sl_control *control, const struct sl_member *member, char *error, size_t error_len);
 
 /**
+ * Have the members' changes so far applied soon, also when there are none: whoever waits for
+ * sl_control_params.applied, to know that what he asked for has been decided, hears of it.
+ */
+void sl_control_apply_soon(struct sl_control *control);
+
+/**
  * Do what a Subscribe datagram asks for: its sender joins or leaves. It cannot move or remove who
  * did not come by one. Nobody is answered; what is refused is counted, and logged.
  */

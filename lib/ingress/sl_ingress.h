@@ -42,7 +42,8 @@ struct sl_ingress_hooks {
 	/**
 	 * The first client of gateway thread @p thread wants a destination's messages, or the last
 	 * one has gone: the thread becomes a backend of it, or is none any more. Takes effect with
-	 * a later sl_ingress_apply(); several within some milliseconds become one change.
+	 * a later sl_ingress_apply(); several within some milliseconds become one change. One
+	 * follows each join, also when it is refused, or changes nothing: the thread waits for it.
 	 */
 	void (*join)(void *arg, const char *destination, uint32_t thread);
 	void (*leave)(void *arg, const char *destination, uint32_t thread);

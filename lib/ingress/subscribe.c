@@ -17,8 +17,9 @@
 #define SESSIONS_MAX   65536u
 #define LEAVE_TOPIC_MS 1000u
 #define OPEN_AGAIN_MS  1000u
-/* Somebody else may have made the thread a backend: then nothing follows its request. */
-#define SERVED_MS   3000u
+/* Refused, it is asked for again; without an answer, too, but that takes as long as it takes. */
+#define REFUSED_MS  3000u
+#define ANSWER_MS   30000u
 #define STARVED_MAX 65536u /* Messages of all queues that wait for a client. */
 
 struct gw_topic {
@@ -189,12 +190,12 @@ close_gaps(struct gw_topic *topic)
 	topic->is_holey = false;
 }
 
-/* Is the snapshot from after it was asked for? One from before may have a backend that leaves. */
+/* Is the snapshot from after it was asked for? One from before may have a backend that leaves,
+ * however long ago that was. */
 static bool
 is_served(const struct gw_thread *thread, const struct gw_topic *topic)
 {
-	return thread->snapshot->served[thread->index] >= topic->asked ||
-		thread->now_ms - topic->asked_ms >= SERVED_MS;
+	return thread->snapshot->served[thread->index] >= topic->asked;
 }
 
 static bool
@@ -250,16 +251,26 @@ open_again(struct gw_thread *thread, struct gw_topic *topic)
 
 /* What it was a backend of may have gone with its destination, and come back without it; or it was
  * refused, because its destination was gone just then, or full. */
+static bool
+is_out(const struct gw_thread *thread, const struct gw_topic *topic, const struct gw_dest *dest)
+{
+	uint64_t waited_ms = thread->now_ms - topic->asked_ms;
+
+	if (!is_served(thread, topic))
+		return waited_ms >= ANSWER_MS;
+	return dest == NULL || topic->is_in || waited_ms >= REFUSED_MS;
+}
+
 static void
 check_joined(struct gw_thread *thread, struct gw_topic *topic)
 {
 	const struct gw_dest *dest = gw_snapshot_find(thread->snapshot, topic->key);
 
-	if (!topic->is_joined || !is_served(thread, topic))
+	if (!topic->is_joined)
 		return;
-	if (is_backend(thread, dest)) {
+	if (is_served(thread, topic) && is_backend(thread, dest)) {
 		topic->is_in = true;
-	} else if (dest == NULL || topic->is_in || thread->now_ms - topic->asked_ms >= SERVED_MS) {
+	} else if (is_out(thread, topic, dest)) {
 		topic->is_joined = topic->is_in = false;
 		thread->subscriber.nb_joined--;
 		set_changed(thread, topic);
