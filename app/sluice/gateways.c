@@ -270,7 +270,14 @@ void
 gateways_applied(struct gateways *g, const struct sl_config *config)
 {
 	if (g != NULL)
-		sl_ingress_apply(g->ingress, config);
+		sl_ingress_prepare(g->ingress, config);
+}
+
+void
+gateways_in_effect(struct gateways *g)
+{
+	if (g != NULL)
+		sl_ingress_in_effect(g->ingress);
 }
 
 bool

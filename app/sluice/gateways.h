@@ -34,8 +34,11 @@ int gateways_create(struct event_base *base, const struct sl_config *config,
 int gateways_start(
 	struct gateways *gateways, struct sl_control *control, char *error, size_t error_len);
 
-/** Another configuration runs. */
+/** Another configuration runs; lcores may still have to take it over. */
 void gateways_applied(struct gateways *gateways, const struct sl_config *config);
+
+/** All of them have: so have the gateways' clients. */
+void gateways_in_effect(struct gateways *gateways);
 
 /** Take nothing more in. @return all that was taken in is with the path, or durable */
 bool gateways_drain(struct gateways *gateways);

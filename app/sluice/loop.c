@@ -164,6 +164,14 @@ on_poll(evutil_socket_t fd, short what, void *arg)
 	take_subscribes(loop);
 }
 
+/* An lcore whose CPU others have takes a change over later than it was made. */
+static void
+look_whether_settled(struct loop *loop)
+{
+	if (sl_datapath_is_settled(loop->datapath))
+		gateways_in_effect(loop->gateways);
+}
+
 static void
 on_housekeeping(evutil_socket_t fd, short what, void *arg)
 {
@@ -172,6 +180,7 @@ on_housekeeping(evutil_socket_t fd, short what, void *arg)
 	RTE_SET_USED(fd);
 	RTE_SET_USED(what);
 	sl_datapath_poll(loop->datapath, now_ms());
+	look_whether_settled(loop);
 	durable_poll(loop->durable, sl_control_config(loop->control));
 }
 
@@ -369,6 +378,7 @@ on_applied(void *arg)
 
 	durable_applied(loop->durable, sl_control_config(loop->control));
 	gateways_applied(loop->gateways, sl_control_config(loop->control));
+	look_whether_settled(loop);
 	if (loop->http == NULL ||
 		(http->clients_max == loop->http_clients_max &&
 			http->timeout_ms == loop->http_timeout_ms))

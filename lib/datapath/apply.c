@@ -264,6 +264,12 @@ dp_transition_wait(struct sl_datapath *dp)
 	return true;
 }
 
+bool
+sl_datapath_is_settled(const struct sl_datapath *dp)
+{
+	return dp->control->transition.stage == DP_IDLE;
+}
+
 /* A backend that has moved to another slot keeps its share; one of a destination that was gone not.
  */
 static void

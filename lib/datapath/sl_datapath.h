@@ -62,6 +62,9 @@ void sl_datapath_stop(struct sl_datapath *datapath);
 
 void sl_datapath_destroy(struct sl_datapath *datapath);
 
+/** Have all lcores taken over what sl_datapath_apply() was given last? */
+bool sl_datapath_is_settled(const struct sl_datapath *datapath);
+
 /**
  * Take over another configuration, whole or not at all, while messages go on: destinations,
  * backends, rules, and the shares and waits of classes. Destinations and backends that keep their
@@ -70,8 +73,10 @@ void sl_datapath_destroy(struct sl_datapath *datapath);
  * dropped as `destination_removed`.
  *
  * The change reaches the lcores as one immutable snapshot (rte_rcu_qsbr): workers first, then those
- * that receive. Indexes of destinations and backends, here and in every function below, are those
- * of the configuration applied last. New backends have share 0 until sl_datapath_set_share().
+ * that receive. They are waited for, but for a second only: what takes longer goes on in
+ * sl_datapath_poll(), and sl_datapath_is_settled() tells when it is through. Indexes of
+ * destinations and backends, here and in every function below, are those of the configuration
+ * applied last. New backends have share 0 until sl_datapath_set_share().
  *
  * @param config  differs from the running one only in what sl_config_diff() does not mark as
  *                needing a restart

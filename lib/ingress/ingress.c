@@ -22,6 +22,7 @@ struct sl_ingress {
 	struct sl_ingress_hooks hooks;
 	struct gw_shared shared;
 	struct gw_snapshot *snapshot;
+	struct gw_snapshot *prepared; /* The next one, when the path has it; NULL: none. */
 	struct event *request_event;
 	uint32_t nb_threads;
 	struct gw_thread *threads[GW_THREADS_MAX];
@@ -331,14 +332,15 @@ sl_ingress_remember(struct sl_ingress *in, const char *name, size_t len)
 }
 
 static void
-remember_names(struct sl_ingress *in, const struct sl_config *config)
+remember_names(
+	struct sl_ingress *in, const struct gw_snapshot *snapshot, const struct sl_config *config)
 {
 	const struct sl_config_name *names;
 	uint32_t nb = sl_config_names(config, &names);
 
 	/* Those of destinations are found in the snapshot. */
 	for (uint32_t i = 0; i < nb; i++) {
-		if (gw_snapshot_find(in->snapshot, names[i].key) == NULL)
+		if (gw_snapshot_find(snapshot, names[i].key) == NULL)
 			sl_ingress_remember(in, names[i].name, strlen(names[i].name));
 	}
 }
@@ -366,7 +368,7 @@ sl_ingress_create(const struct sl_ingress_params *params, struct sl_ingress **in
 	if (rc == 0)
 		rc = gw_snapshot_create(params->config, NULL, &in->snapshot, error, error_len);
 	if (rc == 0)
-		remember_names(in, params->config);
+		remember_names(in, in->snapshot, params->config);
 	for (uint32_t i = 0; rc == 0 && i < config->nb_gateways && i < GW_LISTENERS_MAX; i++)
 		rc = add_gateway(in, &config->gateways[i], error, error_len);
 	if (rc == 0)
@@ -414,30 +416,49 @@ sl_ingress_start(struct sl_ingress *in, char *error, size_t error_len)
 }
 
 void
-sl_ingress_apply(struct sl_ingress *in, const struct sl_config *config)
+sl_ingress_prepare(struct sl_ingress *in, const struct sl_config *config)
 {
-	struct gw_snapshot *snapshot, *before;
 	char error[512] = "no memory";
 
 	if (in == NULL)
 		return;
-	if (gw_snapshot_create(config, in->snapshot, &snapshot, error, sizeof(error)) != 0) {
+	gw_snapshot_unref(in->prepared);
+	in->prepared = NULL;
+	if (gw_snapshot_create(config, in->snapshot, &in->prepared, error, sizeof(error)) != 0) {
 		sl_log(SL_LOG_ingress, SL_LEVEL_ERROR,
 			"the gateways go on as before the last change: %s", error);
 		return;
 	}
-	memcpy(snapshot->served, in->served, sizeof(snapshot->served));
-	gw_opened_settle(&in->shared, snapshot);
+	memcpy(in->prepared->served, in->served, sizeof(in->prepared->served));
+	gw_opened_decide(&in->shared);
+	remember_names(in, in->prepared, config);
+}
+
+void
+sl_ingress_in_effect(struct sl_ingress *in)
+{
+	struct gw_snapshot *before;
+
+	if (in == NULL || in->prepared == NULL)
+		return;
+	gw_opened_settle(&in->shared, in->prepared);
 	gw_snapshot_unref(in->snapshot);
-	in->snapshot = snapshot;
+	in->snapshot = in->prepared;
+	in->prepared = NULL;
 	for (uint32_t i = 0; i < in->nb_threads; i++) {
 		/* One that a thread has not taken yet is none any more. */
 		before = __atomic_exchange_n(
-			&in->threads[i]->next, gw_snapshot_ref(snapshot), __ATOMIC_ACQ_REL);
+			&in->threads[i]->next, gw_snapshot_ref(in->snapshot), __ATOMIC_ACQ_REL);
 		gw_snapshot_unref(before);
 		gw_thread_wake(in->threads[i]);
 	}
-	remember_names(in, config);
+}
+
+void
+sl_ingress_apply(struct sl_ingress *in, const struct sl_config *config)
+{
+	sl_ingress_prepare(in, config);
+	sl_ingress_in_effect(in);
 }
 
 void
@@ -486,6 +507,7 @@ sl_ingress_destroy(struct sl_ingress *in)
 		gw_thread_destroy(in->threads[i]);
 	for (uint32_t i = 0; i < in->shared.nb_gateways; i++)
 		free_gateway(&in->shared.gateways[i]);
+	gw_snapshot_unref(in->prepared);
 	gw_snapshot_unref(in->snapshot);
 	if (in->request_event != NULL)
 		event_free(in->request_event);

@@ -195,7 +195,10 @@ void gw_answers_free(struct gw_thread *thread);
 /* A topic that was asked for is in the next snapshot, or not to be had. */
 void gw_open_served(struct gw_shared *shared, const char *name);
 void gw_open_failed(struct gw_shared *shared, const char *name);
-/* Those that are not there any more may be asked for again, and have given their place back. */
+/* A snapshot is prepared: it has what was served so far. */
+void gw_opened_decide(struct gw_shared *shared);
+/* It is handed over: those that are not there any more may be asked for again, and have given their
+ * place back. */
 void gw_opened_settle(struct gw_shared *shared, const struct gw_snapshot *snapshot);
 void gw_opened_destroy(struct gw_shared *shared);
 /* Was it asked for a moment ago? */

@@ -18,8 +18,9 @@ struct gw_opened {
 	uint64_t key;
 	uint64_t asked_ms;
 	uint32_t gateway;
-	bool is_first;	/* The gateway begins with it: it does not count. */
-	bool is_served; /* The next snapshot has it, or nobody will. */
+	bool is_first;	 /* The gateway begins with it: it does not count. */
+	bool is_served;	 /* The next snapshot that is prepared has it, or nobody will: */
+	bool is_decided; /* it has been. */
 	char name[SL_CONFIG_NAME_MAX + 1];
 };
 
@@ -135,6 +136,17 @@ gw_open_failed(struct gw_shared *shared, const char *name)
 }
 
 void
+gw_opened_decide(struct gw_shared *shared)
+{
+	pthread_mutex_lock(&shared->lock);
+	for (uint32_t i = 0; i < GW_OPENED_BUCKETS; i++) {
+		for (struct gw_opened *o = shared->opened[i]; o != NULL; o = o->next)
+			o->is_decided = o->is_served;
+	}
+	pthread_mutex_unlock(&shared->lock);
+}
+
+void
 gw_opened_settle(struct gw_shared *shared, const struct gw_snapshot *snapshot)
 {
 	const struct gw_dest *dest;
@@ -145,7 +157,7 @@ gw_opened_settle(struct gw_shared *shared, const struct gw_snapshot *snapshot)
 		link = &shared->opened[i];
 		while (*link != NULL) {
 			dest = gw_snapshot_find(snapshot, (*link)->key);
-			if (dest != NULL ? dest->is_on_demand : !(*link)->is_served)
+			if (dest != NULL ? dest->is_on_demand : !(*link)->is_decided)
 				link = &(*link)->next;
 			else
 				forget(shared, link);
@@ -207,7 +219,7 @@ remember(struct gw_listener *listener, const char *name, size_t len, bool is_fir
 		goto out;
 	if (rc == 0) {
 		(*link)->asked_ms = now;
-		(*link)->is_served = false;
+		(*link)->is_served = (*link)->is_decided = false;
 		rc = 1;
 	}
 out:

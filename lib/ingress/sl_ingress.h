@@ -103,7 +103,16 @@ void sl_ingress_names_durable(struct sl_ingress *ingress, uint64_t number);
 /** Let the threads begin; the path runs. @return 0 or -errno */
 int sl_ingress_start(struct sl_ingress *ingress, char *error, size_t error_len);
 
-/** Another configuration runs: destinations, limits. The path has taken it over already. */
+/**
+ * Another configuration runs: destinations, limits. It answers what was asked for before; the
+ * threads hear of that with sl_ingress_in_effect().
+ */
+void sl_ingress_prepare(struct sl_ingress *ingress, const struct sl_config *config);
+
+/** All lcores have taken over what was prepared last; nothing is done when that was said before. */
+void sl_ingress_in_effect(struct sl_ingress *ingress);
+
+/** Both: the path has taken it over already. */
 void sl_ingress_apply(struct sl_ingress *ingress, const struct sl_config *config);
 
 /** A client that wanted to be a durable subscriber cannot be, as @p error says. */

@@ -170,6 +170,49 @@ test_a_subscription_is_not_told_of_by_what_was_before_a_leave(void **state)
 	close(fd);
 }
 
+/* An lcore that others have the CPU of takes the change over later than it was made. */
+static void
+test_a_subscription_waits_for_the_lcores(void **state)
+{
+	struct sl_config *joined;
+	int fd;
+
+	start_telling(", protocol: line");
+	joined = make_config("listeners", ", address: 127.0.0.1, protocol: line", JOINED);
+	fd = subscribe("S news\n");
+	WAIT_FOR(hooks.joins == 1);
+	sl_ingress_prepare(ingress, joined);
+	sl_config_free(joined);
+	hear_nothing(fd);
+	sl_ingress_in_effect(ingress);
+	HEAR(fd, "in effect");
+	close(fd);
+}
+
+/* What is asked for between the two is not in there. */
+static void
+test_what_was_prepared_before_a_leave_answers_nothing_behind_it(void **state)
+{
+	struct sl_config *joined;
+	int fd;
+
+	start_telling(", protocol: line");
+	joined = make_config("listeners", ", address: 127.0.0.1, protocol: line", JOINED);
+	fd = subscribe("S news\n");
+	WAIT_FOR(hooks.joins == 1);
+	sl_ingress_prepare(ingress, joined);
+	sl_config_free(joined);
+	close(fd);
+	WAIT_FOR(hooks.leaves == 1);
+	fd = subscribe("S news\n");
+	WAIT_FOR(hooks.joins == 2);
+	sl_ingress_in_effect(ingress);
+	hear_nothing(fd);
+	apply(JOINED);
+	HEAR(fd, "in effect");
+	close(fd);
+}
+
 #define QUEUE_JOINED                                                                               \
 	"  - {name: loose, backends: [{name: gateway-0, address: 10.77.0.12, port: 1}]}\n"
 #define QUEUE_LEFT "  - {name: loose, backends: [{name: b, address: 10.77.0.11, port: 1}]}\n"
@@ -385,6 +428,8 @@ main(void)
 		TEST(test_what_comes_again_is_not_lost),
 		TEST(test_what_comes_for_a_client_that_is_being_closed_is_counted),
 		TELLING(test_a_subscription_is_not_told_of_by_what_was_before_a_leave),
+		TELLING(test_a_subscription_waits_for_the_lcores),
+		TELLING(test_what_was_prepared_before_a_leave_answers_nothing_behind_it),
 		TELLING(test_nothing_comes_before_a_subscription_is_told_of),
 		TELLING(test_who_is_a_backend_already_is_told_when_that_is_known),
 		TELLING(test_a_destination_that_goes_and_comes_is_joined_again),
