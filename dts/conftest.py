@@ -10,8 +10,7 @@ import pytest
 
 from harness import SLUICE, Lab, appliance, remove_leftovers
 from harness.durable import DurableLab
-
-pytest_plugins = ["harness.held_up"]
+from harness.standstill import stolen_s
 
 NEEDED = ("ip", "ethtool", "ping", "protoc")
 
@@ -53,10 +52,21 @@ def durable():
         yield bench
 
 
+_stolen_before = pytest.StashKey()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    item.stash[_stolen_before] = stolen_s()
+    yield
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if report.failed:
+        stolen = stolen_s() - item.stash[_stolen_before]
+        report.sections.append(("machine", f"CPUs taken away meanwhile for {stolen:.1f} s"))
         for number, sluice in enumerate(appliance.history):
             report.sections.append((f"appliance {number}: said", sluice.stderr))
             if sluice.last_stats is not None:

@@ -70,11 +70,6 @@ sl_build() {
 	ninja -C "$dir" "${SL_TARGET:-all}"
 }
 
-# Hundredths of a second for which this virtual machine was not given its CPUs so far (proc(5): steal).
-sl_stolen() {
-	awk '/^cpu / { print $9 }' /proc/stat
-}
-
 # EAL finds huge pages through a mount; minimal systems come without one.
 sl_try_mount_huge_pages() {
 	grep -qs ' hugetlbfs ' /proc/mounts && return

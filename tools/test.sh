@@ -36,7 +36,6 @@ $(printf '           %s\n' "${ASAN_SUITES[@]}")
                     one that fails prints its seed
 
 With CI set in the environment, the warnings of build/ are errors.
-What failed while this virtual machine was not given its CPUs is run once more and named.
 What failed is named once more at the end. The last line is "N passed, N failed"; the exit code is 0
 when nothing failed.
 END
@@ -113,15 +112,14 @@ build() {
 	sl_say "built in $((SECONDS - started)) s"
 }
 
-# Add the results of JUnit reports: count WHAT EXIT-CODE REPORT... A step that ran no test has failed,
+# Add the results of a JUnit report: count WHAT REPORT EXIT-CODE. A step that ran no test has failed,
 # and so has one whose report knows nothing of why the exit code is not 0 (a crash).
 count() {
-	local what=$1 code=$2 good bad
-	shift 2
+	local what=$1 report=$2 code=$3 good bad
 
-	read -r good bad < <("$SL_PYTHON" "$SL_ROOT/tools/junit.py" "$@" 2>"$work/bad") || {
+	read -r good bad < <("$SL_PYTHON" "$SL_ROOT/tools/junit.py" "$report" 2>"$work/bad") || {
 		cat "$work/bad" >&2
-		fail "$what: no results in $*"
+		fail "$what: no results in $report"
 		return
 	}
 	[ "$bad" -eq 0 ] || { echo "FAILED: $what:" && cat "$work/bad"; } >>"$failures"
@@ -133,27 +131,10 @@ count() {
 }
 
 # cmocka's programs, one result for each of their tests: unit_tests BUILD-DIRECTORY
-# A program or two that failed while this virtual machine was not given its CPUs are run once more.
 unit_tests() {
-	local dir=$1 report=$1/meson-logs/testlog.junit.xml code bad=() stolen
-	local reports=("$report") run=(meson test -C "$1" --no-rebuild --print-errorlogs
-		--timeout-multiplier 2)
-
-	rm -f "$report"
-	stolen=$(sl_stolen)
-	"${run[@]}"
-	code=$?
-	stolen=$(($(sl_stolen) - stolen))
-	[ "$code" -eq 0 ] || [ ! -f "$report" ] ||
-		read -ra bad < <("$SL_PYTHON" "$SL_ROOT/tools/junit.py" --bad "$report")
-	if [ ${#bad[@]} -gt 0 ] && [ ${#bad[@]} -le 2 ] && [ "$stolen" -ge 100 ]; then
-		sl_say "run again, as CPUs were taken away for $((stolen / 100)) s: ${bad[*]}"
-		mv "$report" "$work/first.xml"
-		reports=("$work/first.xml" "$report")
-		"${run[@]}" "${bad[@]}"
-		code=$?
-	fi
-	count "unit and property tests in ${dir##*/}" "$code" "${reports[@]}"
+	rm -f "$1/meson-logs/testlog.junit.xml"
+	meson test -C "$1" --no-rebuild --print-errorlogs --timeout-multiplier 2
+	count "unit and property tests in ${1##*/}" "$1/meson-logs/testlog.junit.xml" $?
 }
 
 # pytest suites: end_to_end BUILD-DIRECTORY SUITE...
@@ -168,7 +149,7 @@ end_to_end() {
 	rm -f "$report"
 	(cd "$SL_ROOT/dts" && SLUICE_BUILD=$dir "$SL_PYTHON" -m pytest -p no:cacheprovider \
 		--durations=5 --junitxml="$report" "$@")
-	count "end-to-end tests with ${dir##*/}" $? "$report"
+	count "end-to-end tests with ${dir##*/}" "$report" $?
 }
 
 step_build() {
@@ -199,7 +180,7 @@ fuzz_one() {
 		return 1
 	fi
 	[ ! -f "$SL_ROOT/tests/fuzz/$name.dict" ] || dict=("-dict=$SL_ROOT/tests/fuzz/$name.dict")
-	"$1" "${dict[@]}" -max_total_time="$fuzz_seconds" -timeout=60 -print_final_stats=1 \
+	"$1" "${dict[@]}" -max_total_time="$fuzz_seconds" -timeout=10 -print_final_stats=1 \
 		-artifact_prefix="${1%/tests/*}/" "$corpus"
 }
 

@@ -1,11 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Sluice authors
-"""How long this machine did nothing at all, for tests of promises in seconds."""
+"""How long this machine did nothing at all, for tests of promises in seconds, and beside failures."""
 
+import os
 import threading
 import time
 
 TICK_S, LATE_S = 0.01, 0.05
+
+
+def stolen_s():
+    """Seconds, of all CPUs together, for which something could run on this virtual machine and the
+    hypervisor ran others (proc(5): steal)."""
+    with open("/proc/stat", encoding="ascii") as f:
+        return int(f.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
 
 
 class Standstill:
