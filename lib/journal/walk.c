@@ -250,6 +250,22 @@ end_run(struct walk *walk)
 	return false;
 }
 
+/* Has all of a record come whose first bytes had been there alone? A write of another process comes
+ * in by pieces. */
+static bool
+is_whole_now(struct walk *walk, const struct segment *segment)
+{
+	struct sl_record head;
+	const struct sl_record *record;
+	enum sl_record_error why;
+
+	memcpy(&head, walk->torn_head, sizeof(head));
+	if (head.position != walk->at || head.len > SL_RECORD_LEN_MAX)
+		return false;
+	return window_record(&walk->window, walk->set, segment, walk->at, walk->at + head.len,
+		       &record, &why) == 0;
+}
+
 /* Has nothing been written where the stream ended when it was last looked at, and does nothing say
  * now that what stood there was durable? */
 static bool
@@ -262,8 +278,10 @@ is_still_torn(struct walk *walk)
 
 	if (walk->window.fd < 0 || known_durable(walk, &is_mark_bad) > walk->at)
 		return false;
+	walk->window.len = 0;
 	n = pread(walk->window.fd, head, sizeof(head), (off_t)segment_offset(segment, walk->at));
-	walk->is_torn = n >= 0 && memcmp(head, walk->torn_head, sizeof(head)) == 0;
+	walk->is_torn = n >= 0 && memcmp(head, walk->torn_head, sizeof(head)) == 0 &&
+		!is_whole_now(walk, segment);
 	walk->window.len = 0;
 	return walk->is_torn;
 }

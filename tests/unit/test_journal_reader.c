@@ -194,6 +194,35 @@ waiting_at_the_end_reads_next_to_nothing(void **state)
 	maker_end(&s);
 }
 
+/* Another process writes a record, and somebody looks when only its first bytes have come. */
+static void
+a_record_that_comes_by_pieces_is_waited_for(void **state)
+{
+	struct maker_segment s = maker_begin(1, 0, 0, 0, 1 << 20);
+	struct sl_journal_reader *reader;
+	uint8_t rest[24];
+	sl_record_ref refs[2];
+	uint8_t *last;
+
+	maker_seal(&s);
+	refs[0] = put_message(&s, 0);
+	refs[1] = put_message(&s, 1);
+	last = s.bytes + SL_SEGMENT_HEADER + s.put - sizeof(rest);
+	memcpy(rest, last, sizeof(rest));
+	memset(last, 0, sizeof(rest));
+	maker_write(&s, directory);
+	reader = open_reader(NULL);
+	expect(reader, 0, refs[0]);
+	expect_none(reader, 0);
+	expect_none(reader, 0);
+	memcpy(last, rest, sizeof(rest));
+	maker_write(&s, directory);
+	expect(reader, 0, refs[1]);
+	expect_none(reader, 0);
+	sl_journal_reader_close(reader);
+	maker_end(&s);
+}
+
 static void
 what_is_deleted_and_what_is_damaged_is_told(void **state)
 {
@@ -428,6 +457,8 @@ main(void)
 		cmocka_unit_test_setup(
 			without_a_writer_it_follows_to_the_last_whole_record, empty_directory),
 		cmocka_unit_test_setup(waiting_at_the_end_reads_next_to_nothing, empty_directory),
+		cmocka_unit_test_setup(
+			a_record_that_comes_by_pieces_is_waited_for, empty_directory),
 		cmocka_unit_test_setup(
 			what_is_deleted_and_what_is_damaged_is_told, empty_directory),
 		cmocka_unit_test_setup(what_a_subscriber_is_to_get_is_its_message, empty_directory),
