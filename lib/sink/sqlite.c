@@ -20,7 +20,7 @@
 #include <sqlite3.h>
 
 #include "sink_internal.h"
-#include "sl_wire.h"
+#include "sqlite_rows.h"
 
 #define BUSY_MS	     10000
 #define JOURNALS_MAX 32 /* 5 bits above the stream's 10. */
@@ -29,7 +29,7 @@ enum {
 	STATEMENT_BEGIN,
 	STATEMENT_COMMIT,
 	STATEMENT_OWNER,
-	STATEMENT_ROW,
+	STATEMENT_ROWS,
 	STATEMENT_LATE,
 	STATEMENT_EARLY,
 	STATEMENT_NO_EARLY,
@@ -42,10 +42,10 @@ static const char *const statements[STATEMENTS] = {
 	[STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
 	[STATEMENT_COMMIT] = "COMMIT",
 	[STATEMENT_OWNER] = "SELECT owner FROM sluice_journals WHERE id = ?1",
-	[STATEMENT_ROW] =
-		"INSERT INTO sluice_messages (ref, received, delivered, source_time, created_at, "
-		"attempts, priority, status, destination, source, type, id, id_text, payload) "
-		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+	/* OR FAIL: a batch that fails is rolled back as a whole, no statement has to be by itself.
+	 */
+	[STATEMENT_ROWS] = "INSERT OR FAIL INTO sluice_messages (" SQLITE_ROW_COLUMNS ") "
+			   "SELECT " SQLITE_ROW_COLUMNS " FROM " SQLITE_ROWS_TABLE,
 	[STATEMENT_LATE] = "UPDATE sluice_messages SET delivered = ?2, attempts = ?3, status = ?4 "
 			   "WHERE ref = ?1 AND (status <> 'DELIVERED' OR ?4 = 'DELIVERED')",
 	[STATEMENT_EARLY] = "INSERT OR REPLACE INTO sluice_early VALUES (?1, ?2, ?3, ?4)",
@@ -58,6 +58,7 @@ struct engine {
 	struct engine_params params;
 	sqlite3 *db;
 	sqlite3_stmt *statements[STATEMENTS];
+	struct sqlite_rows rows; /* What sluice_batch shows. */
 };
 
 static const struct {
@@ -147,6 +148,21 @@ configure(void)
 }
 
 static int
+set_up(struct engine *engine, struct sink_error *error)
+{
+	sqlite3_busy_handler(engine->db, on_busy, engine);
+	sqlite3_progress_handler(engine->db, 100000, on_progress, engine);
+	if (sqlite_rows_register(engine->db, &engine->rows) != SQLITE_OK)
+		return fail(engine, "cannot prepare the connection", error);
+	/* FULL: what is committed is durable, and the journal may forget it. */
+	return run(engine,
+		"PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
+		"PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY; "
+		"PRAGMA wal_autocheckpoint = 4096; PRAGMA journal_size_limit = 268435456",
+		"cannot prepare the file", error);
+}
+
+static int
 sqlite_open(const struct engine_params *params, struct engine **opened, struct sink_error *error)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -165,14 +181,7 @@ sqlite_open(const struct engine_params *params, struct engine **opened, struct s
 		sqlite_close(engine);
 		return rc;
 	}
-	sqlite3_busy_handler(engine->db, on_busy, engine);
-	sqlite3_progress_handler(engine->db, 100000, on_progress, engine);
-	/* FULL: what is committed is durable, and the journal may forget it. */
-	rc = run(engine,
-		"PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
-		"PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY; "
-		"PRAGMA wal_autocheckpoint = 4096; PRAGMA journal_size_limit = 268435456",
-		"cannot prepare the file", error);
+	rc = set_up(engine, error);
 	if (rc < 0) {
 		sqlite_close(engine);
 		return rc;
@@ -284,12 +293,6 @@ find_journal(struct engine *engine, struct tenure *tenure, struct sink_error *er
 	return rc;
 }
 
-static int64_t
-ref_of(const struct tenure *tenure, uint32_t stream, uint64_t position)
-{
-	return (int64_t)((uint64_t)tenure->journal << 58 | sl_record_ref_of(stream, position));
-}
-
 static int
 load_cursors(sqlite3_stmt *statement, struct resume *resume)
 {
@@ -397,73 +400,28 @@ step(struct engine *engine, unsigned int i, const char *what, struct sink_error 
 static void
 bind_time(sqlite3_stmt *statement, int i, uint64_t ns)
 {
-	if (ns == 0 || ns > INT64_MAX)
-		sqlite3_bind_null(statement, i);
-	else
+	if (sqlite_is_time(ns))
 		sqlite3_bind_int64(statement, i, (int64_t)ns);
-}
-
-static void
-bind_name(sqlite3_stmt *statement, int i, const struct name *name, uint64_t key)
-{
-	char hex[17];
-
-	if (name != NULL) {
-		sqlite3_bind_text(statement, i, name->text, (int)name->len, SQLITE_STATIC);
-		return;
-	}
-	snprintf(hex, sizeof(hex), "%016" PRIx64, key);
-	sqlite3_bind_text(statement, i, hex, 16, SQLITE_TRANSIENT);
-}
-
-static void
-bind_id_text(sqlite3_stmt *statement, int i, const struct row *row)
-{
-	const uint8_t *text;
-	uint32_t len = 0;
-	char *clean;
-
-	text = row_id_text(row, &len);
-	if (text == NULL) {
+	else
 		sqlite3_bind_null(statement, i);
-	} else if (text_is_clean(text, len)) {
-		sqlite3_bind_text(statement, i, (const char *)text, (int)len, SQLITE_STATIC);
-	} else {
-		clean = malloc(TEXT_CLEAN_MAX(len));
-		sqlite3_bind_text(statement, i, clean,
-			clean == NULL ? 0 : (int)text_clean(clean, text, len), free);
-	}
 }
 
+/* All rows of a batch, in one statement. */
 static int
-write_row(struct engine *engine, const struct tenure *tenure, const struct row *row,
+write_rows(struct engine *engine, const struct tenure *tenure, const struct batch *batch,
 	int64_t created_ns, struct sink_error *error)
 {
-	sqlite3_stmt *statement = engine->statements[STATEMENT_ROW];
-	const struct sl_record *record = &row->record->record;
-	uint32_t payload_len = 0, len;
-	const uint8_t *message = sl_record_message_of(row->record, &len), *payload;
-	uint64_t id[2];
+	int rc;
 
-	id[0] = __builtin_bswap64(sl_wire_get64(message + SL_WIRE_OFF_ID_HIGH));
-	id[1] = __builtin_bswap64(sl_wire_get64(message + SL_WIRE_OFF_ID_LOW));
-	payload = row_payload(row, &payload_len);
-	sqlite3_bind_int64(statement, 1, ref_of(tenure, row->stream, record->position));
-	sqlite3_bind_int64(statement, 2, (int64_t)record->time_ns);
-	bind_time(statement, 3, row->delivered_ns);
-	bind_time(statement, 4, sl_wire_get64(message + SL_WIRE_OFF_TIMESTAMP));
-	sqlite3_bind_int64(statement, 5, created_ns);
-	sqlite3_bind_int(statement, 6, row->attempts);
-	sqlite3_bind_int(statement, 7, row->level);
-	sqlite3_bind_text(statement, 8, row_status_names[row->status], -1, SQLITE_STATIC);
-	bind_name(statement, 9, row->destination, sl_wire_get64(message + SL_WIRE_OFF_DEST));
-	bind_name(statement, 10, row->source, sl_wire_get64(message + SL_WIRE_OFF_SOURCE));
-	bind_name(statement, 11, row->type, sl_wire_get64(message + SL_WIRE_OFF_TYPE));
-	sqlite3_bind_blob(statement, 12, id, sizeof(id), SQLITE_STATIC);
-	bind_id_text(statement, 13, row);
-	sqlite3_bind_blob(statement, 14, payload == NULL ? (const void *)"" : payload,
-		(int)payload_len, SQLITE_STATIC);
-	return step(engine, STATEMENT_ROW, "cannot insert", error);
+	engine->rows = (struct sqlite_rows){
+		.tenure = tenure,
+		.rows = batch->rows,
+		.nb_rows = batch->nb_rows,
+		.created_ns = created_ns,
+	};
+	rc = step(engine, STATEMENT_ROWS, "cannot insert", error);
+	engine->rows = (struct sqlite_rows){.rows = NULL};
+	return rc;
 }
 
 static int
@@ -477,7 +435,7 @@ write_outcomes(struct engine *engine, const struct tenure *tenure, const struct 
 	for (uint32_t i = 0; i < batch->nb_lates && rc == 0; i++) {
 		const struct outcome *outcome = &batch->lates[i];
 
-		sqlite3_bind_int64(late, 1, ref_of(tenure, 0, 0) | (int64_t)outcome->ref);
+		sqlite3_bind_int64(late, 1, sqlite_ref_of(tenure, outcome->ref));
 		bind_time(late, 2, outcome->delivered_ns);
 		sqlite3_bind_int(late, 3, outcome->attempts);
 		sqlite3_bind_text(late, 4, row_status_names[outcome->status], -1, SQLITE_STATIC);
@@ -486,7 +444,7 @@ write_outcomes(struct engine *engine, const struct tenure *tenure, const struct 
 	for (uint32_t i = 0; i < batch->nb_earlies && rc == 0; i++) {
 		const struct outcome *outcome = &batch->earlies[i];
 
-		sqlite3_bind_int64(early, 1, ref_of(tenure, 0, 0) | (int64_t)outcome->ref);
+		sqlite3_bind_int64(early, 1, sqlite_ref_of(tenure, outcome->ref));
 		sqlite3_bind_int64(early, 2, (int64_t)outcome->delivered_ns);
 		sqlite3_bind_int(early, 3, outcome->attempts);
 		sqlite3_bind_int(early, 4, outcome->status);
@@ -520,8 +478,10 @@ write_places(struct engine *engine, const struct tenure *tenure, const struct ba
 		rc = step(engine, STATEMENT_BASE, "cannot move the cursor", error);
 		if (rc < 0 || !batch->has_earlies)
 			continue;
-		sqlite3_bind_int64(no_early, 1, ref_of(tenure, to->stream, 0));
-		sqlite3_bind_int64(no_early, 2, ref_of(tenure, to->stream, to->last));
+		sqlite3_bind_int64(
+			no_early, 1, sqlite_ref_of(tenure, sl_record_ref_of(to->stream, 0)));
+		sqlite3_bind_int64(
+			no_early, 2, sqlite_ref_of(tenure, sl_record_ref_of(to->stream, to->last)));
 		rc = step(engine, STATEMENT_NO_EARLY, "cannot remove an outcome", error);
 	}
 	return rc;
@@ -553,8 +513,8 @@ sqlite_write(struct engine *engine, const struct tenure *tenure, const struct ba
 
 	if (rc == 0)
 		rc = check_owner(engine, tenure, error);
-	for (uint32_t i = 0; i < batch->nb_rows && rc == 0; i++)
-		rc = write_row(engine, tenure, &batch->rows[i], created_ns, error);
+	if (rc == 0 && batch->nb_rows > 0)
+		rc = write_rows(engine, tenure, batch, created_ns, error);
 	if (rc == 0)
 		rc = write_outcomes(engine, tenure, batch, error);
 	if (rc == 0)
