@@ -6,6 +6,7 @@ import select
 import socket
 import time
 
+from .patience import Deadline, patience
 from .wire import decode, encode, message, pb2
 
 HOST = "127.0.0.1"
@@ -26,9 +27,11 @@ class Peer:
     def __exit__(self, *_):
         self.socket.close()
 
-    def receive(self, timeout=5.0):
-        """The next datagram, or None."""
-        if not select.select([self.socket], [], [], timeout)[0]:
+    def receive(self, within=None):
+        """The next datagram, or, of one that need not come, None when it does not come @within so
+        many seconds."""
+        if not select.select([self.socket], [], [], patience(5) if within is None else within)[0]:
+            assert within is not None, "no datagram came"
             return None
         data, self.to = self.socket.recvfrom(65536)
         return decode(data)
@@ -36,9 +39,9 @@ class Peer:
     def take(self, count, timeout=10.0, session=None):
         """Messages by sequence, of the first session that comes and is not @session, until there
         are @count. Returns (session, {sequence: message})."""
-        got, end = {}, time.monotonic() + timeout
+        got, deadline = {}, Deadline(timeout)
         mine = None
-        while len(got) < count and time.monotonic() < end:
+        while len(got) < count and not deadline.has_passed():
             came = self.receive(0.1)
             if came is None or came.session == session or mine not in (None, came.session):
                 continue
@@ -50,8 +53,8 @@ class Peer:
     def beyond(self, last):
         """The sequences of the next datagram that has some beyond @last; others are sent again for
         as long as they are not acknowledged."""
-        end = time.monotonic() + 10
-        while time.monotonic() < end:
+        deadline = Deadline(10)
+        while not deadline.has_passed():
             came = self.receive(0.1)
             if came is not None and any(m.sequence > last for m in came.messages):
                 return {m.sequence for m in came.messages}
@@ -75,20 +78,20 @@ class Peer:
         self.send(encode(*(message(first_id + n, sequence=n, flags=1, payload=payload, **fields)
                            for n in numbers), session=session, epoch=epoch))
 
-    def read_ack(self, session, timeout=5.0):
+    def read_ack(self, session, deadline=None):
         """The next ack of that session."""
-        end = time.monotonic() + timeout
-        while time.monotonic() < end:
+        deadline = deadline or Deadline(5)
+        while not deadline.has_passed():
             came = self.receive(0.1)
             if came is not None and came.HasField("ack") and came.ack.session == session:
                 return came.ack
         raise AssertionError(f"no ack of session {session}")
 
-    def wait_for_ack(self, session, cumulative, timeout=5.0):
+    def wait_for_ack(self, session, cumulative):
         """The first ack of that session that has so many."""
-        end = time.monotonic() + timeout
+        deadline = Deadline(5)
         while True:
-            ack = self.read_ack(session, max(0, end - time.monotonic()))
+            ack = self.read_ack(session, deadline)
             if ack.cumulative >= cumulative:
                 return ack
 
