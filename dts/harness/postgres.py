@@ -23,6 +23,7 @@ from .sockets import free_port
 
 PASSWORD = "correct horse"
 _RESET = struct.pack("ii", 1, 0)
+_PG_CTL_S = str(patience(50))  # It gives up before who runs it does.
 
 
 def _bin():
@@ -43,6 +44,14 @@ def certificate_of(name, directory):
     return certificate, key
 
 
+def _directory():
+    """In memory, where there is room: tests kill the server and not the machine, and a commit need
+    not wait for a slow disk."""
+    memory = pathlib.Path("/dev/shm")
+    has_room = memory.is_dir() and shutil.disk_usage(memory).free >= 1 << 30
+    return pathlib.Path(tempfile.mkdtemp(prefix="sluice-pg-", dir=memory if has_room else None))
+
+
 class Postgres:
     """`with Postgres() as server:`; the database and the role of the sink are both "sluice"."""
 
@@ -50,7 +59,7 @@ class Postgres:
         self.bin = _bin()
         self.user = pwd.getpwnam("postgres")
         self.port = free_port()
-        self.path = pathlib.Path(tempfile.mkdtemp(prefix="sluice-pg-"))
+        self.path = _directory()
         self.log = self.path / "log"
         self._nb_schemas = 0
 
@@ -81,6 +90,7 @@ class Postgres:
     def start(self):
         # Detached from the pipes of who waits for pg_ctl.
         subprocess.run([self.bin / "pg_ctl", "-D", self.path / "data", "-l", self.log, "-w", "-s",
+                        "-t", _PG_CTL_S,
                         "-o", f"-c unix_socket_directories={self.path} -c port={self.port} "
                         "-c listen_addresses=127.0.0.1 -c shared_buffers=64MB "
                         "-c max_connections=40", "start"],
@@ -91,7 +101,8 @@ class Postgres:
 
     def stop(self, mode="fast"):
         """@mode: fast, or immediate, which is a crash."""
-        self._run("pg_ctl", "-D", self.path / "data", "-m", mode, "-w", "-s", "stop")
+        self._run("pg_ctl", "-D", self.path / "data", "-m", mode, "-w", "-s", "-t", _PG_CTL_S,
+                  "stop")
 
     def pid(self):
         return int((self.path / "data" / "postmaster.pid").read_text().split()[0])
