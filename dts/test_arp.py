@@ -11,7 +11,7 @@ from scapy.packet import Raw
 
 from harness import (ADDRESS, APPLIANCE_MAC, PEER_MAC, SENDER, backend, decode, destination, encode,
                      frame, id_of, is_udp_from_appliance, make_config, message, port)
-from harness.durable import wait_until
+from harness.patience import Deadline, wait_until
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 KITCHEN = "10.77.0.11"
@@ -77,9 +77,9 @@ def deliver(lab, first, count=1):
 
 def deliver_until(lab, first, mac):
     """Send messages, one after the other, until they go to @mac."""
-    deadline = time.monotonic() + 5
+    deadline = Deadline(5)
     while deliver(lab, first)[0][Ether].dst != mac:
-        assert time.monotonic() < deadline, f"nothing goes to {mac}"
+        assert not deadline.has_passed(), f"nothing goes to {mac}"
         first += 1
 
 

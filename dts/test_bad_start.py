@@ -12,6 +12,7 @@ import pytest
 from harness import (HUGE_PAGES, NO_HUGE_PAGES, ROOT, SLUICE, Appliance, MemifLab, backend,
                      destination, make_config, message, port, reserve_huge_pages,
                      sink_backend, table)
+from harness.patience import patience
 
 UGLY = re.compile(r"panic|segmentation|backtrace|core dumped|assert|\bat \S+\.c:\d+|Sanitizer",
                   re.I)
@@ -164,7 +165,8 @@ def test_the_same_run_twice(lab):
 
 
 def test_version():
-    done = subprocess.run([SLUICE, "--", "--version"], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([SLUICE, "--", "--version"], capture_output=True, text=True,
+                          timeout=patience(20))
     assert done.returncode == 0
     assert re.search(r"sluice \d+\.\d+\.\d+", done.stdout)
 
@@ -178,13 +180,13 @@ def test_a_good_configuration_is_checked_without_devices():
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.yaml")),
                          ids=lambda path: path.name)
 def test_every_example_is_good(example):
-    done = subprocess.run([SLUICE, "--check-config", "--config", example], timeout=60,
+    done = subprocess.run([SLUICE, "--check-config", "--config", example], timeout=patience(60),
                           capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 def test_documentation_has_the_reference_of_the_keys():
-    done = subprocess.run([SLUICE, "--config-reference"], timeout=60, capture_output=True,
+    done = subprocess.run([SLUICE, "--config-reference"], timeout=patience(60), capture_output=True,
                           text=True, check=True)
     assert done.stdout in (ROOT / "docs" / "configuration.md").read_text()
 

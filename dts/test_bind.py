@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from harness.patience import patience
 from harness.wire import ROOT
 
 X710 = "0000:06:00.0"
@@ -40,7 +41,7 @@ def machine(tmp_path):
 def bind(machine, *args):
     return subprocess.run([ROOT / "tools/bind", "--root", machine, "--devbind",
                            machine / "devbind", *args], capture_output=True, text=True,
-                          timeout=30, check=False)
+                          timeout=patience(30), check=False)
 
 
 def calls(machine):

@@ -14,7 +14,7 @@ import subprocess
 import pytest
 
 from harness import Lab, netns
-from harness.durable import wait_until
+from harness.patience import patience, wait_until
 from test_json_gateway import Client, config, ingress, order
 
 HERE, THERE, PORT = "10.78.0.1", "10.78.0.2", 8001
@@ -38,7 +38,7 @@ def bench():
 def server(lab):
     with lab.outside.entered():
         listener = socket.create_server((THERE, PORT))
-    listener.settimeout(10)
+    listener.settimeout(patience(10))
     with listener:
         yield listener
 
@@ -166,7 +166,7 @@ def shaken(listener, authority, name="good"):
     told = []
     context.sni_callback = lambda _, asked, __: told.append(asked)
     plain, _ = listener.accept()
-    plain.settimeout(10)
+    plain.settimeout(patience(10))
     sock = context.wrap_socket(plain, server_side=True)
     return sock, told[0]
 

@@ -18,10 +18,11 @@ import threading
 import pytest
 import yaml
 
-from harness.durable import DurableLab, HandBackend, HandPublisher, wait_until
+from harness.durable import DurableLab, HandBackend, HandPublisher
 from harness import (ADDRESS, ROOT, Appliance, ControlClient, ControlError, backend, control_pb2,
                      destination, make_config, message, table)
 from harness.control import frame
+from harness.patience import patience, wait_until
 
 API = ROOT / "docs" / "control-api.md"
 
@@ -488,8 +489,8 @@ def test_half_a_request_is_not_waited_for_longer_than_ten_seconds(lab):
         # Who is read again before it has been given up has more time.
         hung_up = select.poll()
         hung_up.register(unread.socket, 0)
-        assert hung_up.poll(20000), "it is not given up"
-        unread.socket.settimeout(10)
+        assert hung_up.poll(patience(20000)), "it is not given up"
+        unread.socket.settimeout(patience(10))
         with contextlib.suppress(ConnectionResetError):
             while unread.socket.recv(1 << 20):
                 pass
@@ -596,7 +597,7 @@ def test_systemd_is_told_how_it_goes(lab, monkeypatch, tmp_path):
                     told.put(words)
 
         def wait_told(words):
-            while words not in (line := told.get(timeout=10)):
+            while words not in (line := told.get(timeout=patience(10))):
                 pass
             return line
 
@@ -617,7 +618,7 @@ def test_systemd_is_told_how_it_goes(lab, monkeypatch, tmp_path):
 def telemetry(sluice, *commands):
     """What dpdk-telemetry.py says to @commands: {command: answer}."""
     done = subprocess.run(["dpdk-telemetry.py", "-f", sluice.file_prefix], capture_output=True,
-                          input="\n".join([*commands, "quit", ""]), text=True, timeout=30)
+                          input="\n".join([*commands, "quit", ""]), text=True, timeout=patience(30))
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"/')]
     return {k: v for answer in answers for k, v in answer.items()}

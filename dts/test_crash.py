@@ -14,9 +14,10 @@ import time
 import pytest
 
 from harness import SENDER6, backend, destination, kitchen6, message, port6, table
-from harness.durable import DurableLab, HandPublisher, wait_until
+from harness.durable import DurableLab, HandPublisher
 from harness.ledger import ACKED, DELIVERED
 from harness.netns import run
+from harness.patience import wait_until
 
 CRASHES = int(os.environ.get("SLUICE_CRASHES") or (200 if os.environ.get("CI") else 40))
 

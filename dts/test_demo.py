@@ -14,8 +14,8 @@ import urllib.request
 import pytest
 
 from harness import ROOT
-from harness.durable import wait_until
 from harness.page import Page
+from harness.patience import patience, wait_until
 
 DEMO = ROOT / "tools" / "demo.sh"
 
@@ -41,7 +41,7 @@ def read_until(demo, words):
 
 
 def get(url):
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=patience(10)) as answer:
         return answer.read().decode()
 
 
@@ -54,7 +54,7 @@ def counts(output, what):
 
 def test_the_ledgers_agree():
     demo = start("--seconds", "5", "--interval", "1")
-    output, _ = demo.communicate(timeout=180)
+    output, _ = demo.communicate(timeout=patience(180))
     assert demo.returncode == 0, output
     assert output.count("DELIVERY STATISTICS") == 1
     assert re.search(r"^live page: http://127\.0\.0\.1:\d+/$", output, re.M)
@@ -83,7 +83,7 @@ def test_a_signal_leaves_nothing_behind(number):
             break
     assert len(namespaces_of(demo.pid)) == 2
     os.kill(demo.pid, number)
-    demo.communicate(timeout=30)
+    demo.communicate(timeout=patience(30))
     assert demo.returncode == 128 + number
     assert namespaces_of(demo.pid) == []
     wait_until(lambda: subprocess.run(["pgrep", "-f", f"sluice-{demo.pid}-"], check=False,
@@ -101,7 +101,8 @@ def test_the_page_and_the_commands_reach_the_appliance():
                    what="messages are delivered")
         rows = json.loads(get(f"{page}api/v1/backends"))
         assert [row["state"] for row in rows] == ["UP"] * 4
-        shown = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=20)
+        shown = subprocess.run(shlex.split(command), capture_output=True, text=True,
+                               timeout=patience(20))
         assert shown.returncode == 0 and shown.stdout.count("UP") == 4, shown.stdout + shown.stderr
         # Kept: the result is there, and the appliance still answers.
         said += read_until(demo, "kept running")
@@ -116,7 +117,7 @@ def test_the_page_and_the_commands_reach_the_appliance():
         assert health["checks"][0]["kind"] == "probe" and health["successes"] > 0
     finally:
         os.kill(demo.pid, signal.SIGINT)
-        rest, _ = demo.communicate(timeout=30)
+        rest, _ = demo.communicate(timeout=patience(30))
     assert demo.returncode == 0, said + rest
     assert namespaces_of(demo.pid) == []
 
@@ -142,7 +143,7 @@ def test_the_page_shows_both_kinds_of_senders():
             assert page.errors() == []
     finally:
         os.kill(demo.pid, signal.SIGINT)
-        demo.communicate(timeout=30)
+        demo.communicate(timeout=patience(30))
 
 
 def test_another_port_when_the_one_for_the_page_is_taken():
@@ -151,11 +152,11 @@ def test_another_port_when_the_one_for_the_page_is_taken():
         demo = start("--seconds", "60", "--http-port", str(port))
         said = read_until(demo, "live page:")
         os.kill(demo.pid, signal.SIGTERM)
-        demo.communicate(timeout=30)
+        demo.communicate(timeout=patience(30))
     assert "http://127.0.0.1:" in said and f":{port}/" not in said
 
 
 def test_wrong_arguments_are_refused():
     demo = start("--seconds", "0")
-    output, _ = demo.communicate(timeout=180)
+    output, _ = demo.communicate(timeout=patience(180))
     assert demo.returncode == 2 and "--seconds" in output

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from harness import BUILD, ROOT
+from harness.patience import patience
 
 SLUICECTL = BUILD / "app" / "sluicectl" / "sluicectl"
 DOCUMENTS = sorted(path.relative_to(ROOT) for path in
@@ -107,7 +108,7 @@ def test_the_commands_of_the_documents_are_commands(document, command, tmp_path)
         (tmp_path / batch.group(1)).write_text("show stats\n")
     done = subprocess.run([SLUICECTL, "--socket", tmp_path / "none", *shlex.split(command)],
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=tmp_path,
-                          timeout=20)
+                          timeout=patience(20))
     # Understood, and then there was nobody to ask. What needs nobody succeeds.
     assert done.returncode in (0, 3), f"{document}: {command}: {done.stdout}{done.stderr}"
 

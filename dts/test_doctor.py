@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from harness.patience import patience
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCTOR = ROOT / "tools" / "doctor"
@@ -60,7 +61,7 @@ class Box:
         """(exit code, findings by check: the worst of each)"""
         done = subprocess.run([str(DOCTOR), "--json", "--root", str(self.root), *map(str, args)],
                               stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=60, check=False)
+                              timeout=patience(60), check=False)
         assert done.stderr == ""
         answer = json.loads(done.stdout)
         assert answer["ok"] == (done.returncode == 0)
@@ -352,7 +353,7 @@ def test_physical_port(box, tmp_path, driver, address, status):
 def test_a_line_a_finding(box):
     box.memory(8 << 20, 0, 0)
     done = subprocess.run([str(DOCTOR), "--root", str(box.root)], capture_output=True, text=True,
-                          timeout=60, check=False)
+                          timeout=patience(60), check=False)
     lines = done.stdout.splitlines()
     assert all(re.match(r"(ok  |warn|FAIL)  [a-z-]+: ", line) for line in lines)
     assert "warn  huge-pages: no huge pages are reserved; remedy: sysctl -w " \
@@ -372,7 +373,7 @@ def test_colour_on_a_terminal(box):
                 output += data
         except OSError:
             pass  # Linux says so at the end of a terminal.
-        process.wait(timeout=60)
+        process.wait(timeout=patience(60))
     os.close(master)
     assert b"\033[32mok" in output
 
@@ -380,7 +381,7 @@ def test_colour_on_a_terminal(box):
 def test_this_machine():
     """Whatever this machine is, the doctor gets to the end of it."""
     done = subprocess.run([str(DOCTOR), "--json"], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=60, check=False)
+                          text=True, timeout=patience(60), check=False)
     assert done.stderr == ""
     assert done.returncode in (0, 1)
     checks = {finding["check"] for finding in json.loads(done.stdout)["findings"]}

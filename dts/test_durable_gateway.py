@@ -11,7 +11,8 @@ import threading
 import pytest
 
 from harness import destination
-from harness.durable import DurableLab, wait_until
+from harness.durable import DurableLab
+from harness.patience import wait_until
 from test_json_gateway import PORT, Client, order
 
 NAMES = [f"topic{i}" for i in range(12)]

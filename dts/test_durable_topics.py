@@ -10,8 +10,9 @@ import subprocess
 
 from harness import (ADDRESS, BUILD, LineClient, backend, destination, line_listener,
                      line_subscriber, wire)
-from harness.durable import HandBackend, HandPublisher, wait_until
+from harness.durable import HandBackend, HandPublisher
 from harness.ledger import ACKED, DELIVERED
+from harness.patience import wait_until
 
 SLUICE_JOURNAL = BUILD / "app" / "sluice-journal" / "sluice-journal"
 NEWS = "news"

@@ -4,14 +4,14 @@
 
 import contextlib
 import re
-import time
 
 import pytest
 
 from harness import (ControlError, HttpClient, backend, destination, listen_args, make_config, table)
 from harness.cli import Cli
-from harness.durable import DurableLab, HandBackend, HandPublisher, wait_until
+from harness.durable import DurableLab, HandBackend, HandPublisher
 from harness.ledger import DELIVERED
+from harness.patience import Deadline, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -222,9 +222,9 @@ def test_a_full_journal_is_an_event_and_so_is_its_end(durable):
             contextlib.ExitStack() as stack:
         source = stack.enter_context(HandPublisher(durable))
         sequence = 0
-        deadline = time.monotonic() + 30
+        deadline = Deadline(30)
         while "journal_full" not in kinds(control):
-            assert time.monotonic() < deadline, control.show("journal")
+            assert not deadline.has_passed(), control.show("journal")
             for _ in range(20):
                 sequence += 1
                 source.send(sequence, payload=bytes(1300))

@@ -9,10 +9,10 @@ import time
 import pytest
 
 from harness import BUILD, backend, destination, message, table
-from harness.durable import wait_until
 from harness.faults import Faults
 from harness.journal import MAGIC
 from harness.ledger import ACKED, DELIVERED
+from harness.patience import wait_until
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 
 from harness import Appliance, destination, free_port, make_config, table
 from harness.config import port as device
-from harness.durable import wait_until
+from harness.patience import patience, wait_until
 
 LINE_MAX, HEAD_MAX, FIELDS_MAX = 8192, 16384, 100
 BODY_MAX = 65536
@@ -52,7 +52,7 @@ class Gateways:
 
     def connect(self, name, receive_buffer=None):
         client = socket.socket()
-        client.settimeout(10)
+        client.settimeout(patience(10))
         if receive_buffer is not None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         client.connect((HOST, self.ports[name]))
@@ -69,7 +69,7 @@ class Gateways:
             return http_status(client)
 
     def post(self, body, headers=None, name="http", **options):
-        client = http.client.HTTPConnection(HOST, self.ports[name], timeout=10)
+        client = http.client.HTTPConnection(HOST, self.ports[name], timeout=patience(10))
         with contextlib.closing(client):
             client.request("POST", POST.format("news"), body, headers or {}, **options)
             answer = client.getresponse()
@@ -312,7 +312,7 @@ def test_all_that_waits_together_has_a_bound(fresh):
         for client in clients:
             with contextlib.suppress(ConnectionError):
                 client.sendall(half)
-        refused = select.select(clients, [], [], 10)[0]
+        refused = select.select(clients, [], [], patience(10))[0]
         # 512 of them have a buffer of 1 MiB; the others one of half of it until they want more.
         assert 400 << 20 < fresh.sluice.buffered() <= (512 + (count - 512) // 2) << 20
         assert fresh.sluice.rss() - before < 600 << 20

@@ -16,9 +16,10 @@ import time
 import pytest
 
 from harness import destination
-from harness.durable import DurableLab, wait_until
+from harness.durable import DurableLab
 from harness.faults import Faults
 from harness.lines import HOST, connect
+from harness.patience import patience, wait_until
 
 PORTS = {"web": 8082, "secure": 8443, "silent": 8444, "chat": 8081, "broker": 8080, "json": 9000}
 LATE_S, BEAT_S = 10, 15
@@ -107,7 +108,7 @@ class Bench:
         """What s_client says."""
         argv = self.lab.inside.exec_args("openssl", "s_client", "-connect",
                                          f"{HOST}:{PORTS['secure']}", *args)
-        return subprocess.run(argv, input=said, text=True, timeout=20, check=False,
+        return subprocess.run(argv, input=said, text=True, timeout=patience(20), check=False,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
 
     def show(self, name):
@@ -161,7 +162,7 @@ def hello(bench):
 def outcome(late, name, after=LATE_S):
     """It came when its time was over, and not long after that."""
     _, waiting = late.late[name]
-    came, longest, shortest = waiting.result(30)
+    came, longest, shortest = waiting.result(patience(30))
     assert longest > after - 0.5 and shortest < after + 3, (name, shortest, longest)
     return came
 
@@ -361,7 +362,7 @@ def test_what_was_taken_before_the_end_is_acknowledged(durable):
         wait_until(lambda: all(bench.show(name)["accepted"] > 100
                                for name in ("json", "broker", "web")), 20, "all are heard")
         final = bench.sluice.stop()
-        acked, lines, answers = (reader.result(10) for reader in reading)
+        acked, lines, answers = (reader.result(patience(10)) for reader in reading)
         assert lines == b"ACK\n" * (len(lines) // 4)
         counts = acked.count(b'{"ack":'), len(lines) // 4, answers.count(b"HTTP/1.1 202 ")
         assert all(counts) and sum(counts) == final["received"] - final["duplicates"], (counts, final)

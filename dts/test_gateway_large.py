@@ -6,8 +6,8 @@ import http.client
 import json
 
 from harness import LineClient, backend, destination, line_listener, table
-from harness.durable import wait_until
 from harness.lines import HOST, connect, subscriber
+from harness.patience import wait_until
 
 # What a datagram of 9000 bytes has left for a payload.
 LONGEST = 9000 - 20 - 8 - 19 - 3 - 73 - 3

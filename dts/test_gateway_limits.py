@@ -18,8 +18,8 @@ import pytest
 
 from harness import Lab, LineClient, destination, line_listener, make_config
 from harness.standstill import Standstill
-from harness.durable import wait_until
 from harness.lines import HOST, connect, subscriber
+from harness.patience import patience, wait_until
 
 PORTS = {"broker": 8080, "chat": 8081, "web": 8082, "orders": 9000}
 OUTPUT_MAX = 64 << 10
@@ -94,7 +94,7 @@ def undisturbed(bench):
         assert bench.sluice.rss() - before < RSS_SPARE
     finally:
         is_over.set()
-        times = result.get(timeout=20)
+        times = result.get(timeout=patience(20))
         steady.join()
     assert max(times) < ROUND_TRIP_S, max(times)
     assert statistics.median(times) < 0.1, statistics.median(times)

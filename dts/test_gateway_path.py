@@ -13,7 +13,8 @@ import pytest
 
 from harness import LineClient, control_pb2, destination, line_listener, make_config, name_key
 from harness.appliance import BUILD
-from harness.durable import DurableLab, wait_until
+from harness.durable import DurableLab
+from harness.patience import patience, wait_until
 from harness.postgres import Cut, Postgres
 from harness.sink import Sqlite
 from test_json_gateway import PORT, Client, gateways, order, subscriber
@@ -77,7 +78,7 @@ def publish_json(bench, *messages):
 
 def publish_http(bench, to, payload, **headers):
     with bench.inside.entered():
-        connection = http.client.HTTPConnection("127.0.0.1", HTTP, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", HTTP, timeout=patience(10))
         connection.connect()
     connection.request("POST", f"/v1/destinations/{to}/messages", payload,
                        {f"Sluice-{name}": value for name, value in headers.items()})

@@ -11,8 +11,8 @@ import subprocess
 import pytest
 
 from harness import Lab, destination, line_listener, make_config
-from harness.durable import wait_until
 from harness.lines import HOST, PORT, connect
+from harness.patience import wait_until
 from test_json_gateway import PORT as JSON_PORT
 from test_json_gateway import ingress, order
 

@@ -23,6 +23,7 @@ from harness import (BUILD, NO_HUGE_PAGES, ROOT, SLUICE, Lab, MemifLab, decode, 
                      eal_lcores, encode, id_of, name_key, sink_backend, udp_socket)
 from harness.gen import SLUICE_GEN
 from harness.netns import child_options
+from harness.patience import Deadline, patience
 
 RING_MAC = "02:53:4c:00:00:00"  # what sluice-gen gives to a port without an address
 APPLIANCE = "198.18.0.1"  # played by the kernel here
@@ -69,7 +70,7 @@ class Gen:
 
     def report(self, code, timeout=60):
         """Its report, once it has ended as it should."""
-        out, err = self.process.communicate(timeout=timeout)
+        out, err = self.process.communicate(timeout=patience(timeout))
         assert self.process.returncode == code, f"exit code {self.process.returncode}\n{out}{err}"
         return json.loads(out)
 
@@ -161,7 +162,7 @@ def test_a_signal_ends_the_sending_and_the_report_comes():
 ], ids=lambda value: " ".join(value))
 def test_what_cannot_run_says_why(args, words):
     with Gen(*args, vdevs=["net_ring0"]) as gen:
-        out, err = gen.process.communicate(timeout=30)
+        out, err = gen.process.communicate(timeout=patience(30))
     said = " ".join(line for line in err.splitlines() if not line.startswith(("EAL:", "TELEM")))
     assert gen.process.returncode == 1 and out == ""
     for word in words:
@@ -186,7 +187,7 @@ def test_sending_and_receiving_on_lcores_of_their_own(tmp_path, lcores):
 def test_one_port_has_one_lcore():
     with Gen("--tx", "net_ring0", "--rx", "net_ring0", "--dst-mac", RING_MAC, "--rx-lcore", 1,
              vdevs=["net_ring0"], nb_lcores=1) as gen:
-        _, err = gen.process.communicate(timeout=30)
+        _, err = gen.process.communicate(timeout=patience(30))
     assert gen.process.returncode == 1 and "--tx-lcore and --rx-lcore" in err
 
 
@@ -317,7 +318,7 @@ def kernel():
 def test_the_kernel_takes_every_datagram(kernel):
     """The address comes by ARP; the kernel's stack drops what has a wrong checksum."""
     with contextlib.closing(udp_socket(kernel.outside, APPLIANCE, 7500)) as sock:
-        sock.settimeout(5)
+        sock.settimeout(patience(5))
         report = run("--tx", "net_af_packet0", "--count", 2000, "--rate", 20000, "--size", "0-1300",
                      "--seed", 4, vdevs=kernel.devices, namespace=kernel.inside)
         got = [decode(sock.recv(65536)).messages[0] for _ in range(2000)]
@@ -342,9 +343,9 @@ class Feeder:
 
     def wait_for_sink(self, sink):
         """Make the kernel ask for the backend by ARP until the sink is there to answer."""
-        deadline = time.monotonic() + 20
+        deadline = Deadline(20)
         while "REACHABLE" not in self.lab.outside.ip("neighbour", "show", BACKEND):
-            assert time.monotonic() < deadline and sink.process.poll() is None
+            assert not deadline.has_passed() and sink.process.poll() is None
             subprocess.run(self.lab.outside.exec_args("ping", "-c", 1, "-W", 1, BACKEND),
                            check=False, capture_output=True)
 

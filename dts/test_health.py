@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness import Server, backend, connect, destination, make_config, message
-from harness.durable import wait_until
+from harness.patience import Deadline, wait_until
 from harness.standstill import Standstill
 
 INTERVAL, FAST, TIMEOUT, FALL, RISE = 200, 150, 400, 3, 2
@@ -49,25 +49,19 @@ class Kitchens:
 
     def wait_up(self):
         """Until every backend has been sent a message."""
-        deadline = time.monotonic() + 10
-        while not all(server.arrivals for server in self.servers):
-            assert time.monotonic() < deadline, self.sluice.stderr
-            self.send(0.05)
+        self.send_until(lambda: all(server.arrivals for server in self.servers), "all are up")
 
     def send(self, seconds):
         """A message every 2 ms."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
             self.lab.send(message(next(_ids)))
             self.sent += 1
             time.sleep(0.002)
 
     def wait_said(self, backend_name, state):
         """Until the log has a backend come to a state, while messages go on."""
-        deadline = time.monotonic() + 10
-        while f"-> {state}" not in self.last_change(backend_name):
-            assert time.monotonic() < deadline, self.sluice.stderr
-            self.send(0.05)
+        self.send_until(lambda: f"-> {state}" in self.last_change(backend_name), state)
 
     def last_change(self, backend_name):
         """The last line about a backend's state."""
@@ -77,9 +71,9 @@ class Kitchens:
 
     def send_until(self, condition, what):
         """Send until @condition() is true."""
-        deadline = time.monotonic() + 10
+        deadline = Deadline(10)
         while not condition():
-            assert time.monotonic() < deadline, f"{what}: {self.sluice.stderr}"
+            assert not deadline.has_passed(), f"{what}: {self.sluice.stderr}"
             self.send(0.05)
 
     def arrivals(self):

@@ -10,16 +10,16 @@ import subprocess
 import pytest
 
 from harness import BUILD, ROOT, pb2
-from harness.durable import wait_until
 from harness.faults import Faults
 from harness.journal import DEAD, DELIVERED, MESSAGE, POSITION_BITS, Journal
+from harness.patience import patience, wait_until
 
 TOOL = BUILD / "app" / "sluice-journal" / "sluice-journal"
 WRITER = BUILD / "tests" / "journal_write"
 
 
 def tool(*arguments, code=0):
-    done = subprocess.run([TOOL, *map(str, arguments)], capture_output=True, timeout=60)
+    done = subprocess.run([TOOL, *map(str, arguments)], capture_output=True, timeout=patience(60))
     assert done.returncode == code, f"{done.stdout[-2000:]}{done.stderr}"
     done.stderr = done.stderr.decode()
     return done
@@ -31,7 +31,7 @@ def lines(*arguments, code=0):
 
 def write(directory, code=0, **options):
     done = subprocess.run([WRITER, directory, *(f"{k}={v}" for k, v in options.items())],
-                          capture_output=True, text=True, timeout=60)
+                          capture_output=True, text=True, timeout=patience(60))
     assert done.returncode == code, done.stderr
     return json.loads(done.stdout) if code == 0 else done.stderr
 

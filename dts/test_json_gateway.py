@@ -15,7 +15,7 @@ import time
 import pytest
 
 from harness import ROOT, destination, make_config, message, name_key, table
-from harness.durable import wait_until
+from harness.patience import Deadline, patience, wait_until
 from harness.standstill import Standstill
 
 SERVERS = ROOT / "tools" / "message-servers"
@@ -57,7 +57,7 @@ class Client:
             self.socket = socket.socket()
             for option, value in options.items():
                 self.socket.setsockopt(socket.SOL_SOCKET, getattr(socket, option), value)
-            self.socket.settimeout(10)
+            self.socket.settimeout(patience(10))
             self.socket.connect(("127.0.0.1", port))
         self._rest = b""
 
@@ -73,9 +73,10 @@ class Client:
             line if isinstance(line, bytes) else json.dumps(line).encode() + b"\n"
             for line in lines))
 
-    def line(self, timeout=10.0):
-        """The next line; None when it ends, or is silent for so long."""
-        self.socket.settimeout(timeout)
+    def line(self, within=None):
+        """The next line; None when it ends, or, of one that need not come, when it does not come
+        @within so many seconds."""
+        self.socket.settimeout(within or patience(10))
         while b"\n" not in self._rest:
             try:
                 data = self.socket.recv(1 << 18)
@@ -87,16 +88,16 @@ class Client:
         line, self._rest = self._rest.split(b"\n", 1)
         return json.loads(line)
 
-    def take(self, count, timeout=10.0):
-        lines = [self.line(timeout) for _ in range(count)]
+    def take(self, count):
+        lines = [self.line() for _ in range(count)]
         assert None not in lines, f"{lines.count(None)} of {count} lines did not come"
         return lines
 
     def ids(self, count):
         return [line["messageId"] for line in self.take(count)]
 
-    def nothing(self, timeout=0.3):
-        assert self.line(timeout) is None
+    def nothing(self, within=0.3):
+        assert self.line(within) is None
 
     def ask(self, **command):
         self.send(command)
@@ -151,8 +152,8 @@ class MessageServers:
 
     def sent(self):
         self.process.terminate()
-        assert self.process.wait(20) == 0
-        self._reader.join(10)
+        assert self.process.wait(patience(20)) == 0
+        self._reader.join(patience(10))
         assert self.last["done"]
         return self.last
 
@@ -185,7 +186,7 @@ def test_netcat_is_a_client(lab):
     lines = "".join(json.dumps(order(n)) + "\r\n" for n in range(100))
     with lab.receiver() as kitchen, lab.appliance(config()) as sluice:
         done = subprocess.run(lab.inside.exec_args("nc", "-N", "127.0.0.1", str(PORT)), input=lines,
-                              text=True, capture_output=True, timeout=10)
+                              text=True, capture_output=True, timeout=patience(10))
         assert (done.returncode, done.stdout) == (0, "")
         assert [m.id_text for m in kitchen.take(100)] == [f"m-{n}" for n in range(100)]
         sluice.wait_for(received=100, delivered=100, dropped={})
@@ -271,8 +272,8 @@ def test_a_topic_s_messages_go_to_all_and_a_queue_s_to_one(lab):
         assert one.ids(100) == wanted and two.ids(100) == wanted
         sender.send(*[order(n, to="orders") for n in range(100, 200)])
         got = one.take(1) + two.take(1)
-        deadline = time.monotonic() + 10
-        while len(got) < 100 and time.monotonic() < deadline:
+        deadline = Deadline(10)
+        while len(got) < 100 and not deadline.has_passed():
             got += [line for client in (one, two) if (line := client.line(0.05))]
         assert sorted(line["messageId"] for line in got) == [f"m-{n}" for n in range(100, 200)]
         assert two.ask(unsubscribe="news") == {"unsubscribed": "news"}
@@ -344,8 +345,8 @@ def test_a_slow_reader_delays_nobody(lab):
         assert sluice.rss() - before < RSS_SPARE
         got = []
         # What has come, or is known not to come, is all of it in the end.
-        deadline = time.monotonic() + 20
-        while len(got) + refused(sluice)["output_full"] < 5000 and time.monotonic() < deadline:
+        deadline = Deadline(20)
+        while len(got) + refused(sluice)["output_full"] < 5000 and not deadline.has_passed():
             while line := slow.line(0.1):
                 got.append(int(line["messageId"][2:]))
         # Whole lines, in order, and the connection lives.
@@ -395,7 +396,7 @@ def test_a_connector_comes_back_by_itself(lab):
     with lab.inside.entered():
         taken = socket.create_server(("127.0.0.1", 0))
     port = taken.getsockname()[1]
-    taken.settimeout(10)
+    taken.settimeout(patience(10))
     with lab.receiver() as kitchen, lab.appliance(config(connectors=[port])) as sluice, \
             Standstill() as still:
         pauses, closed, still_before = [], None, 0.0
@@ -534,7 +535,7 @@ class Producer(threading.Thread):
             client.send(*[order(n, to=self.to) for n in batch])
             flying += len(batch)
             while flying > (200 if left else 0):
-                line = client.line(5)
+                line = client.line()
                 if line is None:
                     return
                 self.acked.add(line["ack"])
@@ -583,12 +584,12 @@ def test_an_ack_is_kept_across_kill_9(durable):
             wait_until(lambda: len(producer.acked) >= acked, 30, f"{acked} acks")
             sluice.crash()
             sluice.restart()
-        producer.join(40)
+        producer.join(patience(40))
         wanted = {f"m-{n}" for n in range(3000)}
         assert producer.acked == wanted and producer.connections >= 4
         wait_until(lambda: set(consumer.got) == wanted, 30, "all has arrived")
         consumer.is_over = True
-        consumer.join(10)
+        consumer.join(patience(10))
         # What came twice was in flight when it was killed.
         assert sum(n - 1 for n in consumer.got.values()) < 1500
 

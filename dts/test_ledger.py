@@ -12,10 +12,11 @@ import subprocess
 import pytest
 
 from harness import BUILD, journal, wire
-from harness.durable import backend, publisher, wait_until
+from harness.durable import backend, publisher
 from harness.fake import FakeAppliance
 from harness.journal import HEADER, Journal, Writer, crc32c
 from harness.ledger import ACKED, DELIVERED, ENTRY, SENT, Ledger, Report
+from harness.patience import patience, wait_until
 from harness.sockets import free_udp_port
 
 HOST = "127.0.0.1"
@@ -284,7 +285,7 @@ def test_the_appliances_own_tool_reads_the_same(tmp_path):
 
     def ask(*command):
         done = subprocess.run([SLUICE_JOURNAL, *command, "--json", tmp_path], text=True,
-                              capture_output=True, timeout=20)
+                              capture_output=True, timeout=patience(20))
         assert done.returncode == 0, done.stdout + done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from harness import BUILD, ROOT
+from harness.patience import patience
 from harness.sockets import free_udp_port
 from test_libsluice import HOST, Subscriber, at, payloads, publish
 
@@ -37,7 +38,7 @@ def installed(tmp_path_factory):
                             *(["-static-libgcc"] if more else [])], check=True)
 
         def run(self, program, *args, **options):
-            return subprocess.run([program, *args], text=True, timeout=30, **options,
+            return subprocess.run([program, *args], text=True, timeout=patience(30), **options,
                                   env={**os.environ, "LD_LIBRARY_PATH": str(self.library)})
     assert prefix
     return Installed()

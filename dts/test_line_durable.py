@@ -10,8 +10,8 @@ import time
 import pytest
 
 from harness import LineClient, destination, line_listener, line_subscriber
-from harness.durable import wait_until
 from harness.lines import HOST
+from harness.patience import patience, wait_until
 from test_json_gateway import PORT, Client
 
 KILLS = 4
@@ -59,7 +59,7 @@ class Peer(threading.Thread):
 
     def __exit__(self, *_):
         self.is_stopped.set()
-        self.join(20)
+        self.join(patience(20))
         assert not self.is_alive() and self.error is None, self.error
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from harness import (ROOT, Lab, LineClient, backend, destination, line_connect, line_listener,
                      line_subscriber, make_config, message)
+from harness.patience import Deadline, patience
 
 
 def config(*destinations, threads=1, idle_ms=60000, more=(), keys=None, **listener):
@@ -42,9 +43,9 @@ def gateway(sluice, name="broker"):
 
 
 def wait_gateway(sluice, condition, timeout=10.0):
-    deadline = time.monotonic() + timeout
+    deadline = Deadline(timeout)
     while not condition(shown := gateway(sluice)):
-        assert time.monotonic() < deadline, f"not within {timeout} s: {shown}"
+        assert not deadline.has_passed(), f"not within {deadline.seconds:g} s: {shown}"
         time.sleep(0.02)
     return shown
 
@@ -59,7 +60,7 @@ def publish(lab, topic, *payloads):
 def nc(lab, text, *options):
     """What netcat is answered when it sends @text."""
     run = subprocess.run(lab.inside.exec_args("nc", "-w", "10", *options, "127.0.0.1", "8080"),
-                         input=text.encode(), capture_output=True, timeout=20, check=True)
+                         input=text.encode(), capture_output=True, timeout=patience(20), check=True)
     return run.stdout.decode()
 
 
@@ -79,7 +80,7 @@ def test_the_examples_of_the_documents_run(bench):
     with line_subscriber(lab.inside, "news") as client:
         for command, answer in examples:
             run = subprocess.run(lab.inside.exec_args("sh", "-c", command), capture_output=True,
-                                 timeout=20, check=True)
+                                 timeout=patience(20), check=True)
             assert run.stdout.decode() == answer + "\n"
         assert client.line() == "hello | world"
 
@@ -272,9 +273,9 @@ def test_a_topic_that_was_the_files_for_a_while_is_made_again(lab):
         sluice.reload(config())
         publish(lab, "news", "on demand again")
         # Who had subscribed to the file's has it again: there is no other way to have it.
-        deadline = time.monotonic() + 10
+        deadline = Deadline(10)
         while not select.select([subscriber.socket], [], [], 0.05)[0]:
-            assert time.monotonic() < deadline
+            assert not deadline.has_passed()
             publish(lab, "news", "once more")
 
 
@@ -332,13 +333,13 @@ def test_a_slow_subscriber_loses_its_own_and_no_others(lab):
             assert quick.lines(100) == [f"{i:0{size}}" for i in range(begin, begin + 100)]
         # What it is sent later is whole, and it is still a subscriber.
         got, lost = b"", 0
-        deadline = time.monotonic() + 20
+        deadline = Deadline(20)
         while got.count(b"\n") + lost < count:
             # What it loses last may be counted when the quick one has it already.
             lost = gateway(sluice)["reasons"]["output_full"]
             while select.select([slow], [], [], 0.01)[0]:
                 got += slow.recv(1 << 16)
-            assert time.monotonic() < deadline, (got.count(b"\n"), lost)
+            assert not deadline.has_passed(), (got.count(b"\n"), lost)
         assert lost > 0 and got.count(b"\n") + lost == count
         numbers = [int(line) for line in got.split()]
         assert numbers == sorted(set(numbers)) and numbers[0] == 0

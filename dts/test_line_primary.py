@@ -8,7 +8,7 @@ import time
 
 from harness import (HttpClient, LineClient, Primary, backend, destination, line_listener,
                      line_subscriber, listen_args, make_config)
-from harness.durable import wait_until
+from harness.patience import wait_until
 
 PRIMARY = "127.0.0.1:8081"
 # What a datagram of 9000 bytes has left for a payload.

@@ -9,6 +9,7 @@ import pytest
 
 from harness import (HttpClient, Lab, MemifLab, ROOT, destination, free_port, listen_args,
                      make_config, message, sink_backend, table)
+from harness.patience import patience
 
 COUNT = 30000
 DOCUMENT = ROOT / "docs" / "monitoring.md"
@@ -29,7 +30,7 @@ def running():
 
 def promtool(*args, text=None):
     done = subprocess.run(["promtool", *map(str, args)], input=text, capture_output=True, text=True,
-                          timeout=60, check=False)
+                          timeout=patience(60), check=False)
     return done.returncode, done.stdout + done.stderr
 
 

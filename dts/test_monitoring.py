@@ -11,6 +11,7 @@ import yaml
 
 from harness import HttpClient, ROOT, listen_args
 from harness.durable import DurableLab
+from harness.patience import patience
 
 HERE = ROOT / "tools" / "monitoring"
 DOCUMENT = ROOT / "docs" / "monitoring.md"
@@ -19,7 +20,7 @@ SUFFIXES = ("_bucket", "_sum", "_count")
 
 
 def promtool(*args):
-    done = subprocess.run(["promtool", *args], capture_output=True, text=True, timeout=60,
+    done = subprocess.run(["promtool", *args], capture_output=True, text=True, timeout=patience(60),
                           cwd=HERE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -84,7 +85,7 @@ def test_every_panel_of_the_dashboard_has_a_query_that_prometheus_parses():
     wrapped = {"groups": [{"name": "dashboard", "rules": [
         {"record": f"panel:{n}", "expr": expr} for n, expr in enumerate(exprs)]}]}
     done = subprocess.run(["promtool", "check", "rules", "/dev/stdin"], input=yaml.safe_dump(wrapped),
-                          capture_output=True, text=True, timeout=60, check=False)
+                          capture_output=True, text=True, timeout=patience(60), check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -11,8 +11,9 @@ from selenium.webdriver.common.keys import Keys
 
 from harness import (HttpClient, Lab, Relay, backend, destination, listen_args, make_config, message,
                      table)
-from harness.durable import DurableLab, HandBackend, HandPublisher, wait_until
+from harness.durable import DurableLab, HandBackend, HandPublisher
 from harness.page import Page
+from harness.patience import Deadline, wait_until
 from harness.standstill import Standstill
 
 DOWN_WITHIN_S = 3.0
@@ -36,10 +37,8 @@ def bench(tmp_path_factory):
     with Lab() as lab, lab.receiver(1), lab.receiver(2), \
             lab.appliance(config, args=listen_args()) as sluice:
         http = HttpClient(lab.inside)
-        deadline = time.monotonic() + 10
-        while http.api("destination/table2")["backends"][0]["state"] != "UP":
-            assert time.monotonic() < deadline, "kitchen2 does not come up"
-            time.sleep(0.05)
+        wait_until(lambda: http.api("destination/table2")["backends"][0]["state"] == "UP", 10,
+                   "kitchen2 is up")
         for i in range(300):
             lab.send(message(i % 250, priority=1 + i % 3, destination=f"table{1 + i % 2}"))
         lab.send(message(1, destination="nowhere"))
@@ -122,14 +121,14 @@ def test_nodes_of_the_graph_are_drawn(bench, page):
 
 def test_throughput_and_latency_are_drawn_while_messages_flow(bench, page):
     lab = bench[0]
-    deadline = time.monotonic() + 15
+    deadline = Deadline(15)
     number_sent = 10000
 
     def is_drawn():
         return all(page.run(f"return document.querySelectorAll('#{chart}-chart path[d]:not([d=\"\"])')"
                             ".length") for chart in ("rate", "latency"))
     while not is_drawn():
-        assert time.monotonic() < deadline, "nothing is drawn"
+        assert not deadline.has_passed(), "nothing is drawn"
         for _ in range(50):
             number_sent += 1
             lab.send(message(number_sent, priority=1))

@@ -11,6 +11,7 @@ from scapy.layers.l2 import Ether
 
 from harness import (ADDRESS, ADDRESS6, PEER_MAC, SENDER, SENDER6, Lab, Server, backend, destination,
                      frame, is_udp_from_appliance, make_config, message, port6, udp_socket, wire)
+from harness.patience import Deadline, patience, wait_until
 
 HEALTH = {"interval_ms": 200, "fast_interval_ms": 100, "down_interval_ms": 200, "timeout_ms": 300,
           "rise": 2, "fall": 3}
@@ -31,12 +32,12 @@ def view(sluice, *arguments):
 
 
 def wait_state(sluice, state, timeout=10.0):
-    deadline = time.monotonic() + timeout
+    deadline = Deadline(timeout)
     while True:
         [row] = view(sluice, "backends", "table1")
         if row["state"] == state:
             return row
-        assert time.monotonic() < deadline, f"kitchen1 is {row}, not {state}"
+        assert not deadline.has_passed(), f"kitchen1 is {row}, not {state}"
         time.sleep(0.05)
 
 
@@ -80,10 +81,7 @@ def test_a_path_that_stands_makes_no_backend_fail(lab):
             control.path("START")
             lab.send(message(turn))
             sluice.wait_for(delivered=turn)
-            deadline = time.monotonic() + 5
-            while server.probes == seen:
-                assert time.monotonic() < deadline, "it is asked again"
-                time.sleep(0.02)
+            wait_until(lambda: server.probes > seen, 5, "it is asked again")
             [lcore] = control.show("lcores")
             assert lcore["busy_cycles"] >= busy, "counters go on"
             busy = lcore["busy_cycles"]
@@ -119,7 +117,7 @@ def test_the_appliance_answers_probes(source, own):
         asked = wire.datagram()
         asked.probe.nonce = 0x1234567890
         sock.sendto(asked.SerializeToString(), (own, wire.PORT))
-        assert select.select([sock], [], [], 5.0)[0], "no answer to a probe"
+        assert select.select([sock], [], [], patience(5))[0], "no answer to a probe"
         got = wire.decode(sock.recv(2048))
         assert got.magic == wire.MAGIC and got.probe.reply and got.probe.nonce == 0x1234567890
         assert got.probe.in_flight == 0 and not got.messages

@@ -20,10 +20,10 @@ import pytest
 
 from harness import BUILD, ROOT, encode, message, name_key, pb2
 from harness.client import PYTHON_CLIENT, sluice
-from harness.durable import wait_until
 from harness.fake import FakeAppliance
 from harness.journal import Journal
 from harness.ledger import ACKED, DELIVERED, SENT, Ledger
+from harness.patience import patience, wait_until
 from harness.relay import BadNetwork
 from harness.sockets import free_udp_port
 
@@ -78,7 +78,7 @@ class LedgerConsumer:
 
     def __exit__(self, *_):
         self.consumer.close()
-        self._thread.join(5)
+        self._thread.join(patience(5))
 
     def _run(self):
         for m in self.consumer:
@@ -157,7 +157,7 @@ def test_an_appliance_that_is_away_for_a_while(bench):
     fake = bench.fake()
     with fake, LedgerConsumer(bench.ledger, bench.port), \
             LedgerPublisher(bench.ledger, fake.address) as source:
-        source.send(1).result(5)
+        source.send(1).result(patience(5))
         fake.crash()
         futures = [source.send(ident) for ident in range(2, 50)]
         time.sleep(0.5)
@@ -175,7 +175,7 @@ def test_fail_over_to_the_next_appliance(bench, tmp_path):
     with bench.fake() as first, LedgerConsumer(bench.ledger, bench.port), second, \
             LedgerPublisher(bench.ledger, first.address, second.address,
                             failover_s=0.3) as source:
-        source.send(1).result(5)
+        source.send(1).result(patience(5))
         first.crash()
         for ident in range(2, 100):
             source.send(ident)
@@ -183,7 +183,7 @@ def test_fail_over_to_the_next_appliance(bench, tmp_path):
         assert source.publisher.stats["appliance"] == second.address
         first.start()
         second.crash()
-        source.send(100).result(10)
+        source.send(100).result(patience(10))
         assert source.publisher.stats["failovers"] >= 2
         assert source.publisher.stats["appliance"] == first.address
         second.start()
@@ -196,12 +196,12 @@ def test_a_name_that_is_not_found_is_passed_over(bench):
     with bench.fake() as fake, LedgerConsumer(bench.ledger, bench.port), \
             LedgerPublisher(bench.ledger, fake.address, "[fe80::1%nowhere]:7500",
                             failover_s=0.3) as source:
-        source.send(1).result(5)
+        source.send(1).result(patience(5))
         fake.crash()
         future = source.send(2)
         wait_until(lambda: source.publisher.stats["failovers"] >= 1, 10, "it has looked for it")
         fake.start()
-        future.result(10)
+        future.result(patience(10))
 
 
 def test_a_name_that_moves_to_another_address_is_followed(bench, monkeypatch):
@@ -213,10 +213,10 @@ def test_a_name_that_moves_to_another_address_is_followed(bench, monkeypatch):
             LedgerConsumer(bench.ledger, bench.port):
         at[:] = [first.address]
         with LedgerPublisher(bench.ledger, "moving", failover_s=0.3) as source:
-            source.send(1).result(5)
+            source.send(1).result(patience(5))
             first.crash()
             at[:] = [second.address]
-            source.send(2).result(10)
+            source.send(2).result(patience(10))
             assert source.publisher.stats["failovers"] >= 1
 
 
@@ -315,7 +315,7 @@ def test_it_may_end_while_somebody_wakes_it():
 def test_a_probe_is_answered():
     with sluice.Consumer(HOST, free_udp_port()) as kitchen, \
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
-        out.settimeout(5)
+        out.settimeout(patience(5))
         question = pb2.Datagram(magic=sluice.wire.MAGIC, epoch=1, session=0,
                                 probe=pb2.Probe(nonce=77, reply=False))
         out.sendto(question.SerializeToString(), kitchen.address)
@@ -379,7 +379,6 @@ class HandAppliance:
     def __init__(self):
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((HOST, 0))
-        self._socket.settimeout(5)
         self.address = self._socket.getsockname()
         self.got = []
 
@@ -389,9 +388,9 @@ class HandAppliance:
     def __exit__(self, *_):
         self._socket.close()
 
-    def take(self, timeout=5.0):
-        """One datagram: (session, its sequences)."""
-        self._socket.settimeout(timeout)
+    def take(self, within=None):
+        """One datagram: (session, its sequences). @within: of one that need not come."""
+        self._socket.settimeout(patience(5) if within is None else within)
         data, self.peer = self._socket.recvfrom(65536)
         datagram = pb2.Datagram.FromString(data)
         self.got.append((datagram.session, [m.sequence for m in datagram.messages]))
@@ -431,7 +430,7 @@ def test_credit_is_kept_to_and_asked_for():
         first = publisher.submit("table1", b"x")
         session = appliance.take_until(1)
         appliance.ack(session, 1, limit=70)
-        first.result(5)
+        first.result(patience(5))
         futures = [first] + [publisher.submit("table1", b"x") for _ in range(99)]
         appliance.take_until(70)
         appliance.ack(session, 70, limit=70)
@@ -480,7 +479,7 @@ def test_refused_again_and_again_it_does_not_flood():
         assert len(sessions) <= 12
         session, _ = appliance.take()
         appliance.ack(session, 1, limit=10)
-        assert future.result(5)
+        assert future.result(patience(5))
 
 
 def test_an_appliance_whose_epoch_was_lowered_is_believed_after_a_silence():
@@ -489,7 +488,7 @@ def test_an_appliance_whose_epoch_was_lowered_is_believed_after_a_silence():
             sluice.Publisher(appliance.address, source="server1", failover_s=0.3) as publisher:
         first = publisher.submit("table1")
         appliance.ack(appliance.take_until(1), 1, limit=70, epoch=5)
-        first.result(5)
+        first.result(patience(5))
         begin = time.monotonic()
         second = publisher.submit("table1")
         while not second.done():
@@ -526,10 +525,10 @@ def test_what_was_never_sent_is_given_up_as_well():
         first = publisher.submit("table1")
         session = appliance.take_until(1)
         appliance.ack(session, 1, limit=2)
-        first.result(5)
+        first.result(patience(5))
         futures = [publisher.submit("table1", b"%d" % n) for n in range(8)]
         for future in futures:
-            assert isinstance(future.exception(10), sluice.GivenUp)
+            assert isinstance(future.exception(patience(10)), sluice.GivenUp)
         publisher.flush(5)
         assert {sequence for _, sequences in appliance.got for sequence in sequences} <= {1, 2}
         # What is acknowledged after all changes nothing.
@@ -555,7 +554,7 @@ def test_publish_waits_for_room_and_for_the_ack():
         assert third.is_alive() and publisher.stats["pending"] == 2
         session = appliance.take_until(2)
         appliance.ack(session, 1, limit=100)
-        third.join(5)
+        third.join(patience(5))
         assert not third.is_alive()
         appliance.take_until(3)
         appliance.ack(session, 3, limit=100)
@@ -571,7 +570,7 @@ def test_closing_in_time_tells_what_is_not_durable():
         with pytest.raises(TimeoutError, match="1 messages"):
             publisher.close(0.1)
         with pytest.raises(sluice.Closed):
-            future.result(1)
+            future.result(patience(1))
 
 
 def test_ids_and_what_is_no_message():
@@ -582,7 +581,7 @@ def test_ids_and_what_is_no_message():
         futures += [publisher.submit("table1"), publisher.submit("table1")]
         session = appliance.take_until(5)
         appliance.ack(session, 5, limit=100)
-        ids = [f.result(5) for f in futures]
+        ids = [f.result(patience(5)) for f in futures]
         assert ids[:3] == [7, 5 << 64 | 6, sluice.text_id("order-1")]
         assert ids[3] != ids[4]
         for wrong, words in (({"payload": bytes(1400)}, "do not fit"), ({"id": -1}, "128 bits"),
@@ -637,7 +636,7 @@ def test_from_c_to_python(bench, seed):
         pub = subprocess.Popen([SLUICE_PUB, "-h", f"{HOST}:{way_in.address[1]}", "-d", "table1",
                                 "-s", "server1", "-l", "-i", "order"], stdin=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
-        _, said = pub.communicate(lines, timeout=20)
+        _, said = pub.communicate(lines, timeout=patience(20))
         assert pub.returncode == 0, said
         got = [kitchen.get(5) for _ in range(500)]
         assert kitchen.get(0.1) is None
@@ -658,7 +657,7 @@ def test_from_python_to_c(bench, seed):
         with sluice.Publisher(way_in.address, source="server1") as publisher:
             for n in range(500):
                 publisher.submit("table1", f"order {n}", id=f"order-{n}")
-        said, _ = sub.communicate(timeout=30)
+        said, _ = sub.communicate(timeout=patience(30))
         assert sub.returncode == 0
         got = [json.loads(line) for line in said.splitlines()]
         assert sorted(m["payload"] for m in got) == sorted(f"order {n}" for n in range(500))
@@ -669,7 +668,7 @@ def test_from_python_to_c(bench, seed):
 
 def run_client(*args, **options):
     return subprocess.run([PYTHON, "-m", "sluice", *map(str, args)], env=ENVIRONMENT, text=True,
-                          capture_output=True, timeout=20, **options)
+                          capture_output=True, timeout=patience(20), **options)
 
 
 def test_messages_from_a_shell(bench):
@@ -681,7 +680,7 @@ def test_messages_from_a_shell(bench):
         assert run_client(*common, "-m", "eggs", "-t", "breakfast", "-i", "order-1").returncode == 0
         assert run_client(*common, "-l", input="one\ntwo\n").returncode == 0
         assert run_client(*common, "-f", "-", input="three\n").returncode == 0
-        said, _ = sub.communicate(timeout=40)
+        said, _ = sub.communicate(timeout=patience(40))
         assert sub.returncode == 0
         got = [json.loads(line) for line in said.splitlines()]
         assert [m["payload"] for m in got] == ["eggs", "one", "two", "three\n"]
@@ -721,7 +720,7 @@ def test_the_programs_of_the_documentation(bench, tmp_path):
                                    env=ENVIRONMENT, text=True, stdout=subprocess.PIPE)
         try:
             done = subprocess.run([PYTHON, tmp_path / "publish.py", f"{HOST}:{fake.address[1]}"],
-                                  env=ENVIRONMENT, text=True, capture_output=True, timeout=20)
+                                  env=ENVIRONMENT, text=True, capture_output=True, timeout=patience(20))
             assert done.returncode == 0, done.stderr
             assert "durable" in done.stdout
             assert "eggs" in consume.stdout.readline()
@@ -737,10 +736,10 @@ def test_the_package_installs(tmp_path):
     subprocess.run(["cp", "-r", PYTHON_CLIENT, source], check=True)
     done = subprocess.run([PYTHON, "-m", "pip", "install", "--no-build-isolation", "--no-deps",
                            "--no-index", "--target", tmp_path / "site", source],
-                          capture_output=True, text=True, timeout=120)
+                          capture_output=True, text=True, timeout=patience(120))
     assert done.returncode == 0, done.stderr
     said = subprocess.run([PYTHON, "-m", "sluice", "--help"], cwd=tmp_path / "site",
-                          capture_output=True, text=True, timeout=20, check=True).stdout
+                          capture_output=True, text=True, timeout=patience(20), check=True).stdout
     assert "pub" in said and "sub" in said
     installed = {p.name for p in (tmp_path / "site" / "sluice").glob("*.py")}
     assert installed == {p.name for p in (PYTHON_CLIENT / "sluice").glob("*.py")}

@@ -17,6 +17,7 @@ import pytest
 from harness import Appliance, Namespace, make_config, table
 from harness.appliance import BUILD
 from harness.config import port
+from harness.patience import patience
 
 ROOM_LOAD = BUILD / "tools" / "room-load" / "room-load"
 
@@ -36,7 +37,7 @@ def load(space, port_number, tmp_path, *args):
     report = tmp_path / "report.json"
     argv = space.exec_args(ROOM_LOAD, "--url", f"ws://127.0.0.1:{port_number}/chat", "--quiet",
                            "--json", report, *args)
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=patience(60), check=False)
     return done.returncode, json.loads(report.read_text()) if report.exists() else None, \
         done.stdout + done.stderr
 
@@ -80,7 +81,8 @@ class Server(threading.Thread):
     def run(self):
         with self.listener:
             while not self.input or any(client.fileno() >= 0 for client in self.input):
-                ready, _, _ = select.select([self.listener, *self.input], [], [], 10)
+                ready, _, _ = select.select([self.listener, *self.input], [], [],
+                                            patience(10))
                 for client in ready:
                     if client is self.listener:
                         self.greet()
@@ -153,7 +155,7 @@ def test_it_finds_each_fault(space, tmp_path):
     # For longer than the server may stand still: what it has not said by then counts as lost.
     code, report, said = load(space, PORT, tmp_path, "--rooms", 1, "--users", 3, "--messages", 300,
                               "--warmup", 0, "--check", 1, "--timeout", 3)
-    server.join(10)
+    server.join(patience(10))
     assert code == 1 and not report["good"], said
     total = report["total"]
     assert {name: total[name] for name in ("sent", "lost", "duplicated", "reordered", "refused",
@@ -166,7 +168,8 @@ def test_it_finds_each_fault(space, tmp_path):
     (["--rooms", "0"], "--rooms"), (["--url", "http://x"], "--url"), (["--users", "100001"], "--users"),
     (["--size", "501"], "--size"), (["much"], "much")])
 def test_wrong_options_are_told(tmp_path, args, said):
-    done = subprocess.run([ROOM_LOAD, *args], capture_output=True, text=True, timeout=10, check=False)
+    done = subprocess.run([ROOM_LOAD, *args], capture_output=True, text=True,
+                          timeout=patience(10), check=False)
     assert done.returncode == 2 and said in done.stderr
 
 

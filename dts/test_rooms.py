@@ -17,8 +17,8 @@ import websocket
 from harness import Appliance, make_config, table
 from harness.browser import Browser, PageServer
 from harness.config import port
-from harness.durable import wait_until
 from harness.journal import Journal
+from harness.patience import Deadline, patience, wait_until
 from harness.sockets import free_port
 from harness.wire import ROOT
 
@@ -54,7 +54,7 @@ class Rooms:
 
     def enter(self, room="1", **keys):
         return self.keep(websocket.create_connection(
-            f"ws://127.0.0.1:{self.port}/chat/{room}", timeout=10, **keys))
+            f"ws://127.0.0.1:{self.port}/chat/{room}", timeout=patience(10), **keys))
 
     def join(self, user, room="1", **keys):
         client = self.enter(room, **keys)
@@ -66,7 +66,7 @@ class Rooms:
         client = socket.socket()
         if "receive" in options:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, options["receive"])
-        client.settimeout(10)
+        client.settimeout(patience(10))
         client.connect(("127.0.0.1", self.port))
         client.sendall(data)
         return self.keep(client)
@@ -231,13 +231,13 @@ def test_who_is_present_and_what_is_said_is_shown(rooms):
     # Both hear four texts, Ann herself and Bob come, and Bob himself; and both hear him go. What a
     # client hears is counted a moment later.
     wanted = [2, 4, 4 + 4 + 3 + 2, 0, 5, 5 + 1, 0]
-    deadline = time.monotonic() + 10
+    deadline = Deadline(10)
     while True:
         shown = rooms.show()[0]
         after = {room["room"]: room for room in shown["rooms"]}
         counted = [shown["members"], *(more(n, key) for n in "12"
                                        for key in ("texts", "sent", "dropped"))]
-        if counted == wanted or time.monotonic() >= deadline:
+        if counted == wanted or deadline.has_passed():
             break
     assert counted == wanted
     assert shown["room_clients"] == 3
@@ -331,7 +331,7 @@ def test_only_listed_origins_are_let_in(listed):
 def test_who_has_a_token_comes_in_over_tls(secret, secrets):
     def enter(query="", **keys):
         return secret.keep(websocket.create_connection(
-            f"wss://127.0.0.1:{secret.port}/chat/1{query}", timeout=10,
+            f"wss://127.0.0.1:{secret.port}/chat/1{query}", timeout=patience(10),
             sslopt={"ca_certs": secrets["tls_certificate"]}, **keys))
     ann, bob = enter(header={"Authorization": f"Bearer {TOKEN}"}), enter(f"?access_token={TOKEN}")
     for user, client in ((1, ann), (2, bob)):
@@ -386,9 +386,9 @@ def test_a_member_that_does_not_read_loses_its_own_only(tight):
 def test_who_answers_no_ping_is_closed_and_who_does_stays(brief):
     ann, gone = brief.upgrade(), brief.upgrade()
     heard = {ann: b"", gone: b""}
-    deadline = time.monotonic() + 30
+    deadline = Deadline(30)
     while not heard[gone].endswith(b"it answers no ping"):
-        assert time.monotonic() < deadline, heard
+        assert not deadline.has_passed(), heard
         for client in select.select([ann, gone], [], [], 1)[0]:
             data = client.recv(4096)
             heard[client] += data
@@ -495,11 +495,11 @@ def test_in_an_at_least_once_room_the_own_copy_means_that_it_is_on_disk(tmp_path
             said += 100
             # What is under way when it is killed may be on disk or not, but for what came back.
             ann.settimeout(0.01)
-            before, begin = len(acked), time.monotonic()
-            end = begin + 0.1 + rng.random() * 0.2
+            before, deadline = len(acked), Deadline(10)
+            end = time.monotonic() + 0.1 + rng.random() * 0.2
             with contextlib.suppress(OSError, websocket.WebSocketException):
                 while time.monotonic() < end or (len(acked) == before and
-                                                 time.monotonic() < begin + 10):
+                                                 not deadline.has_passed()):
                     for _ in range(20):
                         say(ann, 1, message=str(said))
                         said += 1

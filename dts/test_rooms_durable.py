@@ -9,8 +9,8 @@ import threading
 import websocket
 
 from harness import destination, wire
-from harness.durable import wait_until
 from harness.lines import HOST, connect
+from harness.patience import patience, wait_until
 
 PORT = 8081
 KILLS = 3
@@ -55,8 +55,8 @@ class Talker(threading.Thread):
         while not self.is_over.is_set():
             with contextlib.suppress(OSError, websocket.WebSocketException):
                 client = websocket.create_connection(
-                    f"ws://{HOST}:{PORT}/chat/1", timeout=10,
-                    socket=connect(self.lab.inside, PORT, timeout=10))
+                    f"ws://{HOST}:{PORT}/chat/1", timeout=patience(10),
+                    socket=connect(self.lab.inside, PORT))
                 with contextlib.closing(client):
                     self.talk(client)
 
@@ -80,6 +80,6 @@ def test_an_own_copy_is_in_the_journal_though_the_appliance_is_killed(durable):
         wait_until(lambda: all(t.connections > KILLS for t in talkers), 30, "all are back")
         for talker in talkers:
             talker.is_over.set()
-            talker.join(20)
+            talker.join(patience(20))
             assert not talker.is_alive()
             assert set(talker.acked.values()) <= set(talker.said)

@@ -16,6 +16,7 @@ import pytest
 
 from harness.standstill import Standstill
 from harness.journal_maker import DEAD, DELIVERED, NAMES, Journal, fill
+from harness.patience import patience, wait_until
 from harness.postgres import PASSWORD, Cut, Postgres
 from harness.sink import TOOL, Postgresql, Sink, Sqlite, check, drain
 from harness.wire import ROOT, message, name_key
@@ -59,13 +60,6 @@ every_kind = pytest.mark.parametrize("database", KINDS, indirect=True)
 both_kinds = pytest.mark.parametrize("database", KINDS[:2], indirect=True)
 
 
-def wait_for(condition, timeout=30.0):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def count(database):
     """Rows; 0 as long as there is no table."""
     try:
@@ -75,7 +69,8 @@ def count(database):
 
 
 def wait_rows(database, rows, timeout=30.0):
-    wait_for(lambda: count(database) >= rows, timeout)
+    wait_until(lambda: count(database) >= rows, timeout,
+               lambda: f"{count(database)} of {rows} rows")
 
 
 @every_kind
@@ -119,8 +114,8 @@ def test_an_outcome_that_comes_late_is_an_update(journal, database, rand):
             # Also in the other stream, as after a restart with fewer workers.
             journal.done(n % 2, [(entry, DEAD if n % 3 == 0 else DELIVERED, n % 7, n)])
         journal.flush()
-        wait_for(lambda: not database.query(
-            "SELECT 1 FROM sluice_messages WHERE status = 'INGESTED' LIMIT 1"))
+        wait_until(lambda: not database.query(
+            "SELECT 1 FROM sluice_messages WHERE status = 'INGESTED' LIMIT 1"), 30, "all outcomes")
         assert sink.stop()["updates"] == 300
     check(database, journal, names={})
 
@@ -308,7 +303,7 @@ def test_sqlite_on_a_full_disk_goes_on_when_there_is_room(journal, tmp_path, ran
         database = Sqlite(small / "rows.db")
         fill(journal, 8000, rand.random())
         with Sink(journal, database, "--retry", "60") as sink:
-            wait_for(lambda: "sink_down" in sink.events)
+            wait_until(lambda: "sink_down" in sink.events, 30, "it is told")
             assert "make room" in sink.events and str(database.path) in sink.events
             subprocess.run(["mount", "-o", "remount,size=64m", small], check=True)
             assert sink.wait() == 0
@@ -373,9 +368,9 @@ def following(journal, database, *args):
         yield sink
         wait_rows(database, len(journal.ledger))
         # Outcomes that are updates, too: when it is to end, it has no long time for them.
-        wait_for(lambda: int(database.query(
+        wait_until(lambda: int(database.query(
             "SELECT count(*) FROM sluice_messages WHERE status = 'INGESTED'")[0][0]) ==
-            sum(e.status == "INGESTED" for e in journal.ledger.values()))
+            sum(e.status == "INGESTED" for e in journal.ledger.values()), 30, "all outcomes")
         sink.stop()
     check(database, journal)
 
@@ -404,7 +399,8 @@ def test_a_commit_nobody_heard_of_is_no_row_twice(server, journal, rand, writers
                   "--retry", "1000") as sink:
             for _ in range(8):
                 wanted = link.bytes + rand.randrange(1, 60000)
-                wait_for(lambda: link.bytes >= wanted or sink.process.poll() is not None)
+                wait_until(lambda: link.bytes >= wanted or sink.process.poll() is not None, 30,
+                           "bytes for the server")
                 link.hold_answers()
                 time.sleep(rand.random() * 0.05)
                 link.drop()
@@ -457,8 +453,9 @@ def test_a_table_that_is_dropped_is_made_anew(server, journal, postgresql, rand)
         journal.done(0, [(first, DELIVERED, 1, 0)])
         journal.flush()
         wait_rows(postgresql, 1)
-        wait_for(lambda: "42P01" in sink.events and "sink_up" in sink.events)
-        wait_for(lambda: postgresql.query("SELECT status FROM sluice_messages") == [["DELIVERED"]])
+        wait_until(lambda: "42P01" in sink.events and "sink_up" in sink.events, 30, "both are told")
+        wait_until(lambda: postgresql.query("SELECT status FROM sluice_messages") == [["DELIVERED"]],
+                   30, "the outcome")
         sink.stop()
     check(postgresql, journal)
 
@@ -469,7 +466,7 @@ def test_a_cursor_that_is_dropped_is_refused_until_it_is_restored(journal, postg
     postgresql.query("ALTER TABLE sluice_cursors RENAME TO elsewhere")
     fill(journal, 100, rand.random())
     with Sink(journal, postgresql, "--retry", "1000") as sink:
-        wait_for(lambda: "42P01" in sink.events)
+        wait_until(lambda: "42P01" in sink.events, 30, "it is told")
         postgresql.query("ALTER TABLE elsewhere RENAME TO sluice_cursors")
         assert sink.wait() == 0
     check(postgresql, journal)
@@ -483,7 +480,7 @@ def test_a_changed_password_is_told_and_borne_with(server, journal, postgresql, 
                      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                      "WHERE usename = 'sluice'")
         fill(journal, 100, rand.random())
-        wait_for(lambda: "28P01" in sink.events)
+        wait_until(lambda: "28P01" in sink.events, 30, "it is told")
         server.admin(f"ALTER ROLE sluice PASSWORD '{PASSWORD}'")
         wait_rows(postgresql, 200)
         events = sink.events
@@ -504,7 +501,7 @@ def test_what_the_role_lacks_is_named(server, journal, rand):
 @pytest.mark.parametrize("conninfo", ("password=se cret", "host=x ;secret", "pass='secret"))
 def test_what_is_no_connection_string_is_not_repeated(journal, conninfo):
     done = subprocess.run([TOOL, "--journal", journal.path, "--postgresql", conninfo],
-                          capture_output=True, text=True, timeout=20)
+                          capture_output=True, text=True, timeout=patience(20))
     assert done.returncode == 1 and "no connection string" in done.stderr
     assert "cret" not in done.stderr
 

@@ -14,8 +14,8 @@ import time
 import pytest
 
 from harness import Namespace
-from harness.durable import wait_until
 from harness.journal_maker import DELIVERED, Journal, fill
+from harness.patience import patience, wait_until
 from harness.postgres import PASSWORD, Postgres, certificate_of
 from harness.sink import Postgresql, Sink, check, drain
 from harness.standstill import Standstill
@@ -227,7 +227,7 @@ def transaction(server, database, sql):
         def end(how):
             other.stdin.write(f"{how};\n")
             other.stdin.close()
-            other.wait(20)
+            other.wait(patience(20))
         other.stdin.write(f"SET search_path = {database.schema}; BEGIN; {sql}; \\echo done\n")
         other.stdin.flush()
         assert other.stdout.readline() == "done\n"
@@ -285,7 +285,7 @@ def test_it_stops_at_once_while_no_name_server_answers(server, journal):
             sink = Sink(journal, database, *FOLLOW)
             sink.command = space.exec_args(*sink.command)
             with silent, sink:
-                silent.settimeout(20)
+                silent.settimeout(patience(20))
                 assert b"sluice" in silent.recv(512)
                 with Standstill() as still:
                     begin = time.monotonic()

@@ -8,8 +8,8 @@ import http.client
 import pytest
 
 from harness import make_config, table
-from harness.durable import wait_until
 from harness.lines import HOST, connect
+from harness.patience import wait_until
 from test_json_gateway import PORT, Client, order
 
 HTTP_PORT = 8082

@@ -26,6 +26,7 @@ from scapy.layers.inet6 import (ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6MLDMul
                                 RouterAlert)
 
 from harness import Namespace
+from harness.patience import Deadline, patience
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("SLUICE_BUILD", ROOT / "build"))
@@ -58,7 +59,7 @@ class WireCat:
 
     def close(self):
         self.process.stdin.close()
-        assert self.process.wait(10) == 0, "wire_cat failed: see its words on standard error"
+        assert self.process.wait(patience(10)) == 0, "wire_cat failed: see its words on standard error"
         self.process.stdout.close()
 
 
@@ -443,10 +444,11 @@ def test_documented_programs_run(pb, tmp_path):
                                    env=environment)
         try:
             os.set_blocking(process.stdout.fileno(), False)
-            line, deadline = "", time.monotonic() + 20
+            line, deadline = "", Deadline(20)
             # Until the receiver has its socket, and has said all of its line.
-            while not line.endswith("\n") and time.monotonic() < deadline:
-                subprocess.run(program("send.py"), check=True, env=environment, timeout=20)
+            while not line.endswith("\n") and not deadline.has_passed():
+                subprocess.run(program("send.py"), check=True, env=environment,
+                               timeout=patience(20))
                 time.sleep(0.1)
                 line += process.stdout.readline()
         finally:

@@ -18,6 +18,7 @@ import yaml
 
 from .control import ControlClient
 from .netns import child_options
+from .patience import Deadline, patience, wait_until
 from .wire import ROOT
 
 BUILD = pathlib.Path(os.environ.get("SLUICE_BUILD", ROOT / "build")).resolve()
@@ -191,12 +192,13 @@ class Appliance:
 
     def wait_said(self, words, timeout=20.0):
         """Wait until a line with @words appears."""
-        deadline = time.monotonic() + timeout
-        while words not in self.stderr:
+        def is_said():
             code = self.process.poll()
+            if words in self.stderr:
+                return True
             assert code is None, f"the appliance exited with {code}:\n{self.stderr}"
-            assert time.monotonic() < deadline, f"no '{words}' in {timeout} s:\n{self.stderr}"
-            time.sleep(0.01)
+            return False
+        wait_until(is_said, timeout, lambda: f"'{words}' in\n{self.stderr}")
 
     def wait_ready(self):
         self.wait_said("ready")
@@ -217,24 +219,21 @@ class Appliance:
 
     def stats(self):
         """The newest statistics; waits for the first."""
-        deadline = time.monotonic() + 10
-        while not self.stats_file.exists():
-            assert time.monotonic() < deadline, f"no statistics written:\n{self.stderr}"
-            time.sleep(0.01)
+        wait_until(self.stats_file.exists, what=lambda: f"statistics are written:\n{self.stderr}")
         self.last_stats = Stats(json.loads(self.stats_file.read_text()))
         return self.last_stats
 
     def wait_for(self, condition=None, timeout=10.0, **counters):
         """Wait until the statistics satisfy @condition and show @counters:
         `wait_for(delivered=3, dropped={"queue_full": 1})`. Returns them."""
-        deadline = time.monotonic() + timeout
+        deadline = Deadline(timeout)
         while True:
             stats = self.stats()
             if stats.shows(counters) and (condition is None or condition(stats)):
                 return stats
             assert self.process.poll() is None, f"the appliance is gone:\n{self.stderr}"
-            assert time.monotonic() < deadline, \
-                f"not within {timeout} s: {counters or condition}, but {stats.happened()}"
+            assert not deadline.has_passed(), \
+                f"not within {deadline.seconds:g} s: {counters or condition}, but {stats.happened()}"
             time.sleep(0.02)
 
     def send_signal(self, number):
@@ -258,10 +257,10 @@ class Appliance:
         new.write_text(yaml.dump(config, Dumper=YAML_DUMPER, sort_keys=False))
         new.rename(self.config_file)
         self.send_signal(signal.SIGHUP)
-        deadline = time.monotonic() + timeout
+        deadline = Deadline(timeout)
         while len(lines := self._reload_lines()) == said:
             assert self.process.poll() is None, f"the appliance is gone:\n{self.stderr}"
-            assert time.monotonic() < deadline, f"no reload in {timeout} s:\n{self.stderr}"
+            assert not deadline.has_passed(), f"no reload in {deadline.seconds:g} s:\n{self.stderr}"
             time.sleep(0.001)
         return lines[-1]
 
@@ -272,7 +271,7 @@ class Appliance:
 
     def wait_exit(self, timeout=15.0):
         """Wait for the end. Returns the exit code."""
-        code = self.process.wait(timeout)
+        code = self.process.wait(patience(timeout))
         assert "Sanitizer" not in self.stderr, self.stderr
         return code
 

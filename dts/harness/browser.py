@@ -4,12 +4,12 @@
 
 import http.server
 import threading
-import time
 
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
+from .patience import patience, wait_until
 from .sockets import free_port
 
 
@@ -26,7 +26,7 @@ class Browser:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         service = Service("/usr/bin/chromedriver", port=free_port())
         self.driver = webdriver.Chrome(service=service, options=options)
-        self.driver.set_page_load_timeout(30)
+        self.driver.set_page_load_timeout(patience(30))
         self.resize(width, height)
         self.prefer(scheme)
         self.driver.get(url)
@@ -50,11 +50,7 @@ class Browser:
 
     def wait(self, condition, timeout=10.0, what=None):
         """The first true value of @condition()."""
-        deadline = time.monotonic() + timeout
-        while not (value := condition()):
-            assert time.monotonic() < deadline, f"not within {timeout} s: {what or condition}"
-            time.sleep(0.05)
-        return value
+        return wait_until(condition, timeout, what or str(condition), every=0.05)
 
     def errors(self):
         return [line for line in self.driver.get_log("browser") if line["level"] != "INFO"]

@@ -9,6 +9,7 @@ import subprocess
 import pexpect
 
 from .appliance import BUILD
+from .patience import patience
 
 SLUICECTL = BUILD / "app" / "sluicectl" / "sluicectl"
 
@@ -29,7 +30,8 @@ def sluicectl(*words, socket=None, stdin="", timeout=20, **variables):
     """Run it, its standard input being no terminal. Returns the completed process."""
     options = ["--socket", str(socket)] if socket is not None else []
     return subprocess.run([str(SLUICECTL), *options, *map(str, words)], input=stdin, text=True,
-                          capture_output=True, timeout=timeout, env=environment(**variables))
+                          capture_output=True, timeout=patience(timeout),
+                          env=environment(**variables))
 
 
 class Cli:
@@ -60,8 +62,9 @@ class Cli:
 
 def interactive(*argv, home=None, timeout=10):
     """A program on a terminal, wide enough for no line to be folded."""
-    return pexpect.spawn(str(argv[0]), [str(a) for a in argv[1:]], encoding="utf-8", timeout=timeout,
-                         dimensions=(60, 250), env=environment(home=home), echo=False)
+    return pexpect.spawn(str(argv[0]), [str(a) for a in argv[1:]], encoding="utf-8",
+                         timeout=patience(timeout), dimensions=(60, 250),
+                         env=environment(home=home), echo=False)
 
 
 def type_line(terminal, line):

@@ -8,6 +8,7 @@ import json
 import socket
 import struct
 
+from .patience import patience
 from .wire import ROOT, load_schema
 
 control_pb2 = load_schema(ROOT / "lib" / "control" / "control.proto")
@@ -37,7 +38,7 @@ class ControlClient:
     def __init__(self, path, timeout=20.0):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.connect(str(path))
-        self.socket.settimeout(timeout)
+        self.socket.settimeout(patience(timeout))
         self._ids = itertools.count(1)
 
     def __enter__(self):

@@ -20,6 +20,7 @@ from .journal import Journal
 from .lab import SENDER, SENDER6, Lab
 from .ledger import ACKED, DELIVERED, SENT, Ledger
 from .netns import child_options, run
+from .patience import Deadline, patience, wait_until
 
 PEERS = pathlib.Path(__file__).with_name("peers.py")
 PYTHON = "/usr/bin/python3"
@@ -80,9 +81,9 @@ class PeerProcess:
     def wait(self, timeout=30.0):
         """Wait until it ends by itself. Returns its statistics."""
         try:
-            said, _ = self.process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"{self.name} is not through within {timeout} s: sent "
+            said, _ = self.process.communicate(timeout=patience(timeout))
+        except subprocess.TimeoutExpired as late:
+            raise AssertionError(f"{self.name} is not through within {late.timeout:g} s: sent "
                                  f"{self.ledger.count(SENT)}, acked {self.ledger.count(ACKED)}, "
                                  f"delivered {self.ledger.count(DELIVERED)}") from None
         assert self.process.returncode == 0, f"{self.name}: exit code {self.process.returncode}"
@@ -100,15 +101,6 @@ def publisher(ledger, name="pub1", host=conf.ADDRESS, port=wire.PORT, **options)
 
 def backend(ledger, name, host, port=9001, **options):
     return PeerProcess("backend", ledger, name, host, port, **options)
-
-
-def wait_until(condition, timeout=10.0, what="it"):
-    """Wait until @condition() is true; its value is returned."""
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
-        time.sleep(0.01)
-    return value
 
 
 class DurableLab(Lab):
@@ -171,13 +163,9 @@ class DurableLab(Lab):
 
     def wait_drained(self, timeout=30.0):
         """Wait until everything acknowledged has been delivered. Returns the report."""
-        deadline = time.monotonic() + timeout
-        while True:
-            report = self.ledger.report()
-            if not report.not_delivered:
-                return self.report()
-            assert time.monotonic() < deadline, f"not drained within {timeout} s: {self.report()}"
-            time.sleep(0.05)
+        wait_until(lambda: not self.ledger.report().not_delivered, timeout,
+                   lambda: f"it is drained: {self.report()}", every=0.05)
+        return self.report()
 
 
 class HandPublisher:
@@ -216,14 +204,22 @@ class HandPublisher:
         self.acks += got
         return got
 
-    def wait_ack(self, condition, timeout=5.0):
-        """Wait for an ack of the session for which @condition(ack); returns it."""
-        deadline = time.monotonic() + timeout
+    def find_ack(self, condition, within):
+        """The first ack of the session for which @condition(ack); None when none comes @within so
+        many seconds."""
+        end = time.monotonic() + within
         while True:
             for ack in self.poll(0.05):
                 if ack.session == self.session and condition(ack):
                     return ack
-            assert time.monotonic() < deadline, f"no such ack; these came: {self.acks[-5:]}"
+            if time.monotonic() >= end:
+                return None
+
+    def wait_ack(self, condition, timeout=5.0):
+        """Wait for an ack of the session for which @condition(ack); returns it."""
+        ack = self.find_ack(condition, patience(timeout))
+        assert ack is not None, f"no such ack; these came: {self.acks[-5:]}"
+        return ack
 
     def wait_acked(self, *sequences, timeout=5.0):
         """Wait until exactly @sequences are acknowledged."""
@@ -231,8 +227,8 @@ class HandPublisher:
 
     def nothing(self, within=0.3):
         """Fails when an ack of the session comes within @within seconds."""
-        deadline = time.monotonic() + within
-        while time.monotonic() < deadline:
+        end = time.monotonic() + within
+        while time.monotonic() < end:
             got = [a for a in self.poll(0.02) if a.session == self.session]
             assert not got, f"unexpected: {got}"
 
@@ -276,12 +272,12 @@ class HandBackend:
     def take(self, count, timeout=5.0):
         """Wait until @count different messages of the newest session are there. Returns their ids
         by sequence."""
-        deadline = time.monotonic() + timeout
+        deadline = Deadline(timeout)
         while True:
             mine = self.of(self.sessions[-1]) if self.sessions else {}
             if len(mine) >= count:
                 return mine
-            assert time.monotonic() < deadline, f"{len(mine)} of {count} came: {mine}"
+            assert not deadline.has_passed(), f"{len(mine)} of {count} came: {mine}"
             self.poll(0.05)
 
     def of(self, session):

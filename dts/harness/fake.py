@@ -15,6 +15,7 @@ import threading
 import time
 
 from . import journal, wire
+from .patience import patience
 from .sockets import SO_RCVBUFFORCE, free_udp_port
 
 FAULTS = ("ack-early", "lose-at-restart", "lose-one", "invent", "twice", "swap", "ack-pending",
@@ -118,7 +119,7 @@ class FakeAppliance:
     def crash(self):
         """Lose everything but the journal."""
         self._is_ending = True
-        self._thread.join(10)
+        self._thread.join(patience(10))
         self._thread = None
         self._socket.close()
         self._writer.close()

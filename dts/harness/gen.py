@@ -18,6 +18,7 @@ from . import config as conf
 from .appliance import BUILD, NO_HUGE_PAGES, Appliance, eal_lcores
 from .lab import Lab, appliance_mac, peer_mac
 from .netns import child_options
+from .patience import patience
 
 SLUICE_GEN = BUILD / "app" / "sluice-gen" / "sluice-gen"
 
@@ -98,7 +99,7 @@ class Cables:
             yield run
             if not ends_itself:
                 process.send_signal(signal.SIGINT)
-            said, _ = process.communicate(timeout=timeout)
+            said, _ = process.communicate(timeout=patience(timeout))
             assert process.returncode in (0, 2), \
                 f"sluice-gen exited with {process.returncode}:\n{said}"
             run.report = Report(json.loads(report.read_text()), process.returncode == 0, said)

@@ -7,6 +7,8 @@ import socket
 import threading
 import time
 
+from .patience import patience, wait_until
+
 HOST, PORT = "127.0.0.1", 8080
 
 
@@ -19,7 +21,7 @@ def connect(namespace, port=PORT, timeout=10.0, receive_buffer=None):
     """A TCP connection to a listener in @namespace."""
     with namespace.entered():
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    sock.settimeout(timeout)
+    sock.settimeout(patience(timeout))
     # Behind the handshake it would be too late.
     if receive_buffer is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -51,8 +53,9 @@ class LineClient:
         self.socket.sendall(data)
 
     def line(self, timeout=None):
-        """The next line, without its end; None when the other side has closed."""
-        self.socket.settimeout(timeout or self.timeout)
+        """The next line, without its end; None when the other side has closed. @timeout is for
+        one that need not come."""
+        self.socket.settimeout(timeout or patience(self.timeout))
         while b"\n" not in self._buffer:
             data = self.socket.recv(1 << 16)
             if not data:
@@ -62,12 +65,12 @@ class LineClient:
         line, self._buffer = self._buffer.split(b"\n", 1)
         return line.decode()
 
-    def lines(self, count, timeout=None):
-        return [self.line(timeout) for _ in range(count)]
+    def lines(self, count):
+        return [self.line() for _ in range(count)]
 
-    def rest(self, timeout=None):
+    def rest(self):
         """All lines until the other side closes."""
-        return list(iter(lambda: self.line(timeout), None))
+        return list(iter(self.line, None))
 
     def nothing(self, within=0.3):
         """Fails when anything comes, the end included, within @within seconds."""
@@ -146,10 +149,9 @@ class Primary:
 
     def wait_pinged(self, more=1, timeout=10.0):
         """Wait until it has been pinged @more times from now on."""
-        wanted, deadline = self.pings + more, time.monotonic() + timeout
-        while self.pings < wanted:
-            assert time.monotonic() < deadline, f"pinged {self.pings} times, not {wanted}"
-            time.sleep(0.005)
+        wanted = self.pings + more
+        wait_until(lambda: self.pings >= wanted, timeout,
+                   lambda: f"pinged {self.pings} times, not {wanted}", every=0.005)
 
     def die(self):
         """As by kill -9: everything it had is closed."""
@@ -159,7 +161,7 @@ class Primary:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(5)
+        self._thread.join(patience(5))
         for sock in [*self._clients, self._replication]:
             if sock is not None:
                 # close() alone would leave it open for the thread that reads.

@@ -15,6 +15,8 @@ import signal
 import subprocess
 import threading
 
+from .patience import patience
+
 NETNS_DIR = pathlib.Path("/run/netns")
 PREFIX = "sluice-"
 _CLONE_NEWNET = 0x40000000
@@ -106,9 +108,9 @@ class Namespace:
         return ["ip", "netns", "exec", self.name, *map(str, argv)]
 
     def ping(self, address, count, *options):
-        """Ask @count times, one after the other, each to be answered within 10 s. Returns what ping
-        said. (For the last of many it waits no longer than two of the round trips it saw.)"""
-        return "".join(run(*self.exec_args("ping", "-c", 1, "-W", 10, *options, address))
+        """Ask @count times, one after the other, each to be answered. Returns what ping said. (For
+        the last of many it waits no longer than two of the round trips it saw.)"""
+        return "".join(run(*self.exec_args("ping", "-c", 1, "-W", patience(10), *options, address))
                        for _ in range(count))
 
     def close(self):

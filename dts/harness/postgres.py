@@ -17,12 +17,13 @@ import struct
 import subprocess
 import tempfile
 import threading
-import time
 
+from .patience import patience, wait_until
 from .sockets import free_port
 
 PASSWORD = "correct horse"
 _RESET = struct.pack("ii", 1, 0)
+_PG_CTL_S = str(patience(50))  # It gives up before who runs it does.
 
 
 def _bin():
@@ -37,9 +38,18 @@ def certificate_of(name, directory):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                     "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", f"/CN={name}",
                     "-addext", f"subjectAltName=DNS:{name}", "-keyout", key, "-out", certificate],
-                   check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+                   check=True, stdin=subprocess.DEVNULL, capture_output=True,
+                   timeout=patience(60))
     key.chmod(0o600)
     return certificate, key
+
+
+def _directory():
+    """In memory, where there is room: tests kill the server and not the machine, and a commit need
+    not wait for a slow disk."""
+    memory = pathlib.Path("/dev/shm")
+    has_room = memory.is_dir() and shutil.disk_usage(memory).free >= 1 << 30
+    return pathlib.Path(tempfile.mkdtemp(prefix="sluice-pg-", dir=memory if has_room else None))
 
 
 class Postgres:
@@ -49,7 +59,7 @@ class Postgres:
         self.bin = _bin()
         self.user = pwd.getpwnam("postgres")
         self.port = free_port()
-        self.path = pathlib.Path(tempfile.mkdtemp(prefix="sluice-pg-"))
+        self.path = _directory()
         self.log = self.path / "log"
         self._nb_schemas = 0
 
@@ -75,21 +85,24 @@ class Postgres:
         return subprocess.run([self.bin / program, *args], user=self.user.pw_uid,
                               group=self.user.pw_gid, extra_groups=[], cwd=self.path, check=True,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=60)
+                              timeout=patience(60))
 
     def start(self):
         # Detached from the pipes of who waits for pg_ctl.
         subprocess.run([self.bin / "pg_ctl", "-D", self.path / "data", "-l", self.log, "-w", "-s",
+                        "-t", _PG_CTL_S,
                         "-o", f"-c unix_socket_directories={self.path} -c port={self.port} "
                         "-c listen_addresses=127.0.0.1 -c shared_buffers=64MB "
                         "-c max_connections=40", "start"],
                        user=self.user.pw_uid, group=self.user.pw_gid, extra_groups=[],
                        cwd=self.path, check=True, stdin=subprocess.DEVNULL,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                       timeout=patience(60))
 
     def stop(self, mode="fast"):
         """@mode: fast, or immediate, which is a crash."""
-        self._run("pg_ctl", "-D", self.path / "data", "-m", mode, "-w", "-s", "stop")
+        self._run("pg_ctl", "-D", self.path / "data", "-m", mode, "-w", "-s", "-t", _PG_CTL_S,
+                  "stop")
 
     def pid(self):
         return int((self.path / "data" / "postmaster.pid").read_text().split()[0])
@@ -122,10 +135,7 @@ class Postgres:
         self.admin("ALTER SYSTEM SET ssl = on; ")
         self.admin("SELECT pg_reload_conf()")
         # That asks the server, and does not wait until it has.
-        deadline = time.monotonic() + 20
-        while self.admin("SHOW ssl") != [["on"]]:
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.01)
+        wait_until(lambda: self.admin("SHOW ssl") == [["on"]], 20, self.log.read_text)
         return certificate
 
     def passfile(self, path, password=PASSWORD, port=None):
@@ -163,7 +173,7 @@ class Postgres:
              "-h", self.path, "-p", str(self.port), "-U", "postgres", "-d", database],
             input=sql, env={**os.environ, "PGOPTIONS": f"-c search_path={schema}",
                             "PGTZ": "UTC"},
-            capture_output=True, text=True, timeout=60, check=False)
+            capture_output=True, text=True, timeout=patience(60), check=False)
         assert done.returncode == 0, done.stderr
         return [[None if cell == "\\N" else cell for cell in row]
                 for row in csv.reader(io.StringIO(done.stdout))]
@@ -215,10 +225,8 @@ class Cut:
 
     def wait_bytes(self, count, timeout=20.0):
         """Until so many bytes went to the server."""
-        deadline = time.monotonic() + timeout
-        while self.bytes < count:
-            assert time.monotonic() < deadline, f"{self.bytes} of {count} bytes"
-            time.sleep(0.001)
+        wait_until(lambda: self.bytes >= count, timeout,
+                   lambda: f"{self.bytes} of {count} bytes", every=0.001)
 
     def _accept(self):
         with contextlib.suppress(OSError):

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 
+from .patience import patience
 from .sockets import SO_RCVBUFFORCE
 
 
@@ -47,7 +48,7 @@ class BadNetwork:
 
     def __exit__(self, *_):
         self._is_ending = True
-        self._thread.join(5)
+        self._thread.join(patience(5))
         for sock in (self._front, *self._backs.values()):
             sock.close()
 

@@ -23,6 +23,7 @@ import threading
 import time
 
 from . import wire
+from .patience import patience
 from .sockets import udp_socket
 
 _RESET = struct.pack("ii", 1, 0)
@@ -53,7 +54,7 @@ class Server:
     def __exit__(self, *_):
         self._is_ending = True
         self._wake()
-        self._thread.join(5)
+        self._thread.join(patience(5))
         for sock in (self._messages, self._listener, self._wake_read, self._wake_write,
                      *self._clients):
             if sock is not None:

@@ -14,6 +14,7 @@ import tempfile
 from .appliance import BUILD
 from .journal import POSITION_BITS
 from .journal_maker import NAMES
+from .patience import patience
 from .wire import name_key
 
 TOOL = BUILD / "app" / "sluice-sink" / "sluice-sink"
@@ -164,7 +165,7 @@ class Sink:
         return said[:said.rfind(b"\n") + 1].decode()
 
     def wait(self, timeout=60):
-        return self.process.wait(timeout)
+        return self.process.wait(patience(timeout))
 
     def stop(self, timeout=20):
         """Ask it to end; what it reports."""

@@ -16,6 +16,7 @@ import time
 from scapy.layers.l2 import Ether
 
 from . import wire
+from .patience import Deadline, patience
 
 SO_RCVBUFFORCE = 33
 _PACKET_AUXDATA = 8
@@ -87,13 +88,14 @@ class RawPort:
         """The next @count frames that @match accepts, dissected by scapy; fails when they do not
         come."""
         taken = []
-        for data in self.frames(timeout) if count else ():
+        for data in self.frames(patience(timeout)) if count else ():
             frame = Ether(data)
             if match(frame):
                 taken.append(frame)
                 if len(taken) == count:
                     break
-        assert len(taken) == count, f"{len(taken)} of {count} frames within {timeout} s: {taken}"
+        assert len(taken) == count, \
+            f"{len(taken)} of {count} frames within {patience(timeout):g} s: {taken}"
         return taken
 
     def nothing(self, match=lambda frame: True, within=0.3):
@@ -145,9 +147,9 @@ class Receiver:
     def take(self, count, timeout=5.0):
         """The next @count messages; fails when they do not come."""
         start = len(self.messages)
-        deadline = time.monotonic() + timeout
-        while len(self.messages) - start < count and time.monotonic() < deadline:
-            self.poll(min(0.1, timeout))
+        deadline = Deadline(timeout)
+        while len(self.messages) - start < count and not deadline.has_passed():
+            self.poll(0.1)
         got = self.messages[start:]
         assert len(got) == count, f"{self.address}: {len(got)} of {count} messages came"
         return got

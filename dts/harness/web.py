@@ -7,7 +7,8 @@ import http.client
 import json
 import socket
 import threading
-import time
+
+from .patience import patience, wait_until
 
 ADDRESS, PORT = "127.0.0.1", 8090
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -62,7 +63,7 @@ class HttpClient:
         else:
             with self.namespace.entered():
                 sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.settimeout(self.timeout)
+        sock.settimeout(patience(self.timeout))
         sock.connect((self.address, self.port))
         return sock
 
@@ -93,11 +94,11 @@ class HttpClient:
 
     def wait_metrics(self, name, value, timeout=10.0):
         """The first metrics in which the sum over @name is @value."""
-        deadline = time.monotonic() + timeout
-        while (metrics := self.metrics()).sum(name) != value:
-            assert time.monotonic() < deadline, f"{name}: {metrics.sum(name)}, not {value}"
-            time.sleep(0.05)
-        return metrics
+        def found():
+            metrics = self.metrics()
+            return metrics if metrics.sum(name) == value else None
+        return wait_until(found, timeout,
+                          lambda: f"{name}: {self.metrics().sum(name)}, not {value}", every=0.05)
 
 
 class Relay:
