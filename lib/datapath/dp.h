@@ -230,7 +230,8 @@ struct dp_snapshot {
 struct dp_rxq {
 	uint16_t port_id;
 	uint16_t queue;
-	uint64_t due; /* It had little: it may wait until then while others have plenty. */
+	uint16_t most; /* Frames that it ever brought at once. */
+	uint64_t due;  /* It had no more: it may wait until then while others have plenty. */
 };
 
 /* Receive queues of ports of one kind, asked in turn. */

@@ -25,7 +25,7 @@ static uint16_t
 take(struct dp_lcore *lcore, enum rx_side kind, struct rte_mbuf **frames)
 {
 	struct dp_rx_side *side = &lcore->rx_sides[kind];
-	uint16_t n = 0, got, burst, full, at = side->first, limit = frame_limit(side);
+	uint16_t n = 0, got, burst, at = side->first, limit = frame_limit(side);
 	bool is_full = false;
 
 	for (uint16_t i = 0; i < side->nb_rxqs && n < limit; i++) {
@@ -37,9 +37,8 @@ take(struct dp_lcore *lcore, enum rx_side kind, struct rte_mbuf **frames)
 		burst = RTE_MIN(DP_RX_BURST, limit - n);
 		got = rte_eth_rx_burst(rxq->port_id, rxq->queue, frames + n, burst);
 		/* Some drivers give no more than half of it at once. */
-		full = RTE_MAX(1, burst / 2);
-		is_full |= got >= full;
-		rxq->due = rx_queue_due(got, full, lcore->now, lcore->dp->tsc_hz);
+		is_full |= got >= RTE_MAX(1, burst / 2);
+		rxq->due = rx_queue_due(got, burst, &rxq->most, lcore->now, lcore->dp->tsc_hz);
 		n += got;
 	}
 	side->first = at;

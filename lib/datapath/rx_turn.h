@@ -69,19 +69,23 @@ rx_turn_cost(struct rx_turn *turn, uint64_t cycles)
  * and the memory of other destinations are touched for them alone. While another queue has more
  * than a turn takes, such a one is looked at this often only; what has come by then goes together.
  */
-#define RX_FEW	     16
-#define RX_FEW_PER_S 20000
+#define RX_LOOKS_PER_S 10000
 
 /**
- * When a queue is due that brought @p got frames at time @p now; while no other one floods it is
- * asked each turn all the same.
- * @param full  as many as say that there are more
- * @return in cycles, as @p now; 0: in the next turn
+ * When a queue is due that brought @p got frames of @p asked for at time @p now; while no other one
+ * floods it is asked each turn all the same.
+ * @param[in,out] most  that it ever brought at once: some drivers give fewer than they are asked
+ * for
+ * @return in cycles, as @p now; 0: in the next turn, there may be more
  */
 static inline uint64_t
-rx_queue_due(uint16_t got, uint16_t full, uint64_t now, uint64_t tsc_hz)
+rx_queue_due(uint16_t got, uint16_t asked, uint16_t *most, uint64_t now, uint64_t tsc_hz)
 {
-	return got < RX_FEW && got < full ? now + tsc_hz / RX_FEW_PER_S : 0;
+	if (got > *most)
+		*most = got;
+	if (got > 0 && (got == asked || got == *most))
+		return 0;
+	return now + tsc_hz / RX_LOOKS_PER_S;
 }
 
 #endif /* RX_TURN_H */

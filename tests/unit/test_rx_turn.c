@@ -95,17 +95,31 @@ test_interrupted_turn_gives_no_more(void **state)
 }
 
 static void
-test_a_queue_with_few_frames_waits(void **state)
+test_a_queue_without_more_waits(void **state)
 {
-	const uint64_t hz = 2000000000, wait = hz / RX_FEW_PER_S;
+	const uint64_t hz = 2000000000, wait = hz / RX_LOOKS_PER_S;
+	uint16_t most = 0;
 
 	(void)state;
-	assert_true(wait == 100000); /* 50 us */
-	assert_true(rx_queue_due(0, 32, 7, hz) == 7 + wait);
-	assert_true(rx_queue_due(RX_FEW - 1, 32, 7, hz) == 7 + wait);
-	assert_true(rx_queue_due(RX_FEW, 32, 7, hz) == 0);
-	/* That gave all it was asked for. */
-	assert_true(rx_queue_due(4, 4, 7, hz) == 0);
+	assert_true(wait == 200000); /* 100 us */
+	assert_true(rx_queue_due(0, 64, &most, 7, hz) == 7 + wait);
+	assert_true(rx_queue_due(64, 64, &most, 7, hz) == 0);
+	assert_true(rx_queue_due(63, 64, &most, 7, hz) == 7 + wait);
+	assert_true(rx_queue_due(4, 4, &most, 7, hz) == 0);
+}
+
+/* What its driver gives at once is learnt from what it gave. */
+static void
+test_a_queue_that_gives_all_its_driver_can_does_not_wait(void **state)
+{
+	const uint64_t hz = 2000000000, wait = hz / RX_LOOKS_PER_S;
+	uint16_t most = 0;
+
+	(void)state;
+	assert_true(rx_queue_due(5, 64, &most, 7, hz) == 0);
+	assert_true(rx_queue_due(32, 64, &most, 7, hz) == 0);
+	assert_true(rx_queue_due(31, 64, &most, 7, hz) == 7 + wait);
+	assert_true(rx_queue_due(32, 64, &most, 7, hz) == 0);
 }
 
 int
@@ -116,7 +130,8 @@ main(void)
 		cmocka_unit_test(test_turns_while_it_does_not),
 		cmocka_unit_test(test_the_past_weighs_little),
 		cmocka_unit_test(test_interrupted_turn_gives_no_more),
-		cmocka_unit_test(test_a_queue_with_few_frames_waits),
+		cmocka_unit_test(test_a_queue_without_more_waits),
+		cmocka_unit_test(test_a_queue_that_gives_all_its_driver_can_does_not_wait),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
