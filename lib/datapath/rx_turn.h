@@ -67,9 +67,10 @@ rx_turn_cost(struct rx_turn *turn, uint64_t cycles)
 /*
  * A queue that brings a few frames a turn costs much for each: its ring, the code of other nodes
  * and the memory of other destinations are touched for them alone. While another queue has more
- * than a turn takes, such a one is looked at this often only; what has come by then goes together.
+ * than a turn takes, such a one is looked at this often only, and all such ones in the same turn;
+ * what has come by then goes together.
  */
-#define RX_LOOKS_PER_S 10000
+#define RX_LOOKS_PER_S 7000
 
 /**
  * When a queue is due that brought @p got frames of @p asked for at time @p now; while no other one
@@ -81,11 +82,13 @@ rx_turn_cost(struct rx_turn *turn, uint64_t cycles)
 static inline uint64_t
 rx_queue_due(uint16_t got, uint16_t asked, uint16_t *most, uint64_t now, uint64_t tsc_hz)
 {
+	const uint64_t step = tsc_hz / RX_LOOKS_PER_S;
+
 	if (got > *most)
 		*most = got;
 	if (got > 0 && (got == asked || got == *most))
 		return 0;
-	return now + tsc_hz / RX_LOOKS_PER_S;
+	return now - now % step + step;
 }
 
 #endif /* RX_TURN_H */
