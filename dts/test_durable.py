@@ -467,10 +467,10 @@ def test_the_python_client(durable):
             publisher = sluice.Publisher("10.77.0.1", source="server1")
             consumer = sluice.Consumer("10.77.0.11", 9001)
         with publisher, consumer:
-            publisher.publish("table1", b"eggs", timeout=5)
-            assert consumer.get(5).payload == b"eggs"
+            publisher.publish("table1", b"eggs", timeout=patience(5))
+            assert consumer.get(patience(5)).payload == b"eggs"
             futures = [publisher.submit("table1", b"%d" % n) for n in range(2000)]
-            got = [consumer.get(5).payload for _ in range(2000)]
+            got = [consumer.get(patience(5)).payload for _ in range(2000)]
             assert got == [b"%d" % n for n in range(2000)]
             assert len({f.result(patience(5)) for f in futures}) == 2000
         wait_until(lambda: not durable.journal().undelivered(), 5, "outcomes in the journal")
@@ -489,13 +489,13 @@ def test_a_python_consumer_that_is_restarted(durable):
                 with durable.outside.entered():
                     consumer = sluice.Consumer("10.77.0.11", 9001, credit=64)
                 with consumer:
-                    got += [consumer.get(10).id for _ in range(300)]
-            publisher.flush(10)
+                    got += [consumer.get(patience(10)).id for _ in range(300)]
+            publisher.flush(patience(10))
             with durable.outside.entered():
                 consumer = sluice.Consumer("10.77.0.11", 9001, credit=64)
             with consumer:
                 while len(set(got)) < 2000:
-                    got.append(consumer.get(10).id)
+                    got.append(consumer.get(patience(10)).id)
         assert len(got) == 2000
 
 

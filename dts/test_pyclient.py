@@ -147,7 +147,7 @@ def test_a_restarted_appliance_gets_it_all_again_under_the_same_ids(bench, after
                     fake.restart()
                 elif ident % 50 == 0:
                     time.sleep(0.01)
-            source.publisher.flush(20)
+            source.publisher.flush(patience(20))
             assert source.publisher.stats["sessions"] >= 2
         wait_until(fake.is_drained, 20, "drained")
         bench.report().check(drained=True, duplicates=0)
@@ -163,7 +163,7 @@ def test_an_appliance_that_is_away_for_a_while(bench):
         time.sleep(0.5)
         assert not any(f.done() for f in futures)
         fake.start()
-        source.publisher.flush(10)
+        source.publisher.flush(patience(10))
         wait_until(fake.is_drained, 20, "drained")
     bench.report().check(drained=True, duplicates=0)
 
@@ -179,7 +179,7 @@ def test_fail_over_to_the_next_appliance(bench, tmp_path):
         first.crash()
         for ident in range(2, 100):
             source.send(ident)
-        source.publisher.flush(10)
+        source.publisher.flush(patience(10))
         assert source.publisher.stats["appliance"] == second.address
         first.start()
         second.crash()
@@ -230,7 +230,7 @@ def test_a_restarted_consumer_gets_what_was_not_done(bench):
         with pytest.raises(RuntimeError), first:
             raise RuntimeError("the application fails")
         with sluice.Consumer(HOST, bench.port, credit=64) as second:
-            rest = [second.get(5).id for _ in range(600 - 300)]
+            rest = [second.get(patience(5)).id for _ in range(600 - 300)]
         assert held == rest[0]
         assert done + rest == list(range(1, 601))
         wait_until(fake.is_drained, 5, "drained")
@@ -251,9 +251,9 @@ def test_acks_by_hand_and_in_any_order(bench):
     with bench.fake() as fake, LedgerPublisher(bench.ledger, fake.address) as source:
         for ident in range(1, 21):
             source.send(ident)
-        source.publisher.flush(5)
+        source.publisher.flush(patience(5))
         with sluice.Consumer(HOST, bench.port, auto_ack=False) as kitchen:
-            got = [kitchen.get(5) for _ in range(20)]
+            got = [kitchen.get(patience(5)) for _ in range(20)]
             time.sleep(0.2)
             assert len(Journal(bench.journal_dir).undelivered()) == 20
             for m in got[::-2]:
@@ -262,7 +262,7 @@ def test_acks_by_hand_and_in_any_order(bench):
             wait_until(lambda: len(Journal(bench.journal_dir).undelivered()) == 10, 5, "half done")
             assert kitchen.get(0.1) is None and kitchen.stats["done"] == 10
         with sluice.Consumer(HOST, bench.port) as kitchen:
-            assert [kitchen.get(5).id for _ in range(10)] == [m.id for m in got[::2]]
+            assert [kitchen.get(patience(5)).id for _ in range(10)] == [m.id for m in got[::2]]
 
 
 def test_a_consumer_takes_no_more_than_its_credit(bench):
@@ -270,18 +270,18 @@ def test_a_consumer_takes_no_more_than_its_credit(bench):
             sluice.Consumer(HOST, bench.port, credit=16, auto_ack=False) as kitchen:
         for ident in range(1, 101):
             source.send(ident)
-        source.publisher.flush(5)
-        first = [kitchen.get(5) for _ in range(16)]
+        source.publisher.flush(patience(5))
+        first = [kitchen.get(patience(5)) for _ in range(16)]
         assert kitchen.get(0.2) is None
         first[0].ack()
-        assert kitchen.get(5).id == 17 and kitchen.get(0.2) is None
+        assert kitchen.get(patience(5)).id == 17 and kitchen.get(0.2) is None
 
 
 def test_messages_without_a_session_are_handed_out_too():
     with sluice.Consumer(HOST, free_udp_port()) as kitchen, \
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
         out.sendto(encode(message(1, payload=b"once"), message(1)), kitchen.address)
-        assert kitchen.get(5).payload == b"once" and kitchen.get(5).payload == b""
+        assert kitchen.get(patience(5)).payload == b"once" and kitchen.get(patience(5)).payload == b""
 
 
 def test_it_may_end_while_somebody_wakes_it():
@@ -350,7 +350,7 @@ def test_only_those_who_are_accepted_are_heard():
         stranger.sendto(from_epoch(2**32 - 1, 1, session=7), (HOST, kitchen.address[1]))
         wait_until(lambda: kitchen.stats["not_accepted"] == 1, what="it is counted")
         out.sendto(from_epoch(1, 2, session=8), (HOST, kitchen.address[1]))
-        assert kitchen.get(5).id == 2
+        assert kitchen.get(patience(5)).id == 2
         assert (kitchen.stats["received"], kitchen.stats["old_epochs"]) == (1, 0)
     with pytest.raises(OSError):
         sluice.Consumer(HOST, free_udp_port(), accept_from=["no.such.host.invalid"])
@@ -363,7 +363,7 @@ def test_the_epoch_of_who_is_accepted_is_believed_until_nobody_claims_it():
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
         out.sendto(from_epoch(9, 1, session=7), kitchen.address)
         out.sendto(from_epoch(8, 2, session=8), kitchen.address)
-        assert kitchen.get(5).id == 1
+        assert kitchen.get(patience(5)).id == 1
         wait_until(lambda: kitchen.stats["old_epochs"] == 1, what="the other is not heard")
         assert kitchen.stats["received"] == 1
 
@@ -439,7 +439,7 @@ def test_credit_is_kept_to_and_asked_for():
         appliance.ack(session, 71, limit=100)
         appliance.take_until(100)
         appliance.ack(session, 100, limit=100)
-        publisher.flush(5)
+        publisher.flush(patience(5))
 
 
 def test_several_gaps_are_filled_and_nothing_else_is_sent_again():
@@ -463,7 +463,7 @@ def test_several_gaps_are_filled_and_nothing_else_is_sent_again():
                 break
         assert missing == {3, 6, 11, 12}
         appliance.ack(session, 12, limit=1000)
-        publisher.flush(5)
+        publisher.flush(patience(5))
 
 
 def test_refused_again_and_again_it_does_not_flood():
@@ -509,7 +509,7 @@ def test_a_message_for_nobody_is_given_up_and_holds_the_others_up_no_more(bench)
             source.publisher.publish("nowhere", b"x", id=1)
         for ident in range(2, 302):
             source.send(ident)
-        source.publisher.flush(10)
+        source.publisher.flush(patience(10))
         stats = source.publisher.stats
         assert (stats["durable"], stats["failed"], stats["pending"]) == (300, 1, 0)
         assert stats["sessions"] >= 2
@@ -529,7 +529,7 @@ def test_what_was_never_sent_is_given_up_as_well():
         futures = [publisher.submit("table1", b"%d" % n) for n in range(8)]
         for future in futures:
             assert isinstance(future.exception(patience(10)), sluice.GivenUp)
-        publisher.flush(5)
+        publisher.flush(patience(5))
         assert {sequence for _, sequences in appliance.got for sequence in sequences} <= {1, 2}
         # What is acknowledged after all changes nothing.
         appliance.take()
@@ -537,7 +537,7 @@ def test_what_was_never_sent_is_given_up_as_well():
         publisher.submit("table1")
         appliance.take_until(3)
         appliance.ack(session, 3, limit=100)
-        publisher.close(5)
+        publisher.close(patience(5))
         stats = publisher.stats
         assert (stats["durable"], stats["failed"], stats["pending"]) == (2, 8, 0)
 
@@ -558,7 +558,7 @@ def test_publish_waits_for_room_and_for_the_ack():
         assert not third.is_alive()
         appliance.take_until(3)
         appliance.ack(session, 3, limit=100)
-        publisher.close(5)
+        publisher.close(patience(5))
         with pytest.raises(sluice.Closed):
             publisher.submit("table1")
 
@@ -614,7 +614,7 @@ def test_noise_does_not_disturb(bench, seed):
                 1 << 40, 1 << 40, b"", 1 << 41)))
             ack[6:10] = (1).to_bytes(4, "little")  # the epoch of the appliance
             fake._socket.sendto(ack, publisher_address)
-        source.publisher.flush(10)
+        source.publisher.flush(patience(10))
         wait_until(fake.is_drained, 10, "drained")
         assert source.publisher.stats["bad_acks"] > 0 and kitchen.consumer.stats["bad_datagrams"]
     bench.report().check(drained=True, duplicates=0)
@@ -638,7 +638,7 @@ def test_from_c_to_python(bench, seed):
                                stderr=subprocess.PIPE, text=True)
         _, said = pub.communicate(lines, timeout=patience(20))
         assert pub.returncode == 0, said
-        got = [kitchen.get(5) for _ in range(500)]
+        got = [kitchen.get(patience(5)) for _ in range(500)]
         assert kitchen.get(0.1) is None
         assert sorted(m.payload for m in got) == sorted(lines.encode().splitlines())
         assert {m.source for m in got} == {name_key("server1")}

@@ -83,9 +83,11 @@ class PeerProcess:
         try:
             said, _ = self.process.communicate(timeout=patience(timeout))
         except subprocess.TimeoutExpired as late:
+            self.process.send_signal(signal.SIGUSR1)
+            said, _ = self.process.communicate(timeout=patience(timeout))
             raise AssertionError(f"{self.name} is not through within {late.timeout:g} s: sent "
                                  f"{self.ledger.count(SENT)}, acked {self.ledger.count(ACKED)}, "
-                                 f"delivered {self.ledger.count(DELIVERED)}") from None
+                                 f"delivered {self.ledger.count(DELIVERED)}; {said}") from None
         assert self.process.returncode == 0, f"{self.name}: exit code {self.process.returncode}"
         return json.loads(said)
 
