@@ -42,8 +42,7 @@ static const char *const statements[STATEMENTS] = {
 	[STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
 	[STATEMENT_COMMIT] = "COMMIT",
 	[STATEMENT_OWNER] = "SELECT owner FROM sluice_journals WHERE id = ?1",
-	/* OR FAIL: a batch that fails is rolled back as a whole, no statement has to be by itself.
-	 */
+	/* OR FAIL: who fails rolls the whole batch back, so no statement has to be by itself. */
 	[STATEMENT_ROWS] = "INSERT OR FAIL INTO sluice_messages (" SQLITE_ROW_COLUMNS ") "
 			   "SELECT " SQLITE_ROW_COLUMNS " FROM " SQLITE_ROWS_TABLE,
 	[STATEMENT_LATE] = "UPDATE sluice_messages SET delivered = ?2, attempts = ?3, status = ?4 "
