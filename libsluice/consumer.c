@@ -32,8 +32,8 @@
 #define DEDUP_MESSAGES 65536
 #define QUEUE_MESSAGES 65536
 #define MEMORY_BYTES   (256u << 20)
-#define ACK_DELAY_US   100
-#define ACK_EVERY      64
+#define ACK_DELAY_US   1000
+#define ACK_EVERY      16 /* No sender waits for one: its congestion window is never smaller. */
 #define SOCKET_BUFFER  (4u << 20)
 #define DEDUP_MAX      (1u << 26)
 
@@ -474,6 +474,9 @@ check_options(struct sluice_consumer_options *o, struct sluice_error *error)
 	o->memory_bytes = or_default(o->memory_bytes, MEMORY_BYTES);
 	o->ack_delay_us = or_default(o->ack_delay_us, ACK_DELAY_US);
 	o->ack_every = or_default(o->ack_every, ACK_EVERY);
+	/* Nor does a sender that has little credit wait for them. */
+	if (o->ack_every > o->window / 2)
+		o->ack_every = o->window > 1 ? o->window / 2 : 1;
 	o->socket_buffer_bytes = or_default(o->socket_buffer_bytes, SOCKET_BUFFER);
 	if (o->listen == NULL)
 		return sl_error_set(error, SLUICE_INVALID, "listen: no address is named");

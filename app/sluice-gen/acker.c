@@ -14,6 +14,16 @@
 #define WINDOW 65536u
 #define TTL    64
 
+/* So many messages do not wait: a sender's congestion window is never smaller. */
+#define ACK_EVERY 16
+
+void
+acker_init(struct acker *a, uint64_t delay_ns)
+{
+	a->delay_ns = delay_ns;
+	a->next_ns = UINT64_MAX;
+}
+
 void
 acker_fini(struct acker *a)
 {
@@ -43,7 +53,20 @@ begin(struct acker *a, uint64_t number)
 	s->is_due = false;
 	s->is_refused = false;
 	s->number = number;
+	s->acked_ns = 0;
+	s->highest = 0;
+	s->unacked = 0;
 	return s;
+}
+
+static void
+set_due(struct acker *a, struct acker_session *s, uint64_t at_ns)
+{
+	if (!s->is_due)
+		a->nb_due++;
+	s->is_due = true;
+	s->due_ns = at_ns;
+	a->next_ns = RTE_MIN(a->next_ns, at_ns);
 }
 
 struct acker_session *
@@ -74,20 +97,30 @@ acker_find(struct acker *a, uint64_t number, uint64_t sequence, const struct rte
 	s->own_ip = ip->dst_addr;
 	s->port = udp->src_port;
 	s->own_port = udp->dst_port;
-	if (!s->is_due)
-		a->nb_due++;
-	s->is_due = true;
+	if (s->is_refused)
+		set_due(a, s, 0);
+	else if (!s->is_due)
+		set_due(a, s, s->acked_ns + a->delay_ns);
 	return s->is_refused ? NULL : s;
 }
 
 bool
-acker_receive(struct acker_session *s, uint64_t sequence)
+acker_receive(struct acker *a, struct acker_session *s, uint64_t sequence, uint64_t now_ns)
 {
-	return sl_session_rx_receive(s->rx, sequence) == SL_SESSION_NEW;
+	bool is_new = sl_session_rx_receive(s->rx, sequence) == SL_SESSION_NEW;
+
+	if (sequence > s->highest) {
+		s->highest = sequence;
+		s->highest_ns = now_ns;
+	}
+	/* An ack was lost, or a message. */
+	if (!is_new || sl_session_rx_cumulative(s->rx) < s->highest || ++s->unacked >= ACK_EVERY)
+		set_due(a, s, 0);
+	return is_new;
 }
 
 static bool
-send_ack(struct acker_session *s, struct port *port, struct rte_mempool *pool)
+send_ack(struct acker_session *s, struct port *port, struct rte_mempool *pool, uint64_t now_ns)
 {
 	struct sl_ip own = sl_ip_from_v4(s->own_ip), peer = sl_ip_from_v4(s->ip);
 	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
@@ -99,10 +132,12 @@ send_ack(struct acker_session *s, struct port *port, struct rte_mempool *pool)
 	if (m == NULL)
 		return false;
 	memset(&ack, 0, sizeof(ack));
-	if (s->is_refused)
+	if (s->is_refused) {
 		sl_session_refuse(s->number, &ack);
-	else
+	} else {
 		sl_session_rx_ack(s->rx, WINDOW, &ack);
+		ack.ack_delay_ns = (uint32_t)RTE_MIN(now_ns - s->highest_ns, UINT32_MAX);
+	}
 	sl_net_flow_init(&flow, &own, &peer, s->own_port, s->port, TTL);
 	frame = rte_pktmbuf_mtod(m, uint8_t *);
 	eth_len = sl_net_put_eth(frame, &s->mac, &port->mac, 0, RTE_ETHER_TYPE_IPV4);
@@ -119,15 +154,27 @@ send_ack(struct acker_session *s, struct port *port, struct rte_mempool *pool)
 }
 
 void
-acker_flush(struct acker *a, struct port *port, struct rte_mempool *pool)
+acker_flush(struct acker *a, struct port *port, struct rte_mempool *pool, uint64_t now_ns)
 {
+	uint64_t next_ns = UINT64_MAX;
+
 	a->turn++;
-	for (unsigned int i = 0; i < ACKER_SESSIONS && a->nb_due > 0; i++) {
+	if (now_ns < a->next_ns)
+		return;
+	for (unsigned int i = 0, left = a->nb_due; left > 0; i++) {
 		struct acker_session *s = &a->sessions[i];
 
-		if (!s->is_due || !send_ack(s, port, pool))
+		if (!s->is_due)
 			continue;
+		left--;
+		if (now_ns < s->due_ns || !send_ack(s, port, pool, now_ns)) {
+			next_ns = RTE_MIN(next_ns, s->due_ns);
+			continue;
+		}
 		s->is_due = false;
+		s->acked_ns = now_ns;
+		s->unacked = 0;
 		a->nb_due--;
 	}
+	a->next_ns = next_ns;
 }

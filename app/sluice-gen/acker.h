@@ -24,14 +24,19 @@
 #define ACKER_SESSIONS 256
 
 struct acker_session {
-	uint64_t number; /**< 0: free. */
-	uint64_t used;	 /**< The turn it was used in last. */
+	uint64_t number;     /**< 0: free. */
+	uint64_t used;	     /**< The turn it was used in last. */
+	uint64_t acked_ns;   /**< The last time, */
+	uint64_t due_ns;     /**< and when the next ack is due; 0: at once. */
+	uint64_t highest;    /**< Of the sequences that have come, */
+	uint64_t highest_ns; /**< and when. */
 	struct sl_session_rx *rx;
 	struct rte_ether_addr mac; /**< Of whom it is with. */
 	rte_be32_t ip;
 	rte_be32_t own_ip;
 	rte_be16_t port;
 	rte_be16_t own_port;
+	uint32_t unacked;
 	bool is_due;	 /**< For an ack. */
 	bool is_refused; /**< It is not known: that is what to say. */
 };
@@ -40,9 +45,13 @@ struct acker {
 	struct acker_session sessions[ACKER_SESSIONS];
 	struct acker_session *latest;
 	uint64_t turn;
+	uint64_t delay_ns;
+	uint64_t next_ns; /**< None is due before. */
 	uint32_t nb_due;
 };
 
+/** @param delay_ns  between two acks of a session; the first after a pause goes at once */
+void acker_init(struct acker *acker, uint64_t delay_ns);
 void acker_fini(struct acker *acker);
 
 /**
@@ -54,9 +63,10 @@ acker_find(struct acker *acker, uint64_t number, uint64_t sequence, const struct
 	const struct rte_ipv4_hdr *ip, const struct rte_udp_hdr *udp);
 
 /** A message of it has come. @return whether it is the first time */
-bool acker_receive(struct acker_session *session, uint64_t sequence);
+bool acker_receive(
+	struct acker *acker, struct acker_session *session, uint64_t sequence, uint64_t now_ns);
 
 /** Send what acks are due. What the port does not take is sent at the next turn. */
-void acker_flush(struct acker *acker, struct port *port, struct rte_mempool *pool);
+void acker_flush(struct acker *acker, struct port *port, struct rte_mempool *pool, uint64_t now_ns);
 
 #endif /* ACKER_H */

@@ -38,6 +38,7 @@ enum option_id {
 	OPT_MTU,
 	OPT_UDP_CHECKSUM,
 	OPT_ACKED,
+	OPT_ACK_DELAY_US,
 	OPT_RATE,
 	OPT_COUNT,
 	OPT_SECONDS,
@@ -100,6 +101,9 @@ static const struct {
 	[OPT_UDP_CHECKSUM] = {"udp-checksum", "on|off", "send UDP checksums (on)"},
 	[OPT_ACKED] = {"acked", "N",
 		"in a session, until each is acknowledged; N in flight, a power of 2 (no session)"},
+	[OPT_ACK_DELAY_US] = {"ack-delay-us", "N",
+		"between two acks of a backend's session, but 16 messages do not wait, nor does "
+		"the first after a pause (1000)"},
 	[OPT_RATE] = {"rate", "N", "messages a second, copies not counted; 0: flat out (0)"},
 	[OPT_COUNT] = {"count", "N", "messages to send, copies not counted (no end)"},
 	[OPT_SECONDS] = {"seconds", "N", "how long to send (no end)"},
@@ -165,6 +169,7 @@ set_defaults(struct options *o)
 	o->packer.dst_port = SL_WIRE_PORT;
 	o->packer.mtu = RTE_ETHER_MTU;
 	o->packer.batch = 1;
+	o->ack_delay_us = 1000;
 	o->packer.has_udp_checksum = true;
 	o->traffic.seed = 1;
 	set_names(&o->traffic.sources, "server%u", 4);
@@ -251,6 +256,7 @@ static const struct {
 	[OPT_BATCH] = NUMBER(packer.batch, 1, SL_WIRE_MESSAGES_MAX),
 	[OPT_MTU] = NUMBER(packer.mtu, OPTIONS_MTU_MIN, OPTIONS_MTU_MAX),
 	[OPT_ACKED] = NUMBER(acked_window, 16, SL_SESSION_WINDOW_MAX),
+	[OPT_ACK_DELAY_US] = NUMBER(ack_delay_us, 0, 25000),
 	[OPT_RATE] = NUMBER(rate_msgs_per_s, 0, UINT64_C(1000000000)),
 	[OPT_COUNT] = NUMBER(count, 1, UINT64_MAX - 1),
 	[OPT_SECONDS] = NUMBER(seconds, 1, 10000000),

@@ -44,6 +44,7 @@ struct options {
 	struct traffic_params traffic;
 
 	uint32_t acked_window;	  /**< Messages in flight in a session; 0: at most once. */
+	uint32_t ack_delay_us;	  /**< Of the sink's acks: between two of a session. */
 	uint64_t rate_msgs_per_s; /**< Originals; 0: as fast as possible. */
 	uint64_t count;		  /**< Originals; UINT64_MAX: no end. */
 	uint32_t seconds;	  /**< 0: no end. */

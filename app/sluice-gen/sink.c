@@ -30,6 +30,7 @@ sink_init(struct sink *s, const struct options *o, const struct traffic *traffic
 	s->pool = pool;
 	s->burst = o->burst;
 	s->is_acking = o->acked_window != 0;
+	acker_init(&s->acker, o->ack_delay_us * UINT64_C(1000));
 	s->verify = o->verify;
 	s->is_order_known = !traffic_has_copies(traffic);
 	/* A second feed of single messages is right behind the first; one of batches is not. */
@@ -230,7 +231,8 @@ take_frame(struct sink *s, const uint8_t *data, uint32_t len, uint64_t now_ns)
 		const uint8_t *message = payload + d->messages[i].offset;
 
 		if (session == NULL ||
-			acker_receive(session, sl_wire_get64(message + SL_WIRE_OFF_SEQUENCE)))
+			acker_receive(&s->acker, session,
+				sl_wire_get64(message + SL_WIRE_OFF_SEQUENCE), now_ns))
 			find(s, message, d->messages[i].len, now_ns);
 	}
 }
@@ -245,11 +247,11 @@ sink_turn(struct sink *s)
 
 	s->nb_turns++;
 	nb = rte_eth_rx_burst(s->port->id, 0, mbufs, s->burst);
+	now_ns = clock_now_ns();
 	if (nb == 0) {
-		acker_flush(&s->acker, s->port, s->pool);
+		acker_flush(&s->acker, s->port, s->pool, now_ns);
 		return 0;
 	}
-	now_ns = clock_now_ns();
 	if (s->nb_built != NULL)
 		s->bound = __atomic_load_n(s->nb_built, __ATOMIC_ACQUIRE);
 	for (uint16_t i = 0; i < RTE_MIN(nb, PREFETCH_AHEAD); i++)
@@ -266,7 +268,7 @@ sink_turn(struct sink *s)
 	}
 	enter_all(s, now_ns);
 	rte_pktmbuf_free_bulk(mbufs, nb);
-	acker_flush(&s->acker, s->port, s->pool);
+	acker_flush(&s->acker, s->port, s->pool, now_ns);
 	if (s->nb_messages != nb_before) {
 		if (s->first_ns == 0)
 			s->first_ns = now_ns;

@@ -570,6 +570,49 @@ test_a_gap_is_told_without_acknowledging_what_is_behind(void **state)
 	end(w);
 }
 
+/* One message, worked on at once. @return how many acks have been sent by then */
+static uint64_t
+take_one(struct world *w, uint64_t sequence)
+{
+	static const struct sl_udp_peer peer = {.port = 5000};
+	const struct sl_wire_message m = {.key = {1, 2, 3, sequence}, .sequence = sequence};
+	struct sluice_consumer_stats stats = {0};
+	uint8_t buf[200], *p = sl_wire_put_message(sl_wire_put_header(buf, 1, 7), &m);
+
+	sl_con_input(w->cons[0], &peer, buf, (size_t)(p - buf), w->now);
+	finish_work(w);
+	sl_con_flush(w->cons[0], w->now, false);
+	sl_con_get_stats(w->cons[0], &stats);
+	return stats.acks;
+}
+
+static void
+test_acks_wait_for_more_but_not_for_long(void **state)
+{
+	struct world *w = &world;
+	uint64_t sequence = 1;
+
+	begin(w, __func__);
+	w->params.ack_delay_ns = MS;
+	w->params.ack_every = 16;
+	start_consumers(w);
+	/* The first at once, then those of a delay together. */
+	assert_int_equal(take_one(w, sequence++), 1);
+	for (w->now += MS / 4; sequence <= 4; w->now += MS / 4)
+		assert_int_equal(take_one(w, sequence++), 1);
+	assert_int_equal(take_one(w, sequence++), 2);
+	/* Sixteen do not wait for it. */
+	while (sequence <= 5 + 15)
+		assert_int_equal(take_one(w, sequence++), 2);
+	assert_int_equal(take_one(w, sequence++), 3);
+	/* Nor does one that came before: its ack was lost. */
+	assert_int_equal(take_one(w, 3), 4);
+	/* Nor the first after a pause. */
+	w->now += 2 * MS;
+	assert_int_equal(take_one(w, sequence++), 5);
+	end(w);
+}
+
 /* The same message in two sessions while the first copy is in work: neither is acknowledged. */
 static void
 test_a_redelivery_shares_the_fate_of_the_first(void **state)
@@ -696,6 +739,7 @@ main(void)
 		cmocka_unit_test(test_a_message_that_takes_too_long_is_given_up),
 		cmocka_unit_test(test_at_most_once_goes_past_a_session_that_waits),
 		cmocka_unit_test(test_a_gap_is_told_without_acknowledging_what_is_behind),
+		cmocka_unit_test(test_acks_wait_for_more_but_not_for_long),
 		cmocka_unit_test(test_a_redelivery_shares_the_fate_of_the_first),
 		cmocka_unit_test(test_sessions_are_bounded),
 		cmocka_unit_test(test_garbage_costs_only_itself),
