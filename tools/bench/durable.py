@@ -150,15 +150,17 @@ class Beside:
 
     def stats(self):
         """Made since it was asked for: an answer is kept for a while, longer on a busy CPU."""
-        asked = time.time()
-        while True:
+        asked, deadline = time.time(), time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
             connection.request("GET", "/api/v1/stats")
-            stats = json.loads(connection.getresponse().read())
+            answer = connection.getresponse()
+            stats = json.loads(answer.read())
             connection.close()
-            if stats["time"] >= asked:
+            if answer.status == 200 and stats["time"] >= asked:
                 return stats
             time.sleep(0.005)
+        raise BenchError(f"/api/v1/stats: no new answer within {START_TIMEOUT_S} s; see sluice.log")
 
     def read(self):
         stats = self.stats()
