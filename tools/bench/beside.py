@@ -8,8 +8,6 @@ measured with and without them in turns of a second, and each turn is held again
 """
 
 import contextlib
-import http.client
-import json
 import socket
 import struct
 import subprocess
@@ -17,6 +15,7 @@ import sys
 import time
 
 import config
+from api import view
 from rig import GEN_CORE, GEN_MAC, PATH_CORE, PATH_MAC, BenchError, median
 from scraper import free_port
 
@@ -168,10 +167,7 @@ class Beside:
             "--http", f"127.0.0.1:{self.port}"], " ready: ")
 
     def read(self):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        connection.request("GET", "/api/v1/live")
-        live = json.loads(connection.getresponse().read())
-        connection.close()
+        live = view(self.port, "live")
         return time.perf_counter(), live
 
     def turn(self, disturbance):

@@ -4,7 +4,6 @@
 delivered when the backend has acknowledged them. sluice-gen plays publisher and backends."""
 
 import contextlib
-import http.client
 import json
 import os
 import re
@@ -15,6 +14,7 @@ import tempfile
 import time
 
 import config
+from api import view
 from beside import WINDOW as CAPTURE_WINDOW, write_capture
 from rig import GEN_CORE, GEN_MAC, PATH_CORE, PATH_MAC, BenchError, median
 from scraper import free_port
@@ -148,22 +148,8 @@ class Beside:
             finally:
                 rig.stop(process)
 
-    def stats(self):
-        """Made since it was asked for: an answer is kept for a while, longer on a busy CPU."""
-        asked, deadline = time.time(), time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-            connection.request("GET", "/api/v1/stats")
-            answer = connection.getresponse()
-            stats = json.loads(answer.read())
-            connection.close()
-            if answer.status == 200 and stats["time"] >= asked:
-                return stats
-            time.sleep(0.005)
-        raise BenchError(f"/api/v1/stats: no new answer within {START_TIMEOUT_S} s; see sluice.log")
-
     def read(self):
-        stats = self.stats()
+        stats = view(self.port, "stats")
         at, (cpu_ns, waited_ns) = time.time(), ran(self.worker)
         delivered = {"table": 0, "order": 0}
         for name, destination in stats["by_destination"].items():

@@ -8,9 +8,10 @@ import contextlib
 import time
 
 import config
+from api import view
 from beside import WINDOW, spread, write_capture
 from durable import worker_of
-from gateway_json import load, thread_time, view
+from gateway_json import load, thread_time
 from rig import GEN_CORE, PATH_CORE, PATH_MAC, median
 from scraper import free_port
 

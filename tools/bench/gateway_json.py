@@ -4,7 +4,6 @@
 the CPU that the path's lcore has not, together with the gateway's thread: all of it are two CPUs."""
 
 import contextlib
-import http.client
 import json
 import os
 import socket
@@ -13,6 +12,7 @@ import sys
 import threading
 import time
 
+from api import view
 from rig import GEN_CORE, PATH_CORE, PATH_MAC, BenchError, median
 from scraper import free_port
 
@@ -93,14 +93,6 @@ def thread_time(pid, name):
             if f.read().strip() == name:
                 return f"{task.path}/schedstat"
     raise BenchError(f"sluice has no thread {name}")
-
-
-def view(port, name):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    connection.request("GET", f"/api/v1/{name}")
-    shown = json.loads(connection.getresponse().read())
-    connection.close()
-    return shown
 
 
 class Run:
