@@ -370,15 +370,14 @@ def test_what_a_drained_backend_does_not_acknowledge_goes_to_another(durable):
 
 def test_what_a_drained_backend_has_not_done_in_time_goes_to_another(durable):
     """It acknowledges one after the other, and would for two seconds: it has one."""
-    with Standstill() as still, \
-            draining(durable, count=16, requeue_after_ms=1000) as (sluice, _, slow, other):
+    with draining(durable, count=16, requeue_after_ms=1000) as (sluice, _, slow, other):
         for done in range(5, 20):
             slow.ack(done)
             if other.poll(0.12):
                 break
         first = other.take(1)[1]
         # Its last ack may have come just too late; more of them, if the appliance stood still.
-        assert (5 < first or still.seconds > 0.5) and first <= done + 1
+        assert 5 < first <= done + 1
         with sluice.control() as control:
             [had] = [b["delivered"] for b in control.show("backends") if b["name"] == "slow"]
         assert first == had + 1
