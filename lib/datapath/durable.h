@@ -103,19 +103,20 @@ struct dp_session {
 	uint64_t key; /* Of "DESTINATION/BACKEND". */
 	uint32_t slot;
 	uint32_t shard;	    /* That it sent for last. */
-	uint32_t reserved;  /* Bound to it in this turn, and not sent yet. */
+	uint32_t place;	    /* Among the active ones. */
 	uint32_t in_flight; /* Read by the control thread at any time, as the next. */
-	bool is_active;	    /* In the keeper's list: it has, or had lately, something in flight. */
+	bool is_active;	    /* The keeper has it: it has, or had lately, something in flight. */
 	bool is_due;
 	bool is_stalled;      /* Silent for too long; until it acknowledges something. */
 	bool is_avoided;      /* Stalled, and there was another for what it had. */
+	bool is_out;	      /* It gets no more. */
+	uint16_t reserved;    /* Bound to it in this turn, and not sent yet. */
 	uint64_t progress_ns; /* When something was acknowledged last, or it began to wait. */
+	uint64_t look_ns;     /* Nothing is to be sent again before. */
 
-	uint64_t look_ns; /* Nothing is to be sent again before. */
-	TAILQ_ENTRY(dp_session) entry;
 	uint64_t retry_ns; /* Avoided: one message may be tried again. */
 	uint64_t retry_after_ns;
-	uint64_t out_ns; /* Since when it gets no more; 0: it gets some. */
+	uint64_t out_ns; /* Since when it is out. */
 	/* Read by the control thread at any time. */
 	uint64_t retransmitted;
 	uint64_t requeued;
@@ -123,7 +124,8 @@ struct dp_session {
 	uint64_t bad_acks;
 };
 
-TAILQ_HEAD(dp_session_list, dp_session);
+static_assert(offsetof(struct dp_session, retry_ns) == RTE_CACHE_LINE_SIZE,
+	"what each touches is a line");
 
 /* Its sender begins so many bytes behind it. */
 #define DP_SESSION_TX RTE_CACHE_LINE_ROUNDUP(sizeof(struct dp_session))
@@ -156,8 +158,9 @@ struct dp_keeper {
 	uint64_t admitted; /* Bytes of those that are admitted and not put yet. */
 
 	struct dp_session **sessions; /* By backend slot; written by the control thread. */
-	struct dp_session_list active;
+	struct dp_session **active;   /* In no order. */
 	uint32_t nb_active;
+	uint32_t scan_at;    /* Those before it are still to be looked at in this round. */
 	uint32_t nb_randoms; /* Left, for the numbers of sessions that begin anew. */
 	uint64_t randoms[DP_RANDOMS];
 	uint64_t scanned_ms;
@@ -250,6 +253,19 @@ dp_keeper_fits(const struct dp_keeper *keeper, uint32_t stride)
 	return keeper->budget >= stride &&
 		sl_record_ring_room(keeper->ring) >=
 		dp_keeper_room_for(keeper, keeper->admitted + stride);
+}
+
+/* The journal's thread has read what was where the next records go: fetch lines of it in time. */
+#define DP_KEEPER_AHEAD 512
+
+static inline void
+dp_keeper_prefetch(const struct dp_keeper *keeper, unsigned int nb_lines)
+{
+	const struct sl_record_ring *ring = keeper->ring;
+	const uint8_t *at = ring->bytes + ((ring->put + DP_KEEPER_AHEAD) & ring->mask);
+
+	for (unsigned int i = 0; i < nb_lines; i++)
+		rte_prefetch0_write(at + i * RTE_CACHE_LINE_SIZE);
 }
 
 /* May this message be taken in? Says SL_MESSAGE_DROPS, or why not. */

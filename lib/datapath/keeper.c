@@ -66,10 +66,10 @@ create_keeper(struct sl_datapath *dp, struct dp_lcore *lcore)
 		return -ENOMEM;
 	memset(keeper, 0, sizeof(*keeper));
 	lcore->keeper = keeper;
-	TAILQ_INIT(&keeper->active);
 	TAILQ_INIT(&keeper->parked);
 	keeper->held_max = dp->queue_capacity / HELD_PART;
 	keeper->sessions = calloc(dp->nb_backends, sizeof(struct dp_session *));
+	keeper->active = calloc(dp->nb_backends, sizeof(struct dp_session *));
 	keeper->taken = calloc(
 		RTE_MAX(SL_SESSION_WINDOW_MAX, dp->memory.nb_mbufs), sizeof(struct rte_mbuf *));
 	keeper->nb_chunks = (uint32_t)(parked / DP_CHUNK_REFS) + CHUNKS_SPARE;
@@ -79,7 +79,8 @@ create_keeper(struct sl_datapath *dp, struct dp_lcore *lcore)
 		PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (chunks != MAP_FAILED)
 		keeper->chunks = chunks;
-	if (keeper->sessions == NULL || keeper->taken == NULL || keeper->chunks == NULL)
+	if (keeper->sessions == NULL || keeper->active == NULL || keeper->taken == NULL ||
+		keeper->chunks == NULL)
 		return -ENOMEM;
 	return create_rings(lcore, keeper);
 }
@@ -114,6 +115,7 @@ destroy_keeper(struct sl_datapath *dp, struct dp_keeper *keeper)
 	for (uint32_t i = 0; keeper->sessions != NULL && i < dp->nb_backends; i++)
 		dp_session_free(keeper->sessions[i]);
 	free(keeper->sessions);
+	free(keeper->active);
 	free(keeper->taken);
 	free(keeper->fetches);
 	if (keeper->chunks != NULL)
@@ -231,18 +233,7 @@ dp_keeper_admit(struct dp_lcore *lcore, const struct rte_mbuf *m)
 	return SL_MESSAGE_DROPS;
 }
 
-/* The journal's thread has read what was where the next records go: fetch its lines in time. */
-#define PREFETCH_AHEAD 512
 #define PREFETCH_LINES 4
-
-static inline void
-prefetch_ring(const struct sl_record_ring *ring)
-{
-	const uint8_t *at = ring->bytes + ((ring->put + PREFETCH_AHEAD) & ring->mask);
-
-	for (unsigned int i = 0; i < PREFETCH_LINES; i++)
-		rte_prefetch0_write(at + i * RTE_CACHE_LINE_SIZE);
-}
 
 bool
 dp_keeper_put(struct dp_lcore *lcore, struct rte_mbuf *m, uint64_t session)
@@ -256,7 +247,7 @@ dp_keeper_put(struct dp_lcore *lcore, struct rte_mbuf *m, uint64_t session)
 		keeper->ring, SL_RECORD_MESSAGE, (uint32_t)sizeof(*record) + len, keeper->unix_ns);
 	if (unlikely(record == NULL))
 		return false;
-	prefetch_ring(keeper->ring);
+	dp_keeper_prefetch(keeper, PREFETCH_LINES);
 	record->session = session;
 	record->publisher = msg->publisher;
 	record->class_index = msg->sched.class_index;

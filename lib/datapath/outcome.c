@@ -91,6 +91,7 @@ dp_keeper_flush_outcomes(struct dp_lcore *lcore)
 	/* It is tried again in the next turn. */
 	if (unlikely(record == NULL))
 		return;
+	dp_keeper_prefetch(keeper, 1);
 	record->backend = keeper->outcomes_backend;
 	record->nb_outcomes = keeper->nb_outcomes;
 	record->reserved = 0;

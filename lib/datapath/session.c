@@ -30,7 +30,8 @@
 #define RETRY_MAX_NS (60000 * MS)
 
 /* Sessions looked at in one millisecond. */
-#define SCAN_MAX 1024
+#define SCAN_MAX   1024u
+#define SCAN_AHEAD 4u /* Fetched before they are. */
 
 /* Frames sent again for one session in a turn. */
 #define RESEND_MAX 64u
@@ -143,8 +144,8 @@ dp_session_room(const struct dp_lcore *lcore, const struct dp_session *session, 
 static void
 activate(struct dp_keeper *keeper, struct dp_session *session)
 {
-	TAILQ_INSERT_TAIL(&keeper->active, session, entry);
-	keeper->nb_active++;
+	session->place = keeper->nb_active;
+	keeper->active[keeper->nb_active++] = session;
 	session->is_active = true;
 }
 
@@ -163,9 +164,11 @@ forget_due(struct dp_keeper *keeper, struct dp_session *session)
 static void
 deactivate(struct dp_keeper *keeper, struct dp_session *session)
 {
-	TAILQ_REMOVE(&keeper->active, session, entry);
-	keeper->nb_active--;
-	session->out_ns = 0;
+	struct dp_session *last = keeper->active[--keeper->nb_active];
+
+	keeper->active[session->place] = last;
+	last->place = session->place;
+	session->is_out = false;
 	if (session->is_due)
 		forget_due(keeper, session);
 	__atomic_store_n(&session->is_active, false, __ATOMIC_RELEASE);
@@ -463,15 +466,14 @@ dp_session_prefetch(const struct dp_lcore *lcore, uint64_t number)
 		return;
 	session = lcore->keeper->sessions[slot];
 	rte_prefetch0_write(session);
-	rte_prefetch0_write(RTE_PTR_ADD(session, DP_SESSION_TX));
-	rte_prefetch0_write(RTE_PTR_ADD(session, DP_SESSION_TX + RTE_CACHE_LINE_SIZE));
+	sl_session_tx_prefetch(RTE_PTR_ADD(session, DP_SESSION_TX));
 	rte_prefetch0_write(&lcore->backend_counters[slot]);
 }
 
 void
 dp_session_prefetch_entry(const struct dp_session *session)
 {
-	sl_session_tx_prefetch(session->tx);
+	sl_session_tx_prefetch_first(session->tx);
 }
 
 void
@@ -505,11 +507,12 @@ is_past_deadline(struct dp_lcore *lcore, struct dp_session *session, uint32_t sh
 	uint64_t now_ns = lcore->keeper->now_ns;
 
 	if (likely(share > 0)) {
-		session->out_ns = 0;
+		session->is_out = false;
 		return false;
 	}
-	if (session->out_ns == 0)
+	if (!session->is_out)
 		session->out_ns = now_ns;
+	session->is_out = true;
 	return now_ns - session->out_ns >=
 		lcore->shards[session->shard].durable->requeue_after_ns &&
 		has_other(lcore, session);
@@ -596,30 +599,44 @@ resend(struct dp_lcore *lcore, struct dp_session *session, void **objs, uint16_t
 	return (uint16_t)n;
 }
 
-/* Once a millisecond: whose time has come? */
+/* What will be looked at soon, and then of its backend. */
+static inline void
+prefetch_active(const struct dp_lcore *lcore, uint32_t at)
+{
+	const struct dp_keeper *keeper = lcore->keeper;
+
+	if (likely(at >= 2 * SCAN_AHEAD))
+		rte_prefetch0_write(keeper->active[at - 2 * SCAN_AHEAD]);
+	if (likely(at >= SCAN_AHEAD))
+		rte_prefetch0(&lcore->dp->backends[keeper->active[at - SCAN_AHEAD]->slot].share);
+}
+
+/*
+ * Once a millisecond: whose time has come? From the last to the first: one that leaves has its
+ * place taken by one that has been looked at.
+ */
 static void
 scan(struct dp_lcore *lcore)
 {
 	struct dp_keeper *keeper = lcore->keeper;
-	struct dp_session *session = TAILQ_FIRST(&keeper->active), *next;
-	bool take_turns = keeper->nb_active > SCAN_MAX;
+	uint32_t n = RTE_MIN(keeper->nb_active, SCAN_MAX);
 
 	if (lcore->now_ms == keeper->scanned_ms)
 		return;
 	keeper->scanned_ms = lcore->now_ms;
-	for (uint32_t i = 0; i < SCAN_MAX && session != NULL; i++) {
-		next = TAILQ_NEXT(session, entry);
-		if (unlikely(take_turns)) {
-			TAILQ_REMOVE(&keeper->active, session, entry);
-			TAILQ_INSERT_TAIL(&keeper->active, session, entry);
-		}
+	for (; n > 0; n--) {
+		struct dp_session *session;
+
+		if (keeper->scan_at == 0 || keeper->scan_at > keeper->nb_active)
+			keeper->scan_at = keeper->nb_active;
+		session = keeper->active[--keeper->scan_at];
+		prefetch_active(lcore, keeper->scan_at);
 		if (session->in_flight == 0)
 			deactivate(keeper, session);
 		else if (unlikely(has_to_leave(lcore, session)))
 			take_back(lcore, session);
 		else if (session->look_ns <= keeper->now_ns)
 			look(keeper, session);
-		session = next;
 	}
 }
 
@@ -664,10 +681,9 @@ void
 dp_sessions_stop(struct dp_lcore *lcore)
 {
 	struct dp_keeper *keeper = lcore->keeper;
-	struct dp_session *session;
 
-	while ((session = TAILQ_FIRST(&keeper->active)) != NULL) {
-		restart(lcore, session);
+	while (keeper->nb_active > 0) {
+		restart(lcore, keeper->active[0]);
 		while (keeper->nb_taken > 0)
 			dp_park_back(lcore, keeper->taken[--keeper->nb_taken]);
 	}

@@ -39,7 +39,7 @@
  * allocates or blocks. Nothing a peer says may do more than its own session harm: an ack costs at
  * most a look at 1,024 bits and at the messages it newly acknowledges.
  *
- * Memory: a sender takes 32 1/8 bytes a message of its window, and 448; a receiver 1/8 and 48.
+ * Memory: a sender takes 32 1/8 bytes a message of its window, and 320; a receiver 1/8 and 48.
  */
 
 #include <stdbool.h>
@@ -119,10 +119,15 @@ enum sl_session_ack sl_session_tx_ack(struct sl_session_tx *tx, const struct sl_
 	uint64_t now, sl_session_acked_t acked, void *arg);
 
 /**
- * Have the entry of the first message in flight fetched into the cache: who has several acks to
- * take calls this for all, then sl_session_tx_first(), then sl_session_tx_ack().
+ * Have what the next ack touches fetched into the cache: first the sender itself, then the entry of
+ * its first message in flight. Who has several acks to take calls each for all of them, then
+ * sl_session_tx_first(), then sl_session_tx_ack().
  */
 void sl_session_tx_prefetch(const struct sl_session_tx *tx);
+void sl_session_tx_prefetch_first(const struct sl_session_tx *tx);
+
+/** The same for the entry of the next message to be sent. */
+void sl_session_tx_prefetch_next(const struct sl_session_tx *tx);
 
 /** The first message in flight, which the next ack will probably acknowledge; NULL: none is. */
 void *sl_session_tx_first(const struct sl_session_tx *tx);

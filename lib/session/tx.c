@@ -25,11 +25,11 @@
  * need no list; they are looked at in that order, each until it is known to be lost or not.
  */
 enum list_id {
-	LIST_NONE,
 	LIST_AGAIN,  /* Lost more than once, or asked for by a timeout: goes before LIST_LOST. */
 	LIST_LOST,   /* To be sent again, by sequence. */
 	LIST_RESENT, /* Sent again, by time. */
 	LISTS,
+	LIST_NONE = LISTS,
 };
 
 struct entry {
@@ -47,6 +47,9 @@ struct list {
 	uint32_t first;
 	uint32_t last;
 };
+
+/* An ack touches so many cache lines of it; a message the first. */
+#define HOT_LINES 4
 
 struct sl_session_tx {
 	/* What a message touches. */
@@ -84,20 +87,30 @@ struct sl_session_tx {
 	uint32_t ssthresh;
 	bool is_heard; /* There was an ack. */
 
+	uint64_t rtt_initial_ns; /* As in sl_session_tx_params. */
+	uint64_t rto_min_ns;
+	uint64_t rto_max_ns;
+	uint64_t ack_delay_max_ns;
 	struct list lists[LISTS];
+	uint32_t cwnd_acked;
+	uint32_t initial_credit;
+
+	/* And what only losses and their like do. */
 	uint64_t bit_mask; /* Of the bits of what was acknowledged selectively. */
 	uint64_t *bits;
 	uint64_t tuned_ns; /* What was sent before has been learnt from. */
 	uint32_t nb_clean; /* Losses since reordering was seen. */
-	uint32_t cwnd_acked;
-
-	struct sl_session_tx_params params;
 	uint64_t retransmitted;
 	uint64_t spurious;
 	uint64_t bad_acks;
 } __rte_cache_aligned;
 
-_Static_assert(sizeof(struct sl_session_tx) <= 448, "the header says so");
+_Static_assert(sizeof(struct sl_session_tx) == 320, "the header says so");
+_Static_assert(offsetof(struct sl_session_tx, session) == 1 * RTE_CACHE_LINE_SIZE &&
+		offsetof(struct sl_session_tx, rtt_min) == 2 * RTE_CACHE_LINE_SIZE &&
+		offsetof(struct sl_session_tx, rtt_initial_ns) == 3 * RTE_CACHE_LINE_SIZE &&
+		offsetof(struct sl_session_tx, bit_mask) == HOT_LINES * RTE_CACHE_LINE_SIZE,
+	"a cache line each");
 
 static inline uint64_t
 bounded(uint64_t value, uint64_t low, uint64_t high)
@@ -176,20 +189,19 @@ sl_session_tx_memory_size(const struct sl_session_tx_params *params)
 static uint32_t
 congestion_min(const struct sl_session_tx *tx)
 {
-	return RTE_MIN(CONGESTION_MIN, tx->params.window);
+	return RTE_MIN(CONGESTION_MIN, tx->window);
 }
 
 /* All but what was learnt of the way. */
 static void
 begin(struct sl_session_tx *tx, uint64_t session, uint64_t now)
 {
-	const uint32_t window = tx->params.window;
+	const uint32_t window = tx->window;
 
 	tx->session = session;
 	tx->next = 1;
 	tx->acked = 0;
-	tx->credit_limit = bounded(
-		tx->params.initial_credit, 1, RTE_MIN(window, SL_SESSION_BEGIN_MAX));
+	tx->credit_limit = bounded(tx->initial_credit, 1, RTE_MIN(window, SL_SESSION_BEGIN_MAX));
 	tx->in_flight = 0;
 	tx->nb_lost = 0;
 	tx->nb_probes = 0;
@@ -218,7 +230,11 @@ sl_session_tx_init(void *mem, const struct sl_session_tx_params *params, uint64_
 {
 	struct sl_session_tx *tx = mem;
 
-	tx->params = *params;
+	tx->rtt_initial_ns = params->rtt_initial_ns;
+	tx->rto_min_ns = params->rto_min_ns;
+	tx->rto_max_ns = params->rto_max_ns;
+	tx->ack_delay_max_ns = params->ack_delay_max_ns;
+	tx->initial_credit = params->initial_credit;
 	tx->window = params->window;
 	tx->mask = params->window - 1;
 	tx->bit_mask = bits_circle(params->window) - 1;
@@ -265,7 +281,7 @@ sl_session_tx_send(struct sl_session_tx *tx, void *msg, uint64_t now)
 static inline uint64_t
 rtt_of(const struct sl_session_tx *tx)
 {
-	return tx->srtt != 0 ? RTE_MAX(tx->srtt, tx->rtt_latest) : tx->params.rtt_initial_ns;
+	return tx->srtt != 0 ? RTE_MAX(tx->srtt, tx->rtt_latest) : tx->rtt_initial_ns;
 }
 
 /* How long after it was sent a message is lost when a later one has been acknowledged. */
@@ -280,14 +296,13 @@ loss_delay(const struct sl_session_tx *tx)
 static uint64_t
 timeout_at(const struct sl_session_tx *tx)
 {
-	const struct sl_session_tx_params *p = &tx->params;
-	uint64_t rtt = tx->srtt != 0 ? tx->srtt : p->rtt_initial_ns;
-	uint64_t var = tx->srtt != 0 ? tx->rttvar : p->rtt_initial_ns / 2;
-	uint64_t timeout = rtt + RTE_MAX(4 * var, GRANULARITY_NS) + p->ack_delay_max_ns;
+	uint64_t rtt = tx->srtt != 0 ? tx->srtt : tx->rtt_initial_ns;
+	uint64_t var = tx->srtt != 0 ? tx->rttvar : tx->rtt_initial_ns / 2;
+	uint64_t timeout = rtt + RTE_MAX(4 * var, GRANULARITY_NS) + tx->ack_delay_max_ns;
 
-	timeout = bounded(timeout, p->rto_min_ns, p->rto_max_ns);
+	timeout = bounded(timeout, tx->rto_min_ns, tx->rto_max_ns);
 	timeout <<= RTE_MIN(tx->timeouts, BACKOFF_MAX);
-	return tx->timer_ns + RTE_MIN(timeout, p->rto_max_ns);
+	return tx->timer_ns + RTE_MIN(timeout, tx->rto_max_ns);
 }
 
 /* RFC 9002, section 5. What the receiver says of its delay can make a sample smaller, to a bound.
@@ -298,7 +313,7 @@ measure(struct sl_session_tx *tx, uint64_t rtt, uint64_t ack_delay)
 	uint64_t off;
 
 	/* A sender that was stopped for long has not measured the way. */
-	rtt = bounded(rtt, 1, tx->params.rto_max_ns);
+	rtt = bounded(rtt, 1, tx->rto_max_ns);
 	tx->rtt_latest = rtt;
 	if (tx->srtt == 0) {
 		tx->rtt_min = rtt;
@@ -307,7 +322,7 @@ measure(struct sl_session_tx *tx, uint64_t rtt, uint64_t ack_delay)
 		return;
 	}
 	tx->rtt_min = RTE_MIN(tx->rtt_min, rtt);
-	ack_delay = RTE_MIN(ack_delay, tx->params.ack_delay_max_ns);
+	ack_delay = RTE_MIN(ack_delay, tx->ack_delay_max_ns);
 	if (rtt >= tx->rtt_min + ack_delay)
 		rtt -= ack_delay;
 	off = rtt > tx->srtt ? rtt - tx->srtt : tx->srtt - rtt;
@@ -649,6 +664,19 @@ sl_session_tx_ack(struct sl_session_tx *tx, const struct sl_wire_ack *ack, uint6
 
 void
 sl_session_tx_prefetch(const struct sl_session_tx *tx)
+{
+	for (unsigned int i = 0; i < HOT_LINES; i++)
+		rte_prefetch0_write((const uint8_t *)tx + i * RTE_CACHE_LINE_SIZE);
+}
+
+void
+sl_session_tx_prefetch_next(const struct sl_session_tx *tx)
+{
+	rte_prefetch0_write(entry_of(tx, tx->next));
+}
+
+void
+sl_session_tx_prefetch_first(const struct sl_session_tx *tx)
 {
 	rte_prefetch0_write(entry_of(tx, tx->acked + 1));
 }
