@@ -105,23 +105,29 @@ bind_topic(struct bind_arg *arg, const struct dp_shard *shard, uint64_t *retry_a
 	return DP_SLOT_TOPIC;
 }
 
+static uint64_t
+unreachable_until(const struct dp_lcore *lcore, uint64_t now)
+{
+	uint64_t hz = lcore->dp->tsc_hz, nb_parked = sl_sched_parked_count(lcore->sched);
+
+	return now + RTE_MAX(hz / RETRY_PER_S, nb_parked * (hz / RETRY_ALL_PER_S));
+}
+
 static int
 bind_backend(void *opaque, uint32_t dest, uint64_t now, uint64_t *retry_at)
 {
 	struct bind_arg *arg = opaque;
 	struct dp_shard *shard = &arg->lcore->shards[dest];
-	uint64_t hz = arg->lcore->dp->tsc_hz;
-	uint32_t nb_parked = sl_sched_parked_count(arg->lcore->sched);
 	uint32_t slot;
 	int index;
 
 	if (unlikely(shard->is_topic))
 		return bind_topic(arg, shard, retry_at);
 	arg->shard = shard;
-	arg->retry_at = now + RTE_MAX(hz / RETRY_PER_S, nb_parked * (hz / RETRY_ALL_PER_S));
+	arg->retry_at = UINT64_MAX;
 	index = sl_policy_choose(&shard->policy, share_of, arg);
 	if (unlikely(index < 0)) {
-		*retry_at = arg->retry_at;
+		*retry_at = RTE_MIN(arg->retry_at, unreachable_until(arg->lcore, now));
 		return -1;
 	}
 	if (shard->rates != NULL)

@@ -379,6 +379,15 @@ dp_path_ns(const struct sl_datapath *dp, uint64_t tsc)
 	return (uint64_t)(((unsigned __int128)(tsc - dp->tsc_start) * dp->ns_per_cycle_q32) >> 32);
 }
 
+/* Leave `len` bytes of a frame of one segment, from `offset` on: there are as many. */
+static inline void
+dp_cut(struct rte_mbuf *m, uint16_t offset, uint16_t len)
+{
+	m->data_off += offset;
+	m->data_len = len;
+	m->pkt_len = len;
+}
+
 /* The lcore a node runs on; set when its graph is created. */
 struct dp_node_ctx {
 	struct dp_lcore *lcore;

@@ -42,7 +42,7 @@ eth_input_process(struct rte_graph *graph, struct rte_node *node, void **objs, u
 			rte_node_enqueue_x1(graph, node, PUNT, m);
 			continue;
 		}
-		rte_pktmbuf_adj(m, eth.len);
+		dp_cut(m, eth.len, m->data_len - eth.len);
 		objs[n++] = m;
 	}
 	return dp_forward(graph, node, IP_INPUT, objs, n, nb_objs);

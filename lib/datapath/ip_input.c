@@ -49,8 +49,7 @@ ip_input_process(struct rte_graph *graph, struct rte_node *node, void **objs, ui
 			continue;
 		}
 		m->l3_len = ip.header_len;
-		rte_pktmbuf_adj(m, ip.header_len);
-		rte_pktmbuf_trim(m, m->data_len - ip.payload_len);
+		dp_cut(m, ip.header_len, ip.payload_len);
 		objs[n++] = m;
 	}
 	return dp_forward(graph, node, UDP_INPUT, objs, n, nb_objs);

@@ -32,8 +32,7 @@ udp_input_process(struct rte_graph *graph, struct rte_node *node, void **objs, u
 		}
 		msg->is_sum_known = udp.is_sum_known;
 		msg->payload_sum = udp.payload_sum;
-		rte_pktmbuf_adj(m, sizeof(struct rte_udp_hdr));
-		rte_pktmbuf_trim(m, m->data_len - udp.payload_len);
+		dp_cut(m, sizeof(struct rte_udp_hdr), udp.payload_len);
 		objs[n++] = m;
 	}
 	return dp_forward(graph, node, DATAGRAM_PARSE, objs, n, nb_objs);

@@ -28,7 +28,7 @@ sum_of(const void *ip, const struct icmp *icmp)
 
 	if (icmp->is_ip4)
 		return sum;
-	return sl_net_sum_add(sum, sl_net_pseudo_sum(ip, IPPROTO_ICMPV6, (uint16_t)icmp->len));
+	return sl_net_sum_fold(sum + sl_net_pseudo_sum(ip, IPPROTO_ICMPV6, (uint16_t)icmp->len));
 }
 
 static void

@@ -67,8 +67,8 @@ sl_nd_is_nd(const uint8_t *ip)
 static uint16_t
 sum_of(const struct rte_ipv6_hdr *ip, const void *icmp, size_t len)
 {
-	return sl_net_sum_add(
-		sl_net_sum(icmp, len), sl_net_pseudo_sum(ip, IPPROTO_ICMPV6, (uint16_t)len));
+	return sl_net_sum_fold(
+		sl_net_sum(icmp, len) + sl_net_pseudo_sum(ip, IPPROTO_ICMPV6, (uint16_t)len));
 }
 
 /* Find the link-layer address among the options; false when they are malformed. */

@@ -57,6 +57,6 @@ sl_net_flow_init(struct sl_net_flow *flow, const struct sl_ip *src, const struct
 		sl_net_put_ip6(&flow->ip6, src, dst, IPPROTO_UDP, 0, ttl);
 		flow->headers_len = sizeof(flow->ip6) + sizeof(flow->udp);
 	}
-	flow->pseudo_sum = sl_net_sum_add(sl_net_pseudo_sum(&flow->ip4, IPPROTO_UDP, 0),
+	flow->pseudo_sum = sl_net_sum_fold(sl_net_pseudo_sum(&flow->ip4, IPPROTO_UDP, 0) +
 		sl_net_sum(&flow->udp, sizeof(flow->udp)));
 }

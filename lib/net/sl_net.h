@@ -187,33 +187,82 @@ struct sl_net_ip {
 #define SL_NET_IP_SUM_KNOWN_GOOD  0x1
 #define SL_NET_UDP_SUM_KNOWN_GOOD 0x2
 
+/** Fold a sum of 16-bit words, in any width below 2^48, to 16 bits. */
+static inline uint16_t
+sl_net_sum_fold(uint64_t sum)
+{
+	sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)((sum & 0xffff) + (sum >> 16));
+}
+
+/** Add two ones' complement sums. */
+static inline uint16_t
+sl_net_sum_add(uint16_t a, uint16_t b)
+{
+	uint32_t sum = (uint32_t)a + b;
+
+	return (uint16_t)((sum & 0xffff) + (sum >> 16));
+}
+
+/** The sum of up to 7 bytes, not folded. */
+static inline uint64_t
+sl_net_sum_tail(const uint8_t *p, size_t len)
+{
+	uint8_t last[2] = {0, 0};
+	uint64_t sum = 0;
+	uint32_t word;
+	uint16_t half;
+
+	if (len & 4) {
+		memcpy(&word, p, 4);
+		sum += word;
+		p += 4;
+	}
+	if (len & 2) {
+		memcpy(&half, p, 2);
+		sum += half;
+		p += 2;
+	}
+	if (len & 1) {
+		last[0] = *p;
+		memcpy(&half, last, 2);
+		sum += half;
+	}
+	return sum;
+}
+
+/** Add eight bytes to a sum, and to its carries if there is one. */
+static inline void
+sl_net_sum_word(uint64_t *sum, uint64_t *carries, const uint8_t *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, sizeof(word));
+	*sum += word;
+	*carries += *sum < word;
+}
+
 /**
- * Ones' complement sum of @p len bytes, as if they began at an even offset (RFC 1071), eight bytes
- * a step; in memory order, like rte_raw_cksum().
+ * Ones' complement sum of @p len bytes, as if they began at an even offset (RFC 1071); in memory
+ * order, like rte_raw_cksum(). Words of eight bytes are added, and their carries, which count as
+ * ones: two instructions a word.
  */
 static inline uint16_t
 sl_net_sum(const void *data, size_t len)
 {
 	const uint8_t *p = data;
-	uint64_t low = 0, high = 0, word, sum;
+	uint64_t sum = 0, carries = 0;
 
-	/* Two sums of 32-bit halves: no carry to wait for, and no overflow below 2^32 words. */
-	for (; len >= 8; len -= 8, p += 8) {
-		memcpy(&word, p, 8);
-		low += (uint32_t)word;
-		high += word >> 32;
+	for (; len >= 32; len -= 32, p += 32) {
+		sl_net_sum_word(&sum, &carries, p);
+		sl_net_sum_word(&sum, &carries, p + 8);
+		sl_net_sum_word(&sum, &carries, p + 16);
+		sl_net_sum_word(&sum, &carries, p + 24);
 	}
-	if (len > 0) {
-		word = 0;
-		memcpy(&word, p, len);
-		low += (uint32_t)word;
-		high += word >> 32;
-	}
-	sum = low + high;
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)((sum & 0xffff) + (sum >> 16));
+	for (; len >= 8; len -= 8, p += 8)
+		sl_net_sum_word(&sum, &carries, p);
+	return sl_net_sum_fold((uint32_t)sum + (sum >> 32) + carries + sl_net_sum_tail(p, len));
 }
 
 /** Check an IPv4 header, its checksum included. @param address  the port's own address */
@@ -312,31 +361,13 @@ struct sl_net_udp {
 	bool is_sum_known; /**< payload_sum was computed. */
 };
 
-/** Add two ones' complement sums. */
-static inline uint16_t
-sl_net_sum_add(uint16_t a, uint16_t b)
-{
-	uint32_t sum = (uint32_t)a + b;
-
-	return (uint16_t)((sum & 0xffff) + (sum >> 16));
-}
-
-/** Fold a sum of 16-bit words, in any width below 2^48, to 16 bits. */
-static inline uint16_t
-sl_net_sum_fold(uint64_t sum)
-{
-	sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)((sum & 0xffff) + (sum >> 16));
-}
-
 /**
- * Sum of the pseudo header (RFC 768; RFC 8200, 8.1): addresses, protocol and length.
+ * Sum of the pseudo header (RFC 768; RFC 8200, 8.1): addresses, protocol and length; not folded.
  * @param ip     a checked header of either family
  * @param proto  IPPROTO_UDP, IPPROTO_ICMPV6
  * @param len    of what follows: UDP or ICMPv6 with its header
  */
-static inline uint16_t
+static inline uint64_t
 sl_net_pseudo_sum(const void *ip, uint8_t proto, uint16_t len)
 {
 	uint64_t sum = (uint64_t)rte_cpu_to_be_16(proto) + rte_cpu_to_be_16(len);
@@ -344,9 +375,8 @@ sl_net_pseudo_sum(const void *ip, uint8_t proto, uint16_t len)
 	const struct rte_ipv6_hdr *ip6 = ip;
 
 	if (likely(sl_net_is_ip4(ip)))
-		return sl_net_sum_fold(sum + ip4->src_addr + ip4->dst_addr);
-	return sl_net_sum_fold(
-		sum + sl_net_sum(ip6->src_addr, sizeof(ip6->src_addr) + sizeof(ip6->dst_addr)));
+		return sum + ip4->src_addr + ip4->dst_addr;
+	return sum + sl_net_sum(ip6->src_addr, sizeof(ip6->src_addr) + sizeof(ip6->dst_addr));
 }
 
 /**
@@ -360,7 +390,8 @@ sl_net_check_udp(const uint8_t *data, size_t len, const void *ip, rte_be16_t por
 	unsigned int known_good, struct sl_net_udp *out)
 {
 	const struct rte_udp_hdr *udp = (const struct rte_udp_hdr *)data;
-	uint16_t udp_len, sum;
+	uint32_t words[2];
+	uint16_t udp_len;
 
 	if (unlikely(len < sizeof(*udp)))
 		return SL_NET_UDP_TRUNCATED;
@@ -378,27 +409,33 @@ sl_net_check_udp(const uint8_t *data, size_t len, const void *ip, rte_be16_t por
 		return SL_NET_OK;
 	out->payload_sum = sl_net_sum(udp + 1, out->payload_len);
 	out->is_sum_known = true;
-	sum = sl_net_sum_add(
-		sl_net_sum(udp, sizeof(*udp)), sl_net_pseudo_sum(ip, IPPROTO_UDP, udp_len));
-	if (unlikely(sl_net_sum_add(sum, out->payload_sum) != 0xffff))
+	memcpy(words, udp, sizeof(*udp));
+	if (unlikely(sl_net_sum_fold(sl_net_pseudo_sum(ip, IPPROTO_UDP, udp_len) + words[0] +
+			     words[1] + out->payload_sum) != 0xffff))
 		return SL_NET_UDP_BAD_CHECKSUM;
 	return SL_NET_OK;
 }
 
 /**
  * What changes in a ones' complement sum when the @p len bytes at @p offset change from @p before
- * to @p after (RFC 1624, equation 3). @param len at most 8
+ * to @p after (RFC 1624, equation 3): the complement of what goes is added, and what comes.
+ * @param len at most 8
  */
 static inline uint16_t
 sl_net_sum_update(uint16_t sum, size_t offset, const void *before, const void *after, size_t len)
 {
-	uint16_t gone = sl_net_sum(before, len), came = sl_net_sum(after, len);
+	uint64_t gone = 0, came = 0, change;
+	uint16_t half;
 
-	if (offset & 1) {
-		gone = (uint16_t)(gone << 8 | gone >> 8);
-		came = (uint16_t)(came << 8 | came >> 8);
-	}
-	return sl_net_sum_add(sl_net_sum_add(sum, (uint16_t)~gone), came);
+	memcpy(&gone, before, len);
+	memcpy(&came, after, len);
+	/* Bytes that are in neither become ones, which is another zero. */
+	gone = ~gone;
+	change = (uint64_t)(uint32_t)gone + (gone >> 32) + (uint32_t)came + (came >> 32);
+	if ((offset & 1) == 0)
+		return sl_net_sum_fold(sum + change);
+	half = sl_net_sum_fold(change);
+	return sl_net_sum_add(sum, (uint16_t)(half << 8 | half >> 8));
 }
 
 /** The UDP checksum field for a complete sum: its complement, and never 0, which means "none". */

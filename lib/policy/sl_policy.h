@@ -99,6 +99,9 @@ void sl_policy_carry(struct sl_policy *policy, const struct sl_policy *old, cons
 static inline int
 sl_policy_choose(struct sl_policy *policy, sl_policy_share_t share_of, void *arg)
 {
+	/* Who is alone gets every message it can take, whatever the policy. */
+	if (policy->nb_backends == 1)
+		return share_of(arg, 0) > 0 ? 0 : -1;
 	return policy->ops->choose(policy, share_of, arg);
 }
 
