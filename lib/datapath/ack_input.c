@@ -73,20 +73,47 @@ take(struct dp_lcore *lcore, struct rte_mbuf *m, const struct sl_wire_ack *ack)
 
 /* Sessions that another worker has are none of ours to fetch. */
 static void
-prefetch(const struct dp_lcore *lcore, const struct sl_wire_ack *acks, uint16_t n)
+prefetch_sessions(const struct dp_lcore *lcore, const struct sl_wire_ack *acks,
+	const struct dp_session **sessions, uint16_t n)
 {
-	const struct dp_session *sessions[BATCH];
-
 	for (uint16_t i = 0; i < n; i++)
 		dp_session_prefetch(lcore, acks[i].session);
 	for (uint16_t i = 0; i < n; i++) {
 		sessions[i] = dp_session_of(lcore, acks[i].session);
 		if (likely(sessions[i] != NULL))
-			dp_session_prefetch_entry(sessions[i]);
+			sl_session_tx_prefetch_entries(sessions[i]->tx, &acks[i]);
 	}
+}
+
+/* Acks of whose messages those of the one before are being taken. */
+#define AHEAD 2
+
+static inline void
+prefetch_messages(const struct dp_lcore *lcore, const struct sl_wire_ack *acks,
+	const struct dp_session *const *sessions, uint16_t i, uint16_t n)
+{
+	if (i < n && likely(sessions[i] != NULL))
+		dp_session_prefetch_messages(lcore, sessions[i], &acks[i]);
+}
+
+/* Take what is no ack of ours, or has found no room, to where it goes. */
+static void
+take_all(struct rte_graph *graph, struct rte_node *node, struct rte_mbuf **mbufs,
+	const struct sl_wire_ack *acks, uint16_t n)
+{
+	const struct dp_session *sessions[BATCH] = {NULL};
+	struct dp_lcore *lcore = dp_lcore(node);
+	rte_edge_t edge;
+
+	if (likely(lcore->keeper != NULL))
+		prefetch_sessions(lcore, acks, sessions, n);
+	for (uint16_t i = 0; i < AHEAD; i++)
+		prefetch_messages(lcore, acks, sessions, i, n);
 	for (uint16_t i = 0; i < n; i++) {
-		if (likely(sessions[i] != NULL))
-			dp_session_prefetch_message(lcore, sessions[i]);
+		prefetch_messages(lcore, acks, sessions, i + AHEAD, n);
+		edge = take(lcore, mbufs[i], &acks[i]);
+		if (unlikely(edge != NB_EDGES))
+			rte_node_enqueue_x1(graph, node, edge, mbufs[i]);
 	}
 }
 
@@ -98,7 +125,6 @@ ack_input_process(struct rte_graph *graph, struct rte_node *node, void **objs, u
 	struct sl_wire_ack acks[BATCH];
 	struct rte_mbuf *mbufs[BATCH];
 	uint16_t n = 0;
-	rte_edge_t edge;
 
 	for (uint16_t i = 0; i < nb_objs; i++) {
 		mbufs[n] = objs[i];
@@ -108,13 +134,7 @@ ack_input_process(struct rte_graph *graph, struct rte_node *node, void **objs, u
 			rte_node_enqueue_x1(graph, node, NO_SESSION, objs[i]);
 		if (n < BATCH && i + 1 < nb_objs)
 			continue;
-		if (n > 1 && lcore->keeper != NULL)
-			prefetch(lcore, acks, n);
-		for (uint16_t j = 0; j < n; j++) {
-			edge = take(lcore, mbufs[j], &acks[j]);
-			if (unlikely(edge != NB_EDGES))
-				rte_node_enqueue_x1(graph, node, edge, mbufs[j]);
-		}
+		take_all(graph, node, mbufs, acks, n);
 		n = 0;
 	}
 	return nb_objs;

@@ -375,8 +375,8 @@ bool dp_session_ack(struct dp_lcore *lcore, const struct sl_wire_ack *ack);
 
 /* Have what acks touch fetched, stage after stage, for several at a time. */
 void dp_session_prefetch(const struct dp_lcore *lcore, uint64_t number);
-void dp_session_prefetch_entry(const struct dp_session *session);
-void dp_session_prefetch_message(const struct dp_lcore *lcore, const struct dp_session *session);
+void dp_session_prefetch_messages(const struct dp_lcore *lcore, const struct dp_session *session,
+	const struct sl_wire_ack *ack);
 
 /*
  * What is to be sent again now: up to `max` frames that begin with their datagram, as `deliver`

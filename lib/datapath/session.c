@@ -471,21 +471,19 @@ dp_session_prefetch(const struct dp_lcore *lcore, uint64_t number)
 }
 
 void
-dp_session_prefetch_entry(const struct dp_session *session)
+dp_session_prefetch_messages(const struct dp_lcore *lcore, const struct dp_session *session,
+	const struct sl_wire_ack *ack)
 {
-	sl_session_tx_prefetch_first(session->tx);
-}
-
-void
-dp_session_prefetch_message(const struct dp_lcore *lcore, const struct dp_session *session)
-{
-	struct rte_mbuf *m = sl_session_tx_first(session->tx);
 	const struct dp_shard *shard = &lcore->shards[session->shard];
+	void *mbufs[SL_SESSION_PEEK_MAX];
+	uint32_t n = sl_session_tx_peek(session->tx, ack, mbufs);
 
-	if (m == NULL)
-		return;
-	rte_prefetch0_write(m);
-	rte_prefetch0_write(dp_msg(m));
+	for (uint32_t i = 0; i < n; i++) {
+		/* Its fields are in two lines, and what is freed is looked at in both. */
+		rte_mbuf_prefetch_part1(mbufs[i]);
+		rte_mbuf_prefetch_part2(mbufs[i]);
+		rte_prefetch0_write(dp_msg(mbufs[i]));
+	}
 	rte_prefetch0_write(shard->durable);
 	rte_prefetch0_write(&shard->delivered);
 }

@@ -11,10 +11,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_common.h>
+
 static inline uint32_t
 bits_circle(uint32_t window)
 {
 	return window < 64 ? 64 : window;
+}
+
+/* Bytes, in whole cache lines: what stands behind them begins with one. */
+static inline uint32_t
+bits_size(uint32_t window)
+{
+	return RTE_ALIGN_CEIL(bits_circle(window) / 8, (uint32_t)RTE_CACHE_LINE_SIZE);
 }
 
 static inline bool

@@ -119,18 +119,27 @@ enum sl_session_ack sl_session_tx_ack(struct sl_session_tx *tx, const struct sl_
 	uint64_t now, sl_session_acked_t acked, void *arg);
 
 /**
- * Have what the next ack touches fetched into the cache: first the sender itself, then the entry of
- * its first message in flight. Who has several acks to take calls each for all of them, then
- * sl_session_tx_first(), then sl_session_tx_ack().
+ * Have what an ack touches fetched into the cache: first the sender itself, then the entries of
+ * what it acknowledges. Who has several acks to take calls each for all of them, then
+ * sl_session_tx_peek(), then sl_session_tx_ack().
  */
 void sl_session_tx_prefetch(const struct sl_session_tx *tx);
-void sl_session_tx_prefetch_first(const struct sl_session_tx *tx);
+void sl_session_tx_prefetch_entries(const struct sl_session_tx *tx, const struct sl_wire_ack *ack);
 
 /** The same for the entry of the next message to be sent. */
 void sl_session_tx_prefetch_next(const struct sl_session_tx *tx);
 
-/** The first message in flight, which the next ack will probably acknowledge; NULL: none is. */
-void *sl_session_tx_first(const struct sl_session_tx *tx);
+/** Messages that are fetched ahead of an ack. */
+#define SL_SESSION_PEEK_MAX 16u
+
+/**
+ * The first messages that an ack will probably acknowledge, to be fetched, not to be read: the
+ * caller may have some of them back already.
+ * @param[out] msgs  SL_SESSION_PEEK_MAX at most
+ * @return how many
+ */
+uint32_t
+sl_session_tx_peek(const struct sl_session_tx *tx, const struct sl_wire_ack *ack, void **msgs);
 
 /** A message that is to be sent again. */
 struct sl_session_resend {

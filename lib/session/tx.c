@@ -106,11 +106,8 @@ struct sl_session_tx {
 } __rte_cache_aligned;
 
 _Static_assert(sizeof(struct sl_session_tx) == 320, "the header says so");
-_Static_assert(offsetof(struct sl_session_tx, session) == 1 * RTE_CACHE_LINE_SIZE &&
-		offsetof(struct sl_session_tx, rtt_min) == 2 * RTE_CACHE_LINE_SIZE &&
-		offsetof(struct sl_session_tx, rtt_initial_ns) == 3 * RTE_CACHE_LINE_SIZE &&
-		offsetof(struct sl_session_tx, bit_mask) == HOT_LINES * RTE_CACHE_LINE_SIZE,
-	"a cache line each");
+_Static_assert(offsetof(struct sl_session_tx, bit_mask) == HOT_LINES * RTE_CACHE_LINE_SIZE,
+	"what an ack touches");
 
 static inline uint64_t
 bounded(uint64_t value, uint64_t low, uint64_t high)
@@ -170,13 +167,6 @@ list_remove(struct sl_session_tx *tx, struct entry *e)
 		tx->entries[e->next].prev = e->prev;
 	tx->nb_lost -= e->list != LIST_RESENT;
 	e->list = LIST_NONE;
-}
-
-/* In whole cache lines, so that an entry lies in one. */
-static size_t
-bits_size(uint32_t window)
-{
-	return RTE_ALIGN_CEIL(bits_circle(window) / 8, (uint32_t)RTE_CACHE_LINE_SIZE);
 }
 
 size_t
@@ -675,17 +665,31 @@ sl_session_tx_prefetch_next(const struct sl_session_tx *tx)
 	rte_prefetch0_write(entry_of(tx, tx->next));
 }
 
-void
-sl_session_tx_prefetch_first(const struct sl_session_tx *tx)
+/* Up to which of those in flight an ack goes, as far as they are fetched ahead. */
+static inline uint64_t
+last_ahead(const struct sl_session_tx *tx, const struct sl_wire_ack *ack)
 {
-	rte_prefetch0_write(entry_of(tx, tx->acked + 1));
+	uint64_t last = RTE_MIN(ack->cumulative, tx->next - 1);
+
+	return RTE_MIN(last, tx->acked + SL_SESSION_PEEK_MAX);
 }
 
-void *
-sl_session_tx_first(const struct sl_session_tx *tx)
+void
+sl_session_tx_prefetch_entries(const struct sl_session_tx *tx, const struct sl_wire_ack *ack)
 {
-	/* What was acknowledged behind it does not matter: it is the first that is missing. */
-	return tx->in_flight != 0 ? entry_of(tx, tx->acked + 1)->msg : NULL;
+	/* Two are in a line. */
+	for (uint64_t i = tx->acked + 1; i <= last_ahead(tx, ack) + 1; i += 2)
+		rte_prefetch0_write(entry_of(tx, i));
+}
+
+uint32_t
+sl_session_tx_peek(const struct sl_session_tx *tx, const struct sl_wire_ack *ack, void **msgs)
+{
+	uint32_t n = 0;
+
+	for (uint64_t i = tx->acked + 1; i <= last_ahead(tx, ack); i++)
+		msgs[n++] = entry_of(tx, i)->msg;
+	return n;
 }
 
 /* Sending again. */
