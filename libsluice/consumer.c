@@ -32,7 +32,7 @@
 #define DEDUP_MESSAGES 65536
 #define QUEUE_MESSAGES 65536
 #define MEMORY_BYTES   (256u << 20)
-#define ACK_DELAY_US   1000
+#define ACK_DELAY_US   5000
 #define ACK_EVERY      16 /* No sender waits for one: its congestion window is never smaller. */
 #define SOCKET_BUFFER  (4u << 20)
 #define DEDUP_MAX      (1u << 26)

@@ -320,7 +320,7 @@ struct sluice_consumer_options {
 	uint32_t dedup_messages;  /**< Redeliveries are found among the last so many: 65536. */
 	uint32_t queue_messages;  /**< At-most-once messages that may wait: 65536. */
 	uint32_t memory_bytes;	  /**< Messages held, at most: 256 MiB. */
-	uint32_t ack_delay_us;	  /**< The time between two acknowledgements: 1000. */
+	uint32_t ack_delay_us;	  /**< The time between two acknowledgements: 5000. */
 	uint32_t ack_every; /**< So many messages, or half the window, do not wait for it: 16. */
 	uint32_t socket_buffer_bytes; /**< Each way: 4 MiB, as far as the system allows it. */
 	sluice_event_fn event;	      /**< May be NULL. */

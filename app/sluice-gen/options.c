@@ -103,7 +103,7 @@ static const struct {
 		"in a session, until each is acknowledged; N in flight, a power of 2 (no session)"},
 	[OPT_ACK_DELAY_US] = {"ack-delay-us", "N",
 		"between two acks of a backend's session, but 16 messages do not wait, nor does "
-		"the first after a pause (1000)"},
+		"the first after a pause (5000)"},
 	[OPT_RATE] = {"rate", "N", "messages a second, copies not counted; 0: flat out (0)"},
 	[OPT_COUNT] = {"count", "N", "messages to send, copies not counted (no end)"},
 	[OPT_SECONDS] = {"seconds", "N", "how long to send (no end)"},
@@ -169,7 +169,7 @@ set_defaults(struct options *o)
 	o->packer.dst_port = SL_WIRE_PORT;
 	o->packer.mtu = RTE_ETHER_MTU;
 	o->packer.batch = 1;
-	o->ack_delay_us = 1000;
+	o->ack_delay_us = 5000;
 	o->packer.has_udp_checksum = true;
 	o->traffic.seed = 1;
 	set_names(&o->traffic.sources, "server%u", 4);
