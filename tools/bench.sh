@@ -16,4 +16,5 @@ sl_need_packages "${SL_BUILD_PACKAGES[@]}" "${SL_RUN_PACKAGES[@]}" dpdk postgres
 sl_say "building ${SL_BUILD##*/}"
 sl_build "$SL_BUILD" >/dev/null
 sl_try_huge_pages 3072
+sl_try_huge_shared_memory
 exec "$SL_PYTHON" "$SL_ROOT/tools/bench/bench.py" --build "$SL_BUILD" "$@"

@@ -93,3 +93,14 @@ sl_try_huge_pages() {
 		sl_say "no huge pages reserved: running without"
 	fi
 }
+
+# Shared memory that processes pass to each other, memif's rings and buffers, in huge pages, too.
+sl_try_huge_shared_memory() {
+	local file=/sys/kernel/mm/transparent_hugepage/shmem_enabled was
+
+	was=$(sed 's/.*\[\(.*\)\].*/\1/' "$file" 2>/dev/null) || return 0
+	[ "$was" != always ] || return 0
+	if echo always 2>/dev/null >"$file"; then
+		sl_say "shared memory in huge pages (to undo it: echo $was > $file)"
+	fi
+}

@@ -32,6 +32,7 @@ CPU_MIN = 0.95      # Of its CPU has a worker to have had, for rates to be its o
 # At a rate the generator sleeps when it has nothing to do: the journal's thread is on its CPU, and
 # what it would wait for is the kernel's time slice, not the disk.
 NAP_US = 20
+RING = 8  # Of memif, at a rate: 512 KiB of buffers each way, that caches hold, not 2 MiB.
 TURN_S = 1.0
 START_TIMEOUT_S = 30
 
@@ -136,6 +137,7 @@ class Beside:
     def running(self):
         rig, capture, path = self.rig, self.rig.path("mixed.pcap"), self.rig.path("mixed.yaml")
         write_capture(capture, DESTINATIONS, LOAD["size"], "10.79")
+        ring, rig.ring = rig.ring, RING
         with journal_in(self.directory) as journal:
             config.write_mixed(path, GEN_MAC, DESTINATIONS, CAPTURE_WINDOW, journal, IN_FLIGHT)
             process = rig.start("sluice", [
@@ -147,6 +149,7 @@ class Beside:
                 yield
             finally:
                 rig.stop(process)
+                rig.ring = ring
 
     def read(self):
         stats = view(self.port, "stats")

@@ -36,6 +36,7 @@ class Rig:
         self.seconds = seconds
         self.use_huge_pages = use_huge_pages
         self.cpus = [0, 1]  # Of lcores.
+        self.ring = 10      # Of memif, descriptors as a power of 2; with a buffer of 2 KiB each.
         self.dir = tempfile.mkdtemp(prefix="sluice-bench-")
 
     def close(self):
@@ -57,7 +58,7 @@ class Rig:
         args = self.eal_of(name, lcores, memory_mb)
         for port in (0, 1):
             args.append(f"--vdev=net_memif{port},role={role},id={port},bsize=2048,"
-                        f"socket-abstract=no,socket={self.path(f'memif{port}.sock')},"
+                        f"rsize={self.ring},socket-abstract=no,socket={self.path(f'memif{port}.sock')},"
                         f"mac={mac % port}")
         return args
 
