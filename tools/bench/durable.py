@@ -32,7 +32,7 @@ CPU_MIN = 0.95      # Of its CPU has a worker to have had, for rates to be its o
 # At a rate the generator sleeps when it has nothing to do: the journal's thread is on its CPU, and
 # what it would wait for is the kernel's time slice, not the disk.
 NAP_US = 20
-RING = 8  # Of memif, at a rate: 512 KiB of buffers each way, that caches hold, not 2 MiB.
+RING = 7  # Of memif, at a rate: 256 KiB of buffers each way, that caches hold, not 2 MiB.
 TURN_S = 1.0
 START_TIMEOUT_S = 30
 
