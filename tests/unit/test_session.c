@@ -150,6 +150,29 @@ test_acks_give_messages_back(void **state)
 	rig_free(g);
 }
 
+/* What is fetched ahead of an ack is what it gives back, as far as it goes. */
+static void
+test_what_an_ack_will_give_back_is_seen_before(void **state)
+{
+	struct sl_wire_ack ack = ACK(3, 0), too_far = ACK(100, 0), long_one = ACK(40, 0);
+	struct rig *g = rig_new(&usual);
+	void *msgs[SL_SESSION_PEEK_MAX];
+
+	(void)state;
+	assert_int_equal(sl_session_tx_peek(g->tx, &ack, msgs), 0);
+	send(g, 10);
+	assert_int_equal(sl_session_tx_peek(g->tx, &ack, msgs), 3);
+	assert_memory_equal(
+		msgs, ((void *[]){(void *)1, (void *)2, (void *)3}), 3 * sizeof(msgs[0]));
+	assert_int_equal(sl_session_tx_peek(g->tx, &too_far, msgs), 10);
+	assert_int_equal(take(g, ack), SL_SESSION_ACK_OK);
+	assert_int_equal(sl_session_tx_peek(g->tx, &ack, msgs), 0);
+	send(g, 40);
+	assert_int_equal(sl_session_tx_peek(g->tx, &long_one, msgs), SL_SESSION_PEEK_MAX);
+	assert_ptr_equal(msgs[0], (void *)4);
+	rig_free(g);
+}
+
 static void
 test_what_three_overtook_is_sent_again(void **state)
 {
@@ -629,6 +652,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_acks_give_messages_back),
+		cmocka_unit_test(test_what_an_ack_will_give_back_is_seen_before),
 		cmocka_unit_test(test_what_three_overtook_is_sent_again),
 		cmocka_unit_test(test_what_was_lost_twice_is_sent_a_third_time),
 		cmocka_unit_test(test_silence_is_asked_into_ever_more_slowly),
