@@ -84,6 +84,7 @@ stop_ack(struct sl_con_core *core, struct sl_con_session *s)
 	s->is_due = false;
 	s->is_urgent = false;
 	s->unacked = 0;
+	s->freed = 0;
 	TAILQ_REMOVE(&core->due, s, due);
 }
 
@@ -145,7 +146,7 @@ sl_con_flush(struct sl_con_core *core, uint64_t now, bool is_end)
 	for (s = TAILQ_FIRST(&core->due); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, due);
 		if (is_end || s->is_urgent || s->unacked >= core->params.ack_every ||
-			now >= s->due_at)
+			s->freed >= core->params.ack_every || now >= s->due_at)
 			send_ack(core, s, now);
 	}
 }
@@ -205,10 +206,12 @@ finish(struct sl_con_core *core, struct sl_con_message *m)
 	for (; m != NULL; m = next) {
 		next = m->also;
 		m->session->backlog--;
-		if (core->params.is_early)
-			want_ack(core, m->session); /* There is more credit. */
-		else
+		if (core->params.is_early) {
+			m->session->freed++; /* There is more credit. */
+			want_ack(core, m->session);
+		} else {
 			receive_for_good(core, m->session, m);
+		}
 		sl_con_session_unref(m->session);
 		release(core, m);
 	}

@@ -23,7 +23,8 @@ struct sl_con_session {
 	bool is_gone;  /**< From the table. */
 	bool is_due;
 	bool is_urgent;
-	uint32_t unacked; /**< Received since the last acknowledgement. */
+	uint32_t unacked; /**< Received since the last acknowledgement; */
+	uint32_t freed;	  /**< and done, when they are acknowledged on their coming: credit. */
 	uint32_t backlog; /**< Handed over, and not done. */
 	uint32_t waiting; /**< In `ring`, for one before them. */
 	uint64_t due_at;

@@ -34,7 +34,7 @@ in_flight(const struct dp_lcore *worker, uint32_t slot)
 {
 	const struct dp_session *s = worker->keeper != NULL ? worker->keeper->sessions[slot] : NULL;
 
-	/* In this order: it is in the list before it has anything in flight. */
+	/* In this order: it is active before it has anything in flight. */
 	return s != NULL ? __atomic_load_n(&s->in_flight, __ATOMIC_ACQUIRE) +
 			__atomic_load_n(&s->is_active, __ATOMIC_ACQUIRE)
 			 : 0;

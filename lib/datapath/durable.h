@@ -12,7 +12,7 @@
  * record; `journal` makes the record, from then on the message has a place (a sl_record_ref);
  * `enqueue` queues it, or *parks* it: then only its place is kept, 10 bytes, and the buffer is
  * free. `dispatch` binds it to a backend whose session has room, `deliver` gives it its sequence
- * there; the session holds the buffer until the backend acknowledges it (`ack_apply`), which
+ * there; the session holds the buffer until the backend acknowledges it (`ack_input`), which
  * becomes an outcome in the journal. What is not acknowledged is sent again, to another backend if
  * need be. Parked messages are fetched from the journal by another thread when their queue runs
  * low.

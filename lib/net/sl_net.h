@@ -282,7 +282,7 @@ sl_net_check_ip4(const uint8_t *data, size_t len, rte_be32_t address, unsigned i
 		return SL_NET_IP_BAD_HEADER;
 	if (unlikely(total_len > len))
 		return SL_NET_IP_TRUNCATED;
-	/* Of one known length nearly always: the compiler makes five additions of it. */
+	/* Of one known length nearly always: the compiler makes a few additions of it. */
 	if (!(known_good & SL_NET_IP_SUM_KNOWN_GOOD) &&
 		unlikely(
 			(likely(header_len == sizeof(*ip)) ? sl_net_sum(ip, sizeof(*ip))

@@ -613,6 +613,37 @@ test_acks_wait_for_more_but_not_for_long(void **state)
 	end(w);
 }
 
+/* What is acknowledged on its coming costs credit until it is done: that is told as soon. */
+static void
+test_new_credit_does_not_wait_for_long(void **state)
+{
+	static const struct sl_udp_peer peer = {.port = 5000};
+	struct sl_wire_message m = {.key = {1, 2, 3, 4}};
+	struct sluice_consumer_stats stats = {0};
+	struct world *w = &world;
+	uint8_t buf[200], *p;
+
+	begin(w, __func__);
+	w->params.is_early = true;
+	w->params.ack_delay_ns = MS;
+	w->params.ack_every = 16;
+	start_consumers(w);
+	while (m.sequence < 1 + 16 + 16) {
+		m.key.id_low = ++m.sequence;
+		p = sl_wire_put_message(sl_wire_put_header(buf, 1, 7), &m);
+		sl_con_input(w->cons[0], &peer, buf, (size_t)(p - buf), w->now);
+		sl_con_flush(w->cons[0], w->now, false);
+	}
+	for (uint32_t i = 0; i <= 16; i++) {
+		sl_con_get_stats(w->cons[0], &stats);
+		assert_int_equal(stats.acks, i < 16 ? 3 : 4);
+		work_on(w, 0);
+		sl_con_flush(w->cons[0], w->now, false);
+	}
+	finish_work(w);
+	end(w);
+}
+
 /* The same message in two sessions while the first copy is in work: neither is acknowledged. */
 static void
 test_a_redelivery_shares_the_fate_of_the_first(void **state)
@@ -740,6 +771,7 @@ main(void)
 		cmocka_unit_test(test_at_most_once_goes_past_a_session_that_waits),
 		cmocka_unit_test(test_a_gap_is_told_without_acknowledging_what_is_behind),
 		cmocka_unit_test(test_acks_wait_for_more_but_not_for_long),
+		cmocka_unit_test(test_new_credit_does_not_wait_for_long),
 		cmocka_unit_test(test_a_redelivery_shares_the_fate_of_the_first),
 		cmocka_unit_test(test_sessions_are_bounded),
 		cmocka_unit_test(test_garbage_costs_only_itself),

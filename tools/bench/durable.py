@@ -138,18 +138,26 @@ class Beside:
         rig, capture, path = self.rig, self.rig.path("mixed.pcap"), self.rig.path("mixed.yaml")
         write_capture(capture, DESTINATIONS, LOAD["size"], "10.79")
         ring, rig.ring = rig.ring, RING
-        with journal_in(self.directory) as journal:
-            config.write_mixed(path, GEN_MAC, DESTINATIONS, CAPTURE_WINDOW, journal, IN_FLIGHT)
-            process = rig.start("sluice", [
-                rig.sluice, *rig.eal("mixed", "server", PATH_MAC, f"{GEN_CORE},{PATH_CORE}", 1024),
-                f"--vdev=net_pcap0,rx_pcap={capture},infinite_rx=1", "--", "--config", path,
-                "--control-socket", "none", "--http", f"127.0.0.1:{self.port}"], " ready: ")
-            try:
-                self.pid, self.worker = process.pid, worker_of(process.pid)
-                yield
-            finally:
-                rig.stop(process)
-                rig.ring = ring
+        try:
+            with journal_in(self.directory) as journal:
+                config.write_mixed(path, GEN_MAC, DESTINATIONS, CAPTURE_WINDOW, journal, IN_FLIGHT)
+                with self.appliance(path, capture):
+                    yield
+        finally:
+            rig.ring = ring
+
+    @contextlib.contextmanager
+    def appliance(self, path, capture):
+        rig = self.rig
+        process = rig.start("sluice", [
+            rig.sluice, *rig.eal("mixed", "server", PATH_MAC, f"{GEN_CORE},{PATH_CORE}", 1024),
+            f"--vdev=net_pcap0,rx_pcap={capture},infinite_rx=1", "--", "--config", path,
+            "--control-socket", "none", "--http", f"127.0.0.1:{self.port}"], " ready: ")
+        try:
+            self.pid, self.worker = process.pid, worker_of(process.pid)
+            yield
+        finally:
+            rig.stop(process)
 
     def read(self):
         stats = view(self.port, "stats")
