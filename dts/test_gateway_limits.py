@@ -243,13 +243,14 @@ def test_without_files_it_says_so_and_goes_on(lab):
         bench = Bench(lab, sluice)
         used = len(os.listdir(f"/proc/{sluice.process.pid}/fd"))
         resource.prlimit(sluice.process.pid, resource.RLIMIT_NOFILE, (used + 64 + 20, hard))
-        with subscriber(lab.inside, "steady") as old:
+        with subscriber(lab.inside, "steady") as old, contextlib.ExitStack() as stack:
             with many(bench, 40):
                 sluice.wait_said("connections wait: Too many open files; allow more")
+                late = stack.enter_context(LineClient(lab.inside, "PING"))
+                late.nothing(within=1.0)
                 old.ping()
                 assert bench.reasons()["too_many_clients"] > 0
-            with LineClient(lab.inside, "PING") as late:
-                assert late.line() == "PONG"
+            assert late.line() == "PONG"
 
 
 def test_a_limit_below_clients_max_is_told_at_the_start(lab):

@@ -2,6 +2,7 @@
  * Copyright (c) 2026 The Sluice authors
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,7 +159,7 @@ pause_accepting(struct gw_listener *listener, int error)
 		listener->config.name, strerror(error));
 }
 
-/* The lowest number that is free is the next one's. It may be changed at any time (prlimit). */
+/* It may be changed at any time (prlimit). */
 static int
 files_max(void)
 {
@@ -167,6 +168,20 @@ files_max(void)
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX)
 		return INT_MAX;
 	return (int)limit.rlim_cur - FILES_SPARE;
+}
+
+/* Who is accepted cannot be sent back to wait, so this is asked before. The lowest number that is
+ * free is the next one's. Threads that ask at once may each take it, and one of the spare ones. */
+static bool
+is_file_left(int fd)
+{
+	int next = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (next < 0)
+		return false;
+	close(next);
+	errno = EMFILE;
+	return next < files_max();
 }
 
 static void
@@ -178,15 +193,15 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 	RTE_SET_USED(what);
 	for (uint32_t i = 0; i < ACCEPTS; i++) {
 		socklen_t len = sizeof(address);
-		int client = accept4((int)fd, &address.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int client = -1;
 
-		if (client >= 0 && client < files_max()) {
+		if (is_file_left((int)fd))
+			client = accept4((int)fd, &address.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		else if (i > 0)
+			break; /* Whether others wait is the next turn's to find. */
+		if (client >= 0) {
 			take_in(listener, client, &address);
 			continue;
-		}
-		if (client >= 0) {
-			close(client);
-			errno = EMFILE;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 			pause_accepting(listener, errno);
