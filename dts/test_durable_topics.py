@@ -5,7 +5,6 @@ in, whoever is killed, slow or away."""
 
 import contextlib
 import json
-import sqlite3
 import subprocess
 
 from harness import (ADDRESS, BUILD, LineClient, backend, destination, line_listener,
@@ -13,6 +12,7 @@ from harness import (ADDRESS, BUILD, LineClient, backend, destination, line_list
 from harness.durable import HandBackend, HandPublisher
 from harness.ledger import ACKED, DELIVERED
 from harness.patience import wait_until
+from harness.sink import Sqlite
 
 SLUICE_JOURNAL = BUILD / "app" / "sluice-journal" / "sluice-journal"
 NEWS = "news"
@@ -240,12 +240,11 @@ def test_a_sink_has_one_row_a_message(durable):
     config = durable.config_with_sink(news(*subscribers(3)))
     with durable.appliance(config), HandPublisher(durable, destination=NEWS) as source, \
             HandBackend(durable, 1) as one:
+        database = Sqlite(durable.dir / "messages.db")
+
         def rows():
-            # It may be in the making.
-            with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(
-                    sqlite3.connect(f"file:{durable.dir}/messages.db?mode=ro", uri=True)) as db:
-                return db.execute("SELECT status, count(*) FROM sluice_messages "
-                                  "GROUP BY status").fetchall()
+            return database.is_made() and database.query(
+                "SELECT status, count(*) FROM sluice_messages GROUP BY status")
 
         source.send(1, 2, payload=b"row")
         source.wait_acked(1, 2)

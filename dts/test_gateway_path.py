@@ -52,7 +52,7 @@ def fixture_rows(bench):
 
     def rows(count, status="DELIVERED"):
         def found():
-            if not database.path.exists():
+            if not database.is_made():
                 return []
             return database.query("SELECT coalesce(id_text, payload), source, type, status, priority "
                                   "FROM sluice_messages WHERE status = ?", status)

@@ -34,6 +34,13 @@ class Sqlite:
         with contextlib.closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)) as db:
             return db.execute(sql, args).fetchall()
 
+    def is_made(self):
+        """Has the sink made its tables? It does that all at once."""
+        # Before that there is no file, or one whose log is in the making.
+        with contextlib.suppress(sqlite3.OperationalError):
+            return bool(self.query("SELECT 1 FROM sqlite_master WHERE name = 'sluice_messages'"))
+        return False
+
     def rows(self):
         """{(number of the journal, ref): row}, every row once."""
         found = {}
@@ -170,7 +177,8 @@ class Sink:
     def stop(self, timeout=20):
         """Ask it to end; what it reports."""
         self.process.send_signal(signal.SIGTERM)
-        self.wait(timeout)
+        code = self.wait(timeout)
+        assert code >= 0, f"it crashed at its end, by signal {-code}:\n{self.events}"
         self._said.seek(0)
         return json.loads(self._said.read())
 

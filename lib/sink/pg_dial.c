@@ -5,7 +5,9 @@
 /*
  * Connecting looks names up, for which libpq waits by the rules of the system's resolver: half a
  * minute, when the name servers are as far away as the database, and nothing ends that. So it is
- * done by a thread that is left to itself when nobody wants to wait any more.
+ * done by a thread that is left to itself when nobody wants to wait any more. One that only waits
+ * for the server ends at once then, and is waited for: it may not be about in OpenSSL when the
+ * process leaves, and takes down what that has.
  */
 
 #include <errno.h>
@@ -21,12 +23,15 @@
 
 #define CONNECT_MS 10000
 /* The thread gives up first, unless the resolver holds it. */
-#define DIAL_MS	   (CONNECT_MS + 500)
+#define DIAL_MS (CONNECT_MS + 500)
+/* What is not in the resolver ends within that when it is told to. */
+#define LINGER_MS  1000
 #define PARAMS_MAX 64
 
 struct dial {
 	_Atomic uint32_t refs; /* Who wants it, and the thread. */
 	_Atomic bool is_done;
+	pthread_t thread; /* Of who wants it. */
 	int done_fd;	  /* It is. */
 	int abandoned_fd; /* Nobody waits for it. */
 	char *conninfo;
@@ -160,8 +165,6 @@ static struct dial *
 start_thread(const char *conninfo, const char *application)
 {
 	struct dial *dial = calloc(1, sizeof(*dial));
-	pthread_attr_t attr;
-	pthread_t thread;
 	int rc = ENOMEM;
 
 	if (dial == NULL)
@@ -173,11 +176,8 @@ start_thread(const char *conninfo, const char *application)
 	dial->application = strdup(application);
 	if (dial->done_fd >= 0 && dial->abandoned_fd >= 0 && dial->conninfo != NULL &&
 		dial->application != NULL) {
-		pthread_attr_init(&attr);
-		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 		dial->refs = 2;
-		rc = pthread_create(&thread, &attr, run, dial);
-		pthread_attr_destroy(&attr);
+		rc = pthread_create(&dial->thread, NULL, run, dial);
 	}
 	if (rc != 0) {
 		dial->refs = 1;
@@ -185,6 +185,23 @@ start_thread(const char *conninfo, const char *application)
 		return NULL;
 	}
 	return dial;
+}
+
+/* The thread is gone by then, unless the resolver holds it. */
+static void
+leave(struct dial *dial)
+{
+	uint64_t deadline_ms = pg_clock_ms() + LINGER_MS;
+	int rc = 0;
+
+	eventfd_write(dial->abandoned_fd, 1);
+	while (rc == 0 && !dial->is_done)
+		rc = pg_wait(dial->done_fd, POLLIN, -1, deadline_ms);
+	if (dial->is_done)
+		pthread_join(dial->thread, NULL);
+	else
+		pthread_detach(dial->thread);
+	release(dial);
 }
 
 int
@@ -209,7 +226,6 @@ pg_dial(struct pg_link *link, const char *conninfo, const char *application,
 	} else {
 		pg_fail_wait(rc, error);
 	}
-	eventfd_write(dial->abandoned_fd, 1);
-	release(dial);
+	leave(dial);
 	return rc;
 }
