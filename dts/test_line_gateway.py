@@ -12,6 +12,7 @@ import pytest
 
 from harness import (ROOT, Lab, LineClient, backend, destination, line_connect, line_listener,
                      line_subscriber, make_config, message)
+from harness.halt import lcore_standing_still
 from harness.patience import Deadline, patience
 
 
@@ -98,6 +99,17 @@ def test_netcat_subscribes(bench):
         wait_gateway(sluice, lambda g: g["subscriptions"] == 1)
         process.kill()
     wait_gateway(sluice, lambda g: g["subscriptions"] == 0)
+
+
+def test_what_follows_a_subscription_waits_for_an_lcore_that_stands_still(bench):
+    lab, sluice = bench
+    with LineClient(lab.inside) as client:
+        with lcore_standing_still(sluice.process.pid):
+            client.send("SUBSCRIBE|of-one-that-stands", "PING")
+            client.nothing(within=3)
+        assert client.line() == "PONG"
+        publish(lab, "of-one-that-stands", "heard")
+        assert client.line() == "heard"
 
 
 def test_each_subscriber_gets_what_it_asked_for_in_order(bench):

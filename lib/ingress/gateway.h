@@ -283,6 +283,8 @@ bool gw_fits(const struct gw_thread *thread, size_t payload_len);
  * when it is closed goes to another. A client may have several. */
 struct gw_subscription *gw_subscribe(struct gw_client *client, const char *destination, size_t len);
 void gw_unsubscribe(struct gw_subscription *subscription); /* Closing does it, too. */
+/* Has it not taken effect yet, and may it still? It may not when it was refused. */
+bool gw_subscription_is_awaited(const struct gw_subscription *subscription);
 uint32_t gw_subscriber_count(struct gw_thread *thread, const char *destination, size_t len);
 
 /*

@@ -203,6 +203,8 @@ void gw_opened_settle(struct gw_shared *shared, const struct gw_snapshot *snapsh
 void gw_opened_destroy(struct gw_shared *shared);
 /* Was it asked for a moment ago? */
 bool gw_thread_is_opening(struct gw_thread *thread, const char *name, size_t len);
+/* Was it asked for, and is it not refused, however long that takes? */
+bool gw_thread_has_opened(struct gw_thread *thread, const char *name, size_t len);
 
 /* A report, whose texts are taken. */
 void gw_report_put(struct gw_shared *shared, bool is_ready, char *health, char *metrics);

@@ -23,6 +23,7 @@
 
 #define HANDED_MS	  1000
 #define JOINING_MS	  1000
+#define JOINING_MAX_MS	  30000
 #define SUBSCRIPTIONS_MAX 1024u
 #define ERR_TEXT_MAX	  64
 
@@ -159,13 +160,51 @@ check_joined(struct line_client *state)
 		line_release(state);
 }
 
-/* What is not there yet will be, or not: nobody waits for that forever. */
+static bool
+is_any_awaited(const struct line_client *state)
+{
+	const struct line_subscription *s;
+
+	LIST_FOREACH(s, &state->subscriptions, of_client)
+	{
+		if (!s->is_joined && gw_subscription_is_awaited(s->subscription))
+			return true;
+	}
+	return false;
+}
+
+static void on_joining(struct gw_client *client);
+
 static void
-on_joining_late(struct gw_client *client)
+watch_joining(struct line_client *state)
+{
+	if (state->is_watched)
+		return;
+	state->is_watched = true;
+	gw_client_after(state->client, JOINING_MS, on_joining);
+}
+
+/* What was refused is not waited for, and what is still to come not forever. */
+static void
+on_joining(struct gw_client *client)
 {
 	struct line_client *state = gw_client_state(client);
+	uint64_t now = gw_thread_now_ms(gw_client_thread(client));
 	struct line_subscription *s;
 
+	state->is_watched = false;
+	if (state->nb_joining == 0)
+		return;
+	if (is_any_awaited(state)) {
+		if (now - state->joining_ms < JOINING_MAX_MS) {
+			watch_joining(state);
+			return;
+		}
+		gw_client_refuse(client, GW_NO_DESTINATION,
+			"a subscription has not taken effect for so long that what follows it is "
+			"obeyed",
+			NULL, 0);
+	}
 	LIST_FOREACH(s, &state->subscriptions, of_client)
 	s->is_joined = true;
 	state->nb_joining = 0;
@@ -437,7 +476,8 @@ subscribe(struct line_listener *listener, struct line_client *state,
 	LIST_INSERT_HEAD(&listener->subscriptions[topic % LINE_BUCKETS], s, of_topic);
 	state->nb_subscriptions++;
 	if (state->nb_joining++ == 0)
-		gw_client_after(state->client, JOINING_MS, on_joining_late);
+		state->joining_ms = gw_thread_now_ms(gw_client_thread(state->client));
+	watch_joining(state);
 	return true;
 }
 

@@ -58,9 +58,11 @@ struct line_client {
 	struct line_subscriptions subscriptions;
 	uint32_t nb_subscriptions;
 	uint32_t nb_joining;
+	uint64_t joining_ms; /* Since when there are any. */
 	uint64_t source;
 	enum line_hold hold;
 	bool is_own;	     /* Of line_primary.c */
+	bool is_watched;     /* While it joins. */
 	bool has_published;  /* And goes when that is done. */
 	bool has_replicated; /* It is the primary. */
 	bool has_more;	     /* A line that is not whole, or waits for the path. */

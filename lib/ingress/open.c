@@ -85,18 +85,35 @@ find(struct gw_shared *shared, const char *name, size_t len)
 	return link;
 }
 
-bool
-gw_thread_is_opening(struct gw_thread *thread, const char *name, size_t len)
+/* @param[out] asked_ms  when it was, by the clock of a thread that may be ahead of this one's turn
+ * @return whether it was asked for, and not refused */
+static bool
+was_asked(struct gw_shared *shared, const char *name, size_t len, uint64_t *asked_ms)
 {
-	struct gw_shared *shared = thread->shared;
 	const struct gw_opened *opened;
-	bool is_opening;
 
 	pthread_mutex_lock(&shared->lock);
 	opened = *find(shared, name, len);
-	is_opening = opened != NULL && thread->now_ms < opened->asked_ms + OPENING_MS;
+	*asked_ms = opened != NULL ? opened->asked_ms : 0;
 	pthread_mutex_unlock(&shared->lock);
-	return is_opening;
+	return opened != NULL;
+}
+
+bool
+gw_thread_is_opening(struct gw_thread *thread, const char *name, size_t len)
+{
+	uint64_t asked_ms;
+
+	return was_asked(thread->shared, name, len, &asked_ms) &&
+		thread->now_ms < asked_ms + OPENING_MS;
+}
+
+bool
+gw_thread_has_opened(struct gw_thread *thread, const char *name, size_t len)
+{
+	uint64_t asked_ms;
+
+	return was_asked(thread->shared, name, len, &asked_ms);
 }
 
 static void

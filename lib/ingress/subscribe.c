@@ -446,6 +446,20 @@ gw_unsubscribe(struct gw_subscription *sub)
 		remove_subscription(sub);
 }
 
+bool
+gw_subscription_is_awaited(const struct gw_subscription *sub)
+{
+	struct gw_thread *thread = sub->client->listener->thread;
+	const struct gw_topic *topic = sub->topic;
+
+	if (sub->is_told)
+		return false;
+	if (topic->is_joined)
+		return !is_served(thread, topic);
+	return gw_snapshot_find(thread->snapshot, topic->key) != NULL ||
+		gw_thread_has_opened(thread, topic->name, strlen(topic->name));
+}
+
 uint32_t
 gw_subscriber_count(struct gw_thread *thread, const char *destination, size_t len)
 {
