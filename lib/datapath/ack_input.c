@@ -85,7 +85,7 @@ prefetch_sessions(const struct dp_lcore *lcore, const struct sl_wire_ack *acks,
 	}
 }
 
-/* Acks of whose messages those of the one before are being taken. */
+/* Acks whose messages are fetched while those before them are taken. */
 #define AHEAD 2
 
 static inline void
@@ -96,7 +96,7 @@ prefetch_messages(const struct dp_lcore *lcore, const struct sl_wire_ack *acks,
 		dp_session_prefetch_messages(lcore, sessions[i], &acks[i]);
 }
 
-/* Take what is no ack of ours, or has found no room, to where it goes. */
+/* Take them all. What is of no session of ours, or finds no room, leaves by its edge. */
 static void
 take_all(struct rte_graph *graph, struct rte_node *node, struct rte_mbuf **mbufs,
 	const struct sl_wire_ack *acks, uint16_t n)

@@ -677,17 +677,20 @@ last_ahead(const struct sl_session_tx *tx, const struct sl_wire_ack *ack)
 void
 sl_session_tx_prefetch_entries(const struct sl_session_tx *tx, const struct sl_wire_ack *ack)
 {
+	const uint64_t last = last_ahead(tx, ack);
+
 	/* Two are in a line. */
-	for (uint64_t i = tx->acked + 1; i <= last_ahead(tx, ack) + 1; i += 2)
+	for (uint64_t i = tx->acked + 1; i <= last + 1; i += 2)
 		rte_prefetch0_write(entry_of(tx, i));
 }
 
 uint32_t
 sl_session_tx_peek(const struct sl_session_tx *tx, const struct sl_wire_ack *ack, void **msgs)
 {
+	const uint64_t last = last_ahead(tx, ack);
 	uint32_t n = 0;
 
-	for (uint64_t i = tx->acked + 1; i <= last_ahead(tx, ack); i++)
+	for (uint64_t i = tx->acked + 1; i <= last; i++)
 		msgs[n++] = entry_of(tx, i)->msg;
 	return n;
 }

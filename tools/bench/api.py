@@ -19,9 +19,11 @@ def view(port, name):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         connection.request("GET", f"/api/v1/{name}")
         answer = connection.getresponse()
-        shown = json.loads(answer.read())
+        body = answer.read()
         connection.close()
-        if answer.status == 200 and shown.get("time", asked) >= asked:
-            return shown
+        if answer.status == 200:
+            shown = json.loads(body)
+            if shown.get("time", asked) >= asked:
+                return shown
         time.sleep(0.005)
     raise BenchError(f"/api/v1/{name}: no new answer within {TIMEOUT_S} s; see sluice.log")
