@@ -295,3 +295,7 @@ class HandBackend:
 
     def refuse(self, session=None):
         self.ack(0, 0, limit=0, session=session)
+
+    def send(self, datagram):
+        """Anything else, from where it listens."""
+        self._sock.sendto(datagram.SerializeToString(), (conf.ADDRESS, wire.PORT))

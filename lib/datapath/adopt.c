@@ -65,6 +65,7 @@ adopt_shard(struct dp_lcore *lcore, const struct dp_change *change)
 	shard->durable = change->durable;
 	if (shard->durable != NULL) {
 		shard->durable->memory_max = change->limits.capacity;
+		shard->durable->key = change->key;
 		shard->durable->max_attempts = change->max_attempts;
 		shard->durable->requeue_after_ns = change->requeue_after_ns;
 		shard->durable->dead_key = change->dead_key;
@@ -84,6 +85,8 @@ flush_shard(struct dp_lcore *lcore, uint32_t slot)
 		if (!dp_keeper_has_room(lcore, FLUSH_MAX))
 			return false;
 		dp_sessions_leave(lcore, shard);
+		if (shard->durable->in_flight > 0)
+			return false;
 	}
 	if (sl_sched_flush_destination(lcore->sched, slot, FLUSH_MAX, drop_removed, lcore) > 0)
 		return false;

@@ -14,6 +14,8 @@
 /* How long sl_datapath_apply() waits for the lcores; they turn in microseconds. */
 #define APPLY_TIMEOUT_S 1
 #define APPLY_POLL_US	10
+/* Turns of a worker that does not run, taken at once. */
+#define TURNS_MAX 256
 
 void
 dp_destination_free(struct dp_destination *destination)
@@ -98,7 +100,26 @@ dp_backend_slot_give(struct sl_datapath *dp, uint32_t slot)
 
 /* Workers. */
 
-/* While no lcore runs, the control thread takes over in its place. */
+/* What belongs to taking over of a turn; sl_datapath_set_journal() comes after the first. */
+static void
+take_turn(struct dp_lcore *lcore, uint32_t version)
+{
+	bool has_journal = lcore->keeper != NULL && lcore->keeper->ring != NULL;
+
+	lcore->now = rte_rdtsc();
+	if (has_journal) {
+		dp_keeper_begin_turn(lcore);
+		dp_park_take_in(lcore);
+	}
+	dp_adopt(lcore, version);
+	if (has_journal)
+		dp_keeper_end_turn(lcore);
+}
+
+/*
+ * While no lcore runs, the control thread takes over in its place. What is being read from the
+ * journal, and the room there, it waits for like a lcore: in later turns.
+ */
 static void
 adopt_for_all(struct sl_datapath *dp)
 {
@@ -107,9 +128,8 @@ adopt_for_all(struct sl_datapath *dp)
 	for (uint32_t w = 0; w < dp->nb_workers; w++) {
 		struct dp_lcore *lcore = dp->workers[w];
 
-		lcore->now = rte_rdtsc();
-		while (lcore->version != version)
-			dp_adopt(lcore, version);
+		for (uint32_t i = 0; i < TURNS_MAX && lcore->version != version; i++)
+			take_turn(lcore, version);
 	}
 }
 

@@ -90,6 +90,7 @@ struct dp_change {
 	const struct sl_record_subscriber *records;
 	uint32_t nb_subscribers;
 	struct dp_durable *durable; /* NULL: at most once. */
+	uint64_t key;
 	uint32_t max_attempts;
 	uint64_t requeue_after_ns;
 	uint64_t dead_key;

@@ -84,6 +84,7 @@ TAILQ_HEAD(dp_parked_list, dp_parked);
 
 /* A shard of an at-least-once destination. Made by the control thread, then its worker's. */
 struct dp_durable {
+	uint64_t key;	     /* Of the destination. */
 	uint32_t memory_max; /* Messages in memory. */
 	uint32_t max_attempts;
 	uint64_t requeue_after_ns;
@@ -341,7 +342,10 @@ bool dp_park_is_full(const struct dp_lcore *lcore, const struct dp_msg *msg);
 /* Forget up to `max` parked messages of a shard, as dead. @return how many are left */
 uint32_t dp_park_flush(struct dp_lcore *lcore, uint32_t shard, uint32_t max);
 
-/* Have the next parked messages fetched where queues run low; take in what has come. */
+/* Take in what has come, and give those a place that have none. */
+void dp_park_take_in(struct dp_lcore *lcore);
+
+/* The same; and have the next parked messages fetched where queues run low. */
 void dp_park_poll(struct dp_lcore *lcore);
 /** @} */
 
@@ -384,7 +388,7 @@ void dp_session_prefetch_messages(const struct dp_lcore *lcore, const struct dp_
  */
 uint16_t dp_sessions_resend(struct dp_lcore *lcore, void **objs, uint16_t max);
 
-/* Take back what is in flight to the backends of a shard. */
+/* Take back what is in flight to the backends of a shard, and to those it had. */
 void dp_sessions_leave(struct dp_lcore *lcore, const struct dp_shard *shard);
 
 /* Give up the sessions: everything in flight is parked. */

@@ -425,16 +425,24 @@ should_fetch(const struct dp_lcore *lcore, const struct dp_parked *flow)
 }
 
 void
-dp_park_poll(struct dp_lcore *lcore)
+dp_park_take_in(struct dp_lcore *lcore)
 {
 	struct dp_keeper *keeper = lcore->keeper;
-	struct dp_parked *flow;
 	struct dp_fetch *fetch;
 
 	while (keeper->nb_fetches > 0 && rte_ring_sc_dequeue(keeper->fetched, (void **)&fetch) == 0)
 		end_fetch(lcore, fetch);
 	if (unlikely(keeper->unplaced != NULL))
 		place_left(lcore);
+}
+
+void
+dp_park_poll(struct dp_lcore *lcore)
+{
+	struct dp_keeper *keeper = lcore->keeper;
+	struct dp_parked *flow;
+
+	dp_park_take_in(lcore);
 	for (uint32_t i = 0; i < LOOK_MAX; i++) {
 		flow = TAILQ_FIRST(&keeper->parked);
 		if (flow == NULL)

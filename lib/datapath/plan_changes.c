@@ -101,6 +101,7 @@ fill_queue(const struct dp_plan *plan, const struct dp_destination *d, uint32_t 
 		return;
 	set_dead_letter(plan, d, change);
 	change->durable = dp_queue_durables(d, queue)[partition];
+	change->key = d->key;
 	change->max_attempts = d->max_attempts;
 	change->requeue_after_ns = d->requeue_after_ms * UINT64_C(1000000);
 	change->limits.is_kept = true;

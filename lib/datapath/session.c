@@ -369,6 +369,15 @@ make_dead_letter(struct dp_lcore *lcore, struct rte_mbuf *m, const struct dp_dur
 	dp_park_or_queue(lcore, m);
 }
 
+/* Their destination may be gone before what names it is, or not be there yet. */
+static bool
+is_for_dead_letters(const struct dp_lcore *lcore, const struct dp_durable *durable)
+{
+	const struct dp_durable *dead = lcore->shards[durable->dead_shard].durable;
+
+	return dead != NULL && dead->key == durable->dead_key;
+}
+
 /* @return false: not now, there is no room for what is to be noted, or it would not be durable */
 static bool
 give_up(struct dp_lcore *lcore, struct dp_session *session, struct rte_mbuf *m)
@@ -376,6 +385,8 @@ give_up(struct dp_lcore *lcore, struct dp_session *session, struct rte_mbuf *m)
 	struct dp_durable *durable = lcore->shards[dp_msg(m)->sched.dest].durable;
 	const struct dp_msg was = *dp_msg(m);
 
+	if (durable->dead_shard != UINT32_MAX && !is_for_dead_letters(lcore, durable))
+		return false;
 	/* What has no room, or no disk, would only be written once more. */
 	if (lcore->keeper->ring->state_seen != SL_RECORD_RING_OK)
 		return false;
@@ -664,6 +675,24 @@ dp_sessions_resend(struct dp_lcore *lcore, void **objs, uint16_t max)
 	return n;
 }
 
+/*
+ * What is in flight to backends that a shard had before: they have another slot now, or are gone,
+ * and get nothing more. From the last to the first, as in scan().
+ */
+static void
+leave_former(struct dp_lcore *lcore, const struct dp_shard *shard)
+{
+	const struct dp_keeper *keeper = lcore->keeper;
+
+	for (uint32_t i = keeper->nb_active; i-- > 0 && shard->durable->in_flight > 0;) {
+		struct dp_session *s = keeper->active[i];
+
+		if (atomic_load_explicit(
+			    &lcore->dp->backends[s->slot].share, memory_order_relaxed) == 0)
+			take_back(lcore, s);
+	}
+}
+
 void
 dp_sessions_leave(struct dp_lcore *lcore, const struct dp_shard *shard)
 {
@@ -673,6 +702,7 @@ dp_sessions_leave(struct dp_lcore *lcore, const struct dp_shard *shard)
 		if (s != NULL && s->in_flight > 0)
 			take_back(lcore, s);
 	}
+	leave_former(lcore, shard);
 }
 
 void
