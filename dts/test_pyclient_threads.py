@@ -5,6 +5,8 @@
 import contextlib
 import os
 import resource
+import sys
+import threading
 
 import pytest
 
@@ -13,6 +15,65 @@ from harness.hand import HOST, Peer
 from harness.patience import patience
 
 DESCRIPTORS_MAX = 1100  # select() knows 1024
+
+
+def test_flush_waits_for_what_came_before_and_not_for_as_many():
+    """Another thread's message is acknowledged meanwhile, and the one from before is not."""
+    with Peer() as appliance:
+        publisher = sluice.Publisher(appliance.address, source="server1")
+        begun, found = threading.Event(), []
+        wait_for = publisher._changed.wait_for
+        # The lock is held: what is submitted from now on comes after flush() has looked.
+        publisher._changed.wait_for = lambda *how: begun.set() or wait_for(*how)
+
+        def flush():
+            publisher.flush()
+            found.append(first.done())
+
+        first = publisher.submit("table1")
+        flusher = threading.Thread(target=flush, daemon=True)
+        flusher.start()
+        assert begun.wait(patience(5))
+        second = publisher.submit("table1")
+        session, _ = appliance.take(2)
+        appliance.ack(session, 0, highest=2, selective=b"\1")
+        second.result(patience(5))
+        flusher.join(0.2)
+        assert not found
+        # Nor does it wait for what comes after.
+        third = publisher.submit("table1")
+        appliance.ack(session, 2)
+        flusher.join(patience(5))
+        assert found == [True] and not third.done()
+        publisher.close(0)
+
+
+def test_a_callback_may_end_its_publisher():
+    with Peer() as appliance:
+        publisher = sluice.Publisher(appliance.address, source="server1", max_pending=2)
+        first, second = publisher.submit("table1"), publisher.submit("table1")
+        first.add_done_callback(lambda _: publisher.close(0))
+        session, _ = appliance.take(2)
+        appliance.ack(session, 1)
+        assert isinstance(second.exception(patience(5)), sluice.Closed)
+        with pytest.raises(sluice.Closed):
+            publisher.submit("table1")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_callback_that_ends_the_thread_leaves_nobody_waiting():
+    """All are acknowledged at once; those whose turn had not come fail."""
+    with Peer() as appliance:
+        publisher = sluice.Publisher(appliance.address, source="server1")
+        futures = [publisher.submit("table1") for _ in range(3)]
+        futures[0].add_done_callback(lambda _: sys.exit())
+        session, _ = appliance.take(3)
+        appliance.ack(session, 3)
+        assert futures[0].result(patience(5))
+        for future in futures[1:]:
+            assert isinstance(future.exception(patience(2)), sluice.Closed)
+        with pytest.raises(sluice.Closed):
+            publisher.flush(patience(2))
 
 
 @pytest.fixture

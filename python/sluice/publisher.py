@@ -60,7 +60,8 @@ class Publisher:
         self._room = threading.Semaphore(max_pending)
         self._changed = threading.Condition()
         self._inbox = collections.deque()
-        self._live = collections.OrderedDict()  # those with a deadline, which is in their order
+        # What is not settled, in the order it was submitted -> its place in that. Under the lock.
+        self._live = collections.OrderedDict()
         self._nb_submitted = self._nb_finished = self._nb_failed = 0
         self._is_closing = self._is_ending = self._has_ended = False
         self._place = 0
@@ -114,15 +115,16 @@ class Publisher:
                 entry.deadline = time.monotonic() + self._message_timeout_s
             self._inbox.append(entry)
             self._nb_submitted += 1
+            self._live[entry] = self._nb_submitted
         self._loop.wake()
         return future
 
     def flush(self, timeout=None):
-        """Wait until everything that was submitted is durable, or given up; TimeoutError."""
+        """Wait until everything that was submitted before is durable, or given up; TimeoutError."""
         with self._changed:
-            target = self._nb_submitted
-            self._changed.wait_for(lambda: self._nb_finished >= target or self._has_ended, timeout)
-            left = target - self._nb_finished
+            last = self._nb_submitted
+            self._changed.wait_for(lambda: self._is_settled_up_to(last) or self._has_ended, timeout)
+            left = sum(place <= last for place in self._live.values())
         if left > 0 and self._has_ended:
             raise Closed(f"the publisher was closed with {left} messages not durable")
         if left > 0:
@@ -158,6 +160,10 @@ class Publisher:
     def _check_open(self):
         if self._is_closing:
             raise Closed("the publisher is closed")
+
+    def _is_settled_up_to(self, last):
+        """Whether all are that were submitted up to that one."""
+        return next(iter(self._live.values()), last + 1) > last
 
     def _key(self, name):
         key = self._keys.get(name)
@@ -218,10 +224,7 @@ class Publisher:
         while self._inbox:
             if sender.pending == 0:
                 self._progress_at = now
-            entry = self._inbox.popleft()
-            if entry.deadline is not None:
-                self._live[entry] = None
-            sender.add(entry)
+            sender.add(self._inbox.popleft())
         self._receive(now)
         self._expire(now)
         if sender.pending and now - self._progress_at > self._failover_s:
@@ -231,9 +234,7 @@ class Publisher:
                 self._socket.send(datagram)
             except OSError:
                 pass  # lost, as any datagram may be: a full buffer, nobody there, no route yet
-        deadlines = [entry.deadline for entry in itertools.islice(self._live, 1)]
-        if (deadline := sender.deadline(now)) is not None:
-            deadlines.append(deadline)
+        deadlines = [at for at in (self._expiry(), sender.deadline(now)) if at is not None]
         return self._socket, max(0.0, min(deadlines) - now) if deadlines else None
 
     def _receive(self, now):
@@ -266,29 +267,38 @@ class Publisher:
         done = [entry for entry in done if not entry.is_settled]
         for entry in done:
             entry.is_settled = True
-            self._live.pop(entry, None)
             future, ident = entry.handle
             future.set_result(ident)
-        self._count(len(done), 0)
+        self._settle(done, 0)
 
     def _expire(self, now):
         """Give up what is not durable in time. All have the same time, so the first is the first
         to go."""
-        failed = 0
-        while self._live and (entry := next(iter(self._live))).deadline <= now:
-            del self._live[entry]
+        if self._message_timeout_s is None:
+            return
+        with self._changed:
+            late = list(itertools.takewhile(lambda entry: entry.deadline <= now, self._live))
+        for entry in late:
             self._sender.give_up(entry)
             entry.handle[0].set_exception(GivenUp(
                 f"not durable within {self._message_timeout_s} s; it is not sent any more"))
-            failed += 1
-        if failed:
-            self._count(failed, failed)
+        self._settle(late, len(late))
 
-    def _count(self, finished, failed):
-        if finished:
-            self._room.release(finished)
+    def _expiry(self):
+        """When there is one to be given up, or None."""
         with self._changed:
-            self._nb_finished += finished
+            first = next(iter(self._live), None)
+        return None if first is None else first.deadline
+
+    def _settle(self, settled, failed):
+        """After their callbacks, so that flush() returns when those have run."""
+        if not settled:
+            return
+        self._room.release(len(settled))
+        with self._changed:
+            for entry in settled:
+                del self._live[entry]
+            self._nb_finished += len(settled)
             self._nb_failed += failed
             self._changed.notify_all()
 
@@ -324,11 +334,12 @@ class Publisher:
     def _end(self):
         with self._changed:
             self._is_closing = True
+            left = [entry for entry in self._live if not entry.is_settled]
         self._socket.close()
-        for entry in [*self._sender.unacked.values(), *self._sender.waiting, *self._inbox]:
-            if not entry.is_settled:
-                entry.handle[0].set_exception(
-                    Closed("the publisher was closed before the message was acknowledged"))
+        for entry in left:
+            entry.is_settled = True
+            entry.handle[0].set_exception(
+                Closed("the publisher was closed before the message was acknowledged"))
         with self._changed:
             self._has_ended = True
             self._changed.notify_all()
