@@ -48,6 +48,38 @@ def test_flush_waits_for_what_came_before_and_not_for_as_many():
         publisher.close(0)
 
 
+@pytest.mark.parametrize("timeout", [None, 0.1], ids=["durable", "given up"])
+def test_a_callback_may_submit_and_never_waits(timeout):
+    """It runs in the thread that alone makes room. There is that of its own message."""
+    with Peer() as appliance:
+        publisher = sluice.Publisher(appliance.address, source="server1", max_pending=1,
+                                     message_timeout_s=timeout)
+        said, is_over = [], threading.Event()
+
+        def done(_):
+            for call in (lambda: publisher.submit("table1"), lambda: publisher.submit("table1"),
+                         lambda: publisher.publish("table1"), lambda: publisher.flush(0),
+                         lambda: publisher.close(1)):
+                try:
+                    said.append(type(call()))
+                except Exception as error:
+                    said.append(type(error))
+            is_over.set()
+
+        publisher.submit("table1").add_done_callback(done)
+        session, _ = appliance.take(1)
+        if timeout is None:
+            appliance.ack(session, 1)
+        try:
+            assert is_over.wait(patience(5)), said
+            assert said[1:] == 4 * [sluice.WrongThread]
+            # It goes on: what was submitted there is sent.
+            assert appliance.beyond(1) == {2}
+        finally:
+            publisher.close(0)
+        assert publisher.stats["submitted"] == 2
+
+
 def test_a_callback_may_end_its_publisher():
     with Peer() as appliance:
         publisher = sluice.Publisher(appliance.address, source="server1", max_pending=2)

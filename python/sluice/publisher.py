@@ -30,6 +30,10 @@ class GivenUp(TimeoutError):
     It may have been accepted all the same; sent again under the same id, it arrives once."""
 
 
+class WrongThread(RuntimeError):
+    """A future's callback would wait for the publisher's thread, which is the one it runs in."""
+
+
 class Publisher:
     """Sends messages to an appliance until they are durable there. Any thread may use it.
 
@@ -85,7 +89,8 @@ class Publisher:
     def publish(self, destination, payload=b"", *, type="", id=None, priority=0,
                 timestamp_ns=None, timeout=None):
         """Send a message and wait until it is durable. Returns its id. After TimeoutError it is
-        still being sent, unless that is GivenUp."""
+        still being sent, unless that is GivenUp. Not for callbacks: WrongThread."""
+        self._check_may_wait()
         future = self.submit(destination, payload, type=type, id=id, priority=priority,
                              timestamp_ns=timestamp_ns)
         try:
@@ -98,15 +103,15 @@ class Publisher:
     def submit(self, destination, payload=b"", *, type="", id=None, priority=0,
                timestamp_ns=None):
         """Send a message. Returns a concurrent.futures.Future, which has the message's id when it
-        is durable. Waits while there are @max_pending others that are not.
+        is durable. Waits while there are @max_pending others that are not; a callback never waits,
+        and is told WrongThread then.
 
         @param payload       bytes, or a str, which is sent as UTF-8
         @param id            a number of up to 128 bits, a uuid.UUID, or a str; made up unless given
         @param priority      class 1 (served first) to 8; 0: the destination's default
         """
         entry = self._make(destination, payload, type, id, priority, timestamp_ns)
-        while not self._room.acquire(timeout=1.0):
-            self._check_open()
+        self._take_room()
         future = entry.handle[0]
         future.set_running_or_notify_cancel()
         with self._changed:
@@ -120,7 +125,9 @@ class Publisher:
         return future
 
     def flush(self, timeout=None):
-        """Wait until everything that was submitted before is durable, or given up; TimeoutError."""
+        """Wait until everything that was submitted before is durable, or given up; TimeoutError.
+        Not for callbacks: WrongThread."""
+        self._check_may_wait()
         with self._changed:
             last = self._nb_submitted
             self._changed.wait_for(lambda: self._is_settled_up_to(last) or self._has_ended, timeout)
@@ -132,7 +139,10 @@ class Publisher:
 
     def close(self, timeout=None):
         """Wait until everything is durable, at most @timeout seconds, and end. What is not durable
-        then fails with Closed, and TimeoutError is raised; with 0 it is not."""
+        then fails with Closed, and TimeoutError is raised; with 0 it is not. Callbacks may do it
+        with 0 only, else WrongThread."""
+        if timeout != 0:
+            self._check_may_wait()
         with self._changed:
             if self._is_closing:
                 return
@@ -160,6 +170,18 @@ class Publisher:
     def _check_open(self):
         if self._is_closing:
             raise Closed("the publisher is closed")
+
+    def _check_may_wait(self):
+        if self._loop.is_inside():
+            raise WrongThread("a callback cannot wait for the thread that it runs in")
+
+    def _take_room(self):
+        self._check_open()
+        if self._room.acquire(blocking=False):
+            return
+        self._check_may_wait()
+        while not self._room.acquire(timeout=1.0):
+            self._check_open()
 
     def _is_settled_up_to(self, last):
         """Whether all are that were submitted up to that one."""
@@ -265,6 +287,7 @@ class Publisher:
     def _finish(self, done):
         """These are acknowledged; of some nobody may want to know any more."""
         done = [entry for entry in done if not entry.is_settled]
+        self._make_room(done)
         for entry in done:
             entry.is_settled = True
             future, ident = entry.handle
@@ -278,6 +301,7 @@ class Publisher:
             return
         with self._changed:
             late = list(itertools.takewhile(lambda entry: entry.deadline <= now, self._live))
+        self._make_room(late)
         for entry in late:
             self._sender.give_up(entry)
             entry.handle[0].set_exception(GivenUp(
@@ -290,11 +314,15 @@ class Publisher:
             first = next(iter(self._live), None)
         return None if first is None else first.deadline
 
+    def _make_room(self, settled):
+        """Before their callbacks, which may submit others and never wait."""
+        if settled:
+            self._room.release(len(settled))
+
     def _settle(self, settled, failed):
         """After their callbacks, so that flush() returns when those have run."""
         if not settled:
             return
-        self._room.release(len(settled))
         with self._changed:
             for entry in settled:
                 del self._live[entry]
