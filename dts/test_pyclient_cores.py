@@ -255,3 +255,67 @@ def test_acks_of_what_was_never_sent_change_nothing():
     assert sender.on_ack(sluice.wire.Ack(8, 5, 5, credit_limit=9), 0.1)[0] == sluice.session.OLD
     said, done = sender.on_ack(sluice.wire.Ack(9, 2, 5, b"\x02", 100), 0.1)
     assert said == sluice.session.OK and [e.sequence for e in done] == [1, 2, 5]
+
+
+def put(sender, numbers):
+    for i in numbers:
+        sender.add(sluice.session.Outgoing(sluice.wire.put_message(sluice.Message(1, 2, 3, i)), i))
+
+
+def sent(sender, now):
+    """The sequences of what is sent by then."""
+    return {m.sequence for data in sender.poll(now) for m in sluice.wire.decode(data).messages}
+
+
+def ack_of(has, credit=4096):
+    """The ack of a receiver of session 1 that has these."""
+    cumulative = next(n for n in itertools.count() if n + 1 not in has)
+    selective = sum(1 << n - cumulative - 2 for n in has if cumulative < n <= cumulative + 1025)
+    return sluice.wire.Ack(1, cumulative, max(has),
+                           selective.to_bytes((selective.bit_length() + 7) // 8, "little"), credit)
+
+
+@pytest.mark.parametrize("missing", [(900, 1100), (1, 1100)])
+def test_a_receiver_that_forgot_is_noticed_although_nothing_new_is_sent(missing):
+    """What it lacks is asked for again and again, and it goes on to tell of less than before.
+    What was only said selectively counts, too."""
+    sender, has, now = sluice.session.Sender(1, 0.0), set(), 0.0
+    put(sender, range(1, 1201))
+    while sender.next_sequence <= 1200:
+        now += 0.001
+        has |= sent(sender, now) - set(missing)
+        assert sender.on_ack(ack_of(has), now)[0] != sluice.session.REFUSED
+    has, said = set(), None
+    while said != sluice.session.REFUSED:
+        assert now < 60, f"waits for {sorted(sender.unacked)[:5]}"
+        now = max(now + 0.001, sender.deadline(now))
+        has |= sent(sender, now)
+        said = sender.on_ack(ack_of(has), now)[0] if has else None
+    assert missing[1] in sender.unacked
+
+
+def test_one_message_may_be_sent_whatever_the_credit_of_a_receiver_that_forgot():
+    """All that was in the session is acknowledged, by two lives of it; only the next shows it."""
+    sender = sluice.session.Sender(1, 0.0)
+    put(sender, range(1, 11))
+    assert sent(sender, 0.0) == set(range(1, 11))
+    sender.on_ack(ack_of(set(range(2, 11)), credit=10), 0.01)
+    put(sender, [11])
+    sender.on_ack(ack_of({1}, credit=2), 0.02)
+    assert sent(sender, 0.03) == {11}
+    assert sender.on_ack(ack_of({1, 11}, credit=2), 0.04)[0] == sluice.session.REFUSED
+
+
+def test_acks_that_were_overtaken_are_no_sign_of_forgetting():
+    sender, now = sluice.session.Sender(1, 0.0), 0.0
+    put(sender, range(1, 11))
+    sent(sender, now)
+    sender.on_ack(ack_of(set(range(1, 6))), 0.01)
+    for _ in range(10):
+        assert sender.on_ack(ack_of({1, 2}), 0.02)[0] == sluice.session.OLD
+    # Nor is one that comes when much was asked for: one that was not old came before.
+    while sender.timeouts_in_a_row < 5:
+        now = sender.deadline(now)
+        sent(sender, now)
+        sender.on_ack(ack_of({1, 2}), now)
+        assert sender.on_ack(ack_of(set(range(1, 6))), now)[0] == sluice.session.OLD

@@ -97,9 +97,22 @@ class Loop:
                 except BlockingIOError:
                     pass  # it has been woken often enough
 
+    def is_inside(self):
+        """Whether it is this thread that asks."""
+        return threading.current_thread() is self._thread
+
     def join(self):
-        if threading.current_thread() is not self._thread:
+        if not self.is_inside():
             self._thread.join()
+
+    def _wait(self, sock, seconds):
+        """Wait for one of the two. Not by select(), which takes no descriptor from 1024 on."""
+        poller = select.poll()
+        poller.register(sock, select.POLLIN)
+        poller.register(self._wake_read, select.POLLIN)
+        ready = poller.poll(None if seconds is None else 1000 * seconds)
+        if any(number == self._wake_read.fileno() for number, _ in ready):
+            self._wake_read.recv(4096)
 
     def _run(self):
         try:
@@ -111,11 +124,8 @@ class Loop:
                 self._is_asleep = True
                 # Whoever has come in between has not seen that it sleeps.
                 sock, wait = wanted
-                readable = select.select([sock, self._wake_read], [], [],
-                                         0 if self._has_news else wait)[0]
+                self._wait(sock, 0 if self._has_news else wait)
                 self._is_asleep = False
-                if self._wake_read in readable:
-                    self._wake_read.recv(4096)
         except BaseException:
             self._failed()
             raise

@@ -30,6 +30,10 @@ class GivenUp(TimeoutError):
     It may have been accepted all the same; sent again under the same id, it arrives once."""
 
 
+class WrongThread(RuntimeError):
+    """A future's callback would wait for the publisher's thread, which is the one it runs in."""
+
+
 class Publisher:
     """Sends messages to an appliance until they are durable there. Any thread may use it.
 
@@ -60,7 +64,8 @@ class Publisher:
         self._room = threading.Semaphore(max_pending)
         self._changed = threading.Condition()
         self._inbox = collections.deque()
-        self._live = collections.OrderedDict()  # those with a deadline, which is in their order
+        # What is not settled, in the order it was submitted -> its place in that. Under the lock.
+        self._live = collections.OrderedDict()
         self._nb_submitted = self._nb_finished = self._nb_failed = 0
         self._is_closing = self._is_ending = self._has_ended = False
         self._place = 0
@@ -84,7 +89,8 @@ class Publisher:
     def publish(self, destination, payload=b"", *, type="", id=None, priority=0,
                 timestamp_ns=None, timeout=None):
         """Send a message and wait until it is durable. Returns its id. After TimeoutError it is
-        still being sent, unless that is GivenUp."""
+        still being sent, unless that is GivenUp. Not for callbacks: WrongThread."""
+        self._check_may_wait()
         future = self.submit(destination, payload, type=type, id=id, priority=priority,
                              timestamp_ns=timestamp_ns)
         try:
@@ -97,15 +103,15 @@ class Publisher:
     def submit(self, destination, payload=b"", *, type="", id=None, priority=0,
                timestamp_ns=None):
         """Send a message. Returns a concurrent.futures.Future, which has the message's id when it
-        is durable. Waits while there are @max_pending others that are not.
+        is durable. Waits while there are @max_pending others that are not; a callback never waits,
+        and is told WrongThread then.
 
         @param payload       bytes, or a str, which is sent as UTF-8
         @param id            a number of up to 128 bits, a uuid.UUID, or a str; made up unless given
         @param priority      class 1 (served first) to 8; 0: the destination's default
         """
         entry = self._make(destination, payload, type, id, priority, timestamp_ns)
-        while not self._room.acquire(timeout=1.0):
-            self._check_open()
+        self._take_room()
         future = entry.handle[0]
         future.set_running_or_notify_cancel()
         with self._changed:
@@ -114,15 +120,18 @@ class Publisher:
                 entry.deadline = time.monotonic() + self._message_timeout_s
             self._inbox.append(entry)
             self._nb_submitted += 1
+            self._live[entry] = self._nb_submitted
         self._loop.wake()
         return future
 
     def flush(self, timeout=None):
-        """Wait until everything that was submitted is durable, or given up; TimeoutError."""
+        """Wait until everything that was submitted before is durable, or given up; TimeoutError.
+        Not for callbacks: WrongThread."""
+        self._check_may_wait()
         with self._changed:
-            target = self._nb_submitted
-            self._changed.wait_for(lambda: self._nb_finished >= target or self._has_ended, timeout)
-            left = target - self._nb_finished
+            last = self._nb_submitted
+            self._changed.wait_for(lambda: self._is_settled_up_to(last) or self._has_ended, timeout)
+            left = sum(place <= last for place in self._live.values())
         if left > 0 and self._has_ended:
             raise Closed(f"the publisher was closed with {left} messages not durable")
         if left > 0:
@@ -130,7 +139,10 @@ class Publisher:
 
     def close(self, timeout=None):
         """Wait until everything is durable, at most @timeout seconds, and end. What is not durable
-        then fails with Closed, and TimeoutError is raised; with 0 it is not."""
+        then fails with Closed, and TimeoutError is raised; with 0 it is not. Callbacks may do it
+        with 0 only, else WrongThread."""
+        if timeout != 0:
+            self._check_may_wait()
         with self._changed:
             if self._is_closing:
                 return
@@ -158,6 +170,22 @@ class Publisher:
     def _check_open(self):
         if self._is_closing:
             raise Closed("the publisher is closed")
+
+    def _check_may_wait(self):
+        if self._loop.is_inside():
+            raise WrongThread("a callback cannot wait for the thread that it runs in")
+
+    def _take_room(self):
+        self._check_open()
+        if self._room.acquire(blocking=False):
+            return
+        self._check_may_wait()
+        while not self._room.acquire(timeout=1.0):
+            self._check_open()
+
+    def _is_settled_up_to(self, last):
+        """Whether all are that were submitted up to that one."""
+        return next(iter(self._live.values()), last + 1) > last
 
     def _key(self, name):
         key = self._keys.get(name)
@@ -218,10 +246,7 @@ class Publisher:
         while self._inbox:
             if sender.pending == 0:
                 self._progress_at = now
-            entry = self._inbox.popleft()
-            if entry.deadline is not None:
-                self._live[entry] = None
-            sender.add(entry)
+            sender.add(self._inbox.popleft())
         self._receive(now)
         self._expire(now)
         if sender.pending and now - self._progress_at > self._failover_s:
@@ -231,9 +256,7 @@ class Publisher:
                 self._socket.send(datagram)
             except OSError:
                 pass  # lost, as any datagram may be: a full buffer, nobody there, no route yet
-        deadlines = [entry.deadline for entry in itertools.islice(self._live, 1)]
-        if (deadline := sender.deadline(now)) is not None:
-            deadlines.append(deadline)
+        deadlines = [at for at in (self._expiry(), sender.deadline(now)) if at is not None]
         return self._socket, max(0.0, min(deadlines) - now) if deadlines else None
 
     def _receive(self, now):
@@ -264,31 +287,46 @@ class Publisher:
     def _finish(self, done):
         """These are acknowledged; of some nobody may want to know any more."""
         done = [entry for entry in done if not entry.is_settled]
+        self._make_room(done)
         for entry in done:
             entry.is_settled = True
-            self._live.pop(entry, None)
             future, ident = entry.handle
             future.set_result(ident)
-        self._count(len(done), 0)
+        self._settle(done, 0)
 
     def _expire(self, now):
         """Give up what is not durable in time. All have the same time, so the first is the first
         to go."""
-        failed = 0
-        while self._live and (entry := next(iter(self._live))).deadline <= now:
-            del self._live[entry]
+        if self._message_timeout_s is None:
+            return
+        with self._changed:
+            late = list(itertools.takewhile(lambda entry: entry.deadline <= now, self._live))
+        self._make_room(late)
+        for entry in late:
             self._sender.give_up(entry)
             entry.handle[0].set_exception(GivenUp(
                 f"not durable within {self._message_timeout_s} s; it is not sent any more"))
-            failed += 1
-        if failed:
-            self._count(failed, failed)
+        self._settle(late, len(late))
 
-    def _count(self, finished, failed):
-        if finished:
-            self._room.release(finished)
+    def _expiry(self):
+        """When there is one to be given up, or None."""
         with self._changed:
-            self._nb_finished += finished
+            first = next(iter(self._live), None)
+        return None if first is None else first.deadline
+
+    def _make_room(self, settled):
+        """Before their callbacks, which may submit others and never wait."""
+        if settled:
+            self._room.release(len(settled))
+
+    def _settle(self, settled, failed):
+        """After their callbacks, so that flush() returns when those have run."""
+        if not settled:
+            return
+        with self._changed:
+            for entry in settled:
+                del self._live[entry]
+            self._nb_finished += len(settled)
             self._nb_failed += failed
             self._changed.notify_all()
 
@@ -324,11 +362,12 @@ class Publisher:
     def _end(self):
         with self._changed:
             self._is_closing = True
+            left = [entry for entry in self._live if not entry.is_settled]
         self._socket.close()
-        for entry in [*self._sender.unacked.values(), *self._sender.waiting, *self._inbox]:
-            if not entry.is_settled:
-                entry.handle[0].set_exception(
-                    Closed("the publisher was closed before the message was acknowledged"))
+        for entry in left:
+            entry.is_settled = True
+            entry.handle[0].set_exception(
+                Closed("the publisher was closed before the message was acknowledged"))
         with self._changed:
             self._has_ended = True
             self._changed.notify_all()

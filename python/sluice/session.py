@@ -21,6 +21,7 @@ RTO_MIN, RTO_MAX = 0.02, 1.0
 GRANULARITY = 0.001
 REFUSED_WAIT_MIN, REFUSED_WAIT_MAX = 0.01, 1.0
 FIRST_PATIENCE, GAP_PATIENCE = 0.5, 2.0
+FORGOTTEN = 3  # timeouts and old acks in a row after which they are not old
 
 OK, OLD, BAD, REFUSED = "ok", "old", "bad", "refused"
 
@@ -66,7 +67,8 @@ class Sender:
     def _begin(self, session, now):
         self.session = session
         self.next_sequence = 1
-        self.cumulative = self.highest = 0
+        self.acked = 0  # all up to this one, what was selective counted
+        self.highest = 0
         self.credit_limit = BEGIN_MAX
         self._has_ack = False
         self._hidden_from = 0
@@ -79,6 +81,7 @@ class Sender:
         self._threshold = float("inf")
         self._recovered_at = float("-inf")
         self.timeouts_in_a_row = 0
+        self._old_acks = 0  # since one that was not
         self._timer_from = now
 
     @property
@@ -128,9 +131,9 @@ class Sender:
             self._hold_until = now + min(wait, REFUSED_WAIT_MAX) if self.refused_in_a_row else now
             self.refused_in_a_row += 1
             return REFUSED, ()
-        # A newer ack that knows less: the receiver has begun anew, and would wait for ever for what
-        # it has acknowledged before.
-        forgot = ack.highest > self.highest and ack.cumulative < self.cumulative
+        forgot = self._is_forgotten(ack)
+        is_old = (ack.cumulative, ack.highest) < (self.acked, self.highest)
+        self._old_acks = self._old_acks + 1 if is_old else 0
         done = self._take(ack, bits)
         self.credit_limit = max(self.credit_limit if self._has_ack else 0, ack.credit_limit)
         self._has_ack = True
@@ -143,21 +146,31 @@ class Sender:
             return REFUSED, done
         return OK if done else OLD, done
 
+    def _is_forgotten(self, ack):
+        """Whether it knows less than was acknowledged, and is not one that was overtaken: it tells
+        of something new, or nothing else comes for long. The receiver has begun anew, and would
+        wait for ever for what it has acknowledged before."""
+        return ack.cumulative < self.acked and (
+            ack.highest > self.highest or
+            (self.timeouts_in_a_row >= FORGOTTEN and self._old_acks >= FORGOTTEN))
+
     def _take(self, ack, bits):
         """The entries that an ack is the first to acknowledge."""
         unacked = self.unacked
         done = []
-        for sequence in range(self.cumulative + 1, ack.cumulative + 1):
+        for sequence in range(self.acked + 1, ack.cumulative + 1):
             entry = unacked.pop(sequence, None)
             if entry is not None:
                 done.append(entry)
-        self.cumulative = max(self.cumulative, ack.cumulative)
+        self.acked = max(self.acked, ack.cumulative)
         while bits:
             lowest = bits & -bits
             entry = unacked.pop(ack.cumulative + 1 + lowest.bit_length(), None)
             if entry is not None:
                 done.append(entry)
             bits ^= lowest
+        while self.acked + 1 < self.next_sequence and self.acked + 1 not in unacked:
+            self.acked += 1
         return done
 
     def _on_progress(self, done, now):
@@ -281,7 +294,7 @@ class Sender:
         """The entries of the next datagram: first what was lost, then what is new. One message may
         always be on its way: an ack that gives credit may have been lost, and this one brings
         another."""
-        limit = max(self.credit_limit, self.cumulative + 1)
+        limit = max(self.credit_limit, self.acked + 1)
         batch, room = [], self.datagram_max - wire.HEADER_LEN
         lost, waiting = self._lost, self.waiting
         while lost and len(batch) < wire.MESSAGES_MAX:
