@@ -7,6 +7,7 @@ import collections
 import itertools
 import json
 import os
+import pathlib
 import random
 import re
 import signal
@@ -539,6 +540,28 @@ def test_what_is_not_written_is_not_acknowledged():
     assert printed.count("\n") >= last
 
 
+def test_what_a_signal_keeps_from_being_written_is_not_acknowledged():
+    """It is told to end in the middle of a write to a full pipe; the reader goes on then."""
+    with Subscriber(stdout=subprocess.PIPE) as sub, Peer(sub.address) as peer:
+        for n in range(1, 801):
+            peer.messages(7, n, payload=b"x" * 1000)
+            if n % 32 == 0:
+                time.sleep(0.002)
+        wchan = pathlib.Path(f"/proc/{sub.process.pid}/wchan")
+        wait_until(lambda: "pipe_write" in wchan.read_text(), what="a full pipe")
+        sub.process.send_signal(signal.SIGTERM)
+        # Before the reader goes on, the signal is there.
+        status = pathlib.Path(f"/proc/{sub.process.pid}/status")
+        wait_until(lambda: not re.search(r"ShdPnd:.*[1-9a-f]", status.read_text()))
+        out, err = sub.process.communicate(timeout=patience(10))
+        last = 0
+        while (came := peer.receive(0.3)) is not None:
+            last = max(last, came.ack.cumulative)
+    whole = {int(n) for n in re.findall(r'"sequence":(\d+),.*"payload":"x{1000}"}\n', out)}
+    assert set(range(1, last + 1)) <= whole
+    assert sub.process.returncode == 3 and "standard output" in err
+
+
 def test_redeliveries_are_acknowledged_and_not_printed_again():
     with Subscriber() as sub, Peer(sub.address) as peer:
         peer.messages(7, *range(1, 11))
@@ -705,6 +728,14 @@ def test_a_wrong_command_line_ends_with_2_and_a_sentence(program, args, says):
 def test_what_cannot_begin_ends_with_3_and_a_sentence(program, args, says):
     done = subprocess.run([program, *args], capture_output=True, text=True, timeout=patience(30))
     assert done.returncode == 3 and says in done.stderr
+
+
+def test_a_name_that_json_cannot_have_is_refused():
+    """Or a message of it would not be printed."""
+    args = [SUB, "-h", HOST, "-p", "0", "-W", "0.1", "-N", b"gr\xf6\xdfe"]
+    done = subprocess.run([*args, "--json"], capture_output=True, timeout=patience(10))
+    assert done.returncode == 2 and b"UTF-8" in done.stderr
+    assert subprocess.run(args, check=False, timeout=patience(10)).returncode == 0
 
 
 def test_a_message_is_printed_as_asked():
