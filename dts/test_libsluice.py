@@ -4,6 +4,7 @@
 and each against a peer made with stock protobuf that refuses, forgets, lies and falls silent."""
 
 import collections
+import contextlib
 import itertools
 import json
 import os
@@ -468,18 +469,33 @@ def test_the_next_appliance_is_tried(why):
     assert why == "silent" or took < 1 + still.seconds  # the system said so
 
 
-def test_a_way_that_is_not_there_yet_is_taken_when_it_is():
-    space = Namespace("late")
-    try:
-        args = pub_args("192.0.2.1:7600", "-m", "x", "-W", "20")
-        with subprocess.Popen(space.exec_args(*args), stderr=subprocess.PIPE, text=True) as pub:
-            assert "cannot be reached" in pub.stderr.readline()
-            space.ip("address", "add", "192.0.2.1/32", "dev", "lo")
-            sub = subprocess.run(space.exec_args(SUB, "-h", "192.0.2.1", "-C", "1", "-W", "20"),
-                                 timeout=patience(30), check=False)
-            assert sub.returncode == 0 and pub.wait(patience(10)) == 0
-    finally:
-        space.close()
+@pytest.mark.parametrize("args", [[], ["-0"]], ids=["durable", "at-most-once"])
+def test_a_way_that_is_not_there_yet_is_taken_when_it_is(args):
+    with contextlib.closing(Namespace("late")) as space, \
+            Subscriber("-p", "7600", "-C", "3", "-W", "20", host="0.0.0.0",
+                       wrap=space.exec_args) as sub, \
+            Publisher("192.0.2.1:7600", "-m", "x", "-c", "3", "-W", "20", *args,
+                      wrap=space.exec_args) as pub:
+        assert "cannot be reached" in pub.process.stderr.readline()
+        space.ip("address", "add", "192.0.2.1/32", "dev", "lo")
+        assert len(sub.finish(stop=False)[0]) == 3
+        pub.finish()
+
+
+def test_at_most_once_is_sent_from_another_address_when_the_first_is_gone():
+    with contextlib.closing(Namespace("moved")) as space:
+        def move(address):
+            space.ip("address", "flush", "dev", "lo")
+            space.ip("address", "add", address, "dev", "lo")
+            space.ip("route", "replace", "local", "198.51.100.0/24", "dev", "lo", "src", address)
+        move("192.0.2.1")
+        with space.entered():
+            peer = Peer(address=("198.51.100.1", 0))
+        with peer, Publisher(peer.address, "-m", "x", "-c", "100000", "-r", "20", "-0",
+                             wrap=space.exec_args):
+            for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
+                move(address)
+                wait_until(lambda: peer.receive(0.1) and peer.to[0] == address)
 
 
 def test_a_message_that_is_not_acknowledged_has_failed():
