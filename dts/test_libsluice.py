@@ -498,6 +498,18 @@ def test_at_most_once_is_sent_from_another_address_when_the_first_is_gone():
                 wait_until(lambda: peer.receive(0.1) and peer.to[0] == address)
 
 
+@pytest.mark.parametrize("own, other", [("127.0.0.1", "127.0.0.2"), ("fd00::1", "fd00::2")])
+def test_it_sends_from_the_address_that_it_is_bound_to(own, other):
+    with contextlib.closing(Namespace("bound")) as space:
+        space.enable_ipv6("lo")
+        for address in ("fd00::1", "fd00::2"):
+            space.ip("address", "add", address, "dev", "lo", "nodad")
+        with Subscriber("-C", "1", host=own, wrap=space.exec_args) as sub:
+            to = f"[{own}]:{sub.address[1]}" if ":" in own else at(sub.address)
+            publish(to, "-m", "x", "-b", other, wrap=space.exec_args)
+            assert other in sub.finish(stop=False)[0][0]["peer"]
+
+
 def test_a_message_that_is_not_acknowledged_has_failed():
     with Peer() as peer:
         done = subprocess.run(pub_args(peer.address, "-m", "x", "-i", "order-1", "-W", "0.5"),

@@ -124,6 +124,31 @@ test_publish_and_receive(void **state)
 	}
 }
 
+/* Also with a socket of the other family. */
+static void
+test_it_sends_from_where_it_is_bound(void **state)
+{
+	for (uint32_t i = 0; i < 2; i++) {
+		struct sluice_consumer *con = open_consumer("127.0.0.1:0", 0, NULL);
+		struct sluice_publisher_options options = {.source = "test", .bind = "127.0.0.2"};
+		char to[2 * SLUICE_ADDRESS_TEXT], text[SLUICE_ADDRESS_TEXT];
+		const struct sluice_delivery *d;
+		struct sluice_publisher *pub;
+
+		snprintf(to, sizeof(to), "%s%s", sluice_consumer_address(con),
+			i == 0 ? "" : ",[::1]:9");
+		options.appliances = to;
+		pub = sluice_publisher_open(&options, NULL);
+		assert_non_null(pub);
+		assert_int_equal(sluice_publish_async(pub, &hello, 0, NULL, NULL), 0);
+		assert_int_equal(sluice_consumer_receive(con, &d, LONG_MS), 0);
+		assert_non_null(strstr(sluice_address_text(&d->peer, text), "127.0.0.2:"));
+		assert_int_equal(sluice_consumer_done(con, d), 0);
+		assert_int_equal(sluice_publisher_close(pub, LONG_MS), 0);
+		assert_int_equal(sluice_consumer_close(con), 0);
+	}
+}
+
 #define THREADS		4
 #define PER_THREAD_SYNC 20
 #define PER_THREAD	2000
@@ -436,6 +461,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_publish_and_receive),
+		cmocka_unit_test(test_it_sends_from_where_it_is_bound),
 		cmocka_unit_test(test_many_threads_publish),
 		cmocka_unit_test(test_many_threads_receive),
 		cmocka_unit_test(test_a_callback_may_keep_a_message),
