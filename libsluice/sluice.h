@@ -295,7 +295,8 @@ struct sluice_delivery {
 
 /**
  * A message. It is done when the callback returns; with SLUICE_MANUAL_ACK, when
- * sluice_consumer_done() is called, at any time by any thread.
+ * sluice_consumer_done() is called, at any time by any thread. What takes long holds up those
+ * behind it, and acknowledgements and probes for as long as one call takes, or 10 ms.
  */
 typedef void (*sluice_message_fn)(void *arg, const struct sluice_delivery *delivery);
 
