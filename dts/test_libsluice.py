@@ -568,11 +568,12 @@ def test_what_is_not_written_is_not_acknowledged():
     assert printed.count("\n") >= last
 
 
-def test_what_a_signal_keeps_from_being_written_is_not_acknowledged():
-    """It is told to end in the middle of a write to a full pipe; the reader goes on then."""
+@pytest.mark.parametrize("size, count", [(1000, 800), (30000, 20)], ids=["none", "a-part"])
+def test_what_a_signal_keeps_from_being_written_is_not_acknowledged(size, count):
+    """It is told to end in a write that a full pipe takes no more of; the reader goes on then."""
     with Subscriber(stdout=subprocess.PIPE) as sub, Peer(sub.address) as peer:
-        for n in range(1, 801):
-            peer.messages(7, n, payload=b"x" * 1000)
+        for n in range(1, count + 1):
+            peer.messages(7, n, payload=b"x" * size)
             if n % 32 == 0:
                 time.sleep(0.002)
         wchan = pathlib.Path(f"/proc/{sub.process.pid}/wchan")
@@ -585,7 +586,7 @@ def test_what_a_signal_keeps_from_being_written_is_not_acknowledged():
         last = 0
         while (came := peer.receive(0.3)) is not None:
             last = max(last, came.ack.cumulative)
-    whole = {int(n) for n in re.findall(r'"sequence":(\d+),.*"payload":"x{1000}"}\n', out)}
+    whole = {int(n) for n in re.findall(rf'"sequence":(\d+),.*"payload":"x{{{size}}}"}}\n', out)}
     assert set(range(1, last + 1)) <= whole
     assert sub.process.returncode == 3 and "standard output" in err
 

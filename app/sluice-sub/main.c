@@ -8,6 +8,7 @@
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client.h"
 #include "print.h"
@@ -176,8 +177,38 @@ check_names(void)
 	}
 }
 
-/* Why standard output takes no more; 0: it does. */
+/* Messages go to standard output by a stream of their own, which a signal keeps from waiting. */
+static FILE *output;
+/* Why it takes no more; 0: it does. */
 static int output_error;
+
+static ssize_t
+write_output(void *cookie, const char *data, size_t len)
+{
+	size_t written = 0;
+	ssize_t n;
+
+	while (written < len) {
+		n = write(STDOUT_FILENO, data + written, len - written);
+		if (n < 0)
+			break;
+		written += (size_t)n;
+		/* The signal may have ended this wait already, and does not end another. */
+		if (written < len && client_is_stopped) {
+			errno = EINTR;
+			break;
+		}
+	}
+	return (ssize_t)written;
+}
+
+static void
+open_output(void)
+{
+	output = fopencookie(NULL, "w", (cookie_io_functions_t){.write = write_output});
+	if (output == NULL)
+		client_die("out of memory");
+}
 
 /* @return false: it was not taken */
 static bool
@@ -188,11 +219,11 @@ print(const struct sluice_delivery *d)
 	if (args.is_quiet)
 		return true;
 	if (args.is_json)
-		is_printed = print_json(stdout, &args.names, d);
+		is_printed = print_json(output, &args.names, d);
 	else
-		print_format(stdout, args.format, &args.names, d);
+		print_format(output, args.format, &args.names, d);
 	/* What was in the buffer when a write failed is gone, though the next may not fail. */
-	if (is_printed && !ferror(stdout))
+	if (is_printed && !ferror(output))
 		return true;
 	output_error = errno;
 	return false;
@@ -202,7 +233,7 @@ print(const struct sluice_delivery *d)
 static bool
 finish(struct sluice_consumer *con, const struct sluice_delivery **batch, unsigned int n)
 {
-	if (output_error == 0 && fflush(stdout) != 0)
+	if (output_error == 0 && fflush(output) != 0)
 		output_error = errno;
 	if (output_error != 0)
 		return false;
@@ -309,6 +340,7 @@ main(int argc, char **argv)
 			take_option(option);
 	}
 	check_names();
+	open_output();
 	args.options.listen = client_addresses(args.host, args.port);
 	args.options.event = client_event;
 	args.options.event_arg = &args.is_verbose;
@@ -323,7 +355,7 @@ main(int argc, char **argv)
 	sluice_consumer_close(con);
 	if (output_error != 0) {
 		/* Nor is there a use in waiting for it to take the rest. */
-		__fpurge(stdout);
+		__fpurge(output);
 		client_die("standard output: %s",
 			output_error == EINTR ? "it took no more when told to end"
 					      : strerror(output_error));
