@@ -4,9 +4,11 @@
 and each against a peer made with stock protobuf that refuses, forgets, lies and falls silent."""
 
 import collections
+import contextlib
 import itertools
 import json
 import os
+import pathlib
 import random
 import re
 import signal
@@ -467,18 +469,45 @@ def test_the_next_appliance_is_tried(why):
     assert why == "silent" or took < 1 + still.seconds  # the system said so
 
 
-def test_a_way_that_is_not_there_yet_is_taken_when_it_is():
-    space = Namespace("late")
-    try:
-        args = pub_args("192.0.2.1:7600", "-m", "x", "-W", "20")
-        with subprocess.Popen(space.exec_args(*args), stderr=subprocess.PIPE, text=True) as pub:
-            assert "cannot be reached" in pub.stderr.readline()
-            space.ip("address", "add", "192.0.2.1/32", "dev", "lo")
-            sub = subprocess.run(space.exec_args(SUB, "-h", "192.0.2.1", "-C", "1", "-W", "20"),
-                                 timeout=patience(30), check=False)
-            assert sub.returncode == 0 and pub.wait(patience(10)) == 0
-    finally:
-        space.close()
+@pytest.mark.parametrize("args", [[], ["-0"]], ids=["durable", "at-most-once"])
+def test_a_way_that_is_not_there_yet_is_taken_when_it_is(args):
+    with contextlib.closing(Namespace("late")) as space, \
+            Subscriber("-p", "7600", "-C", "3", "-W", "20", host="0.0.0.0",
+                       wrap=space.exec_args) as sub, \
+            Publisher("192.0.2.1:7600", "-m", "x", "-c", "3", "-W", "20", *args,
+                      wrap=space.exec_args) as pub:
+        assert "cannot be reached" in pub.process.stderr.readline()
+        space.ip("address", "add", "192.0.2.1/32", "dev", "lo")
+        assert len(sub.finish(stop=False)[0]) == 3
+        pub.finish()
+
+
+def test_at_most_once_is_sent_from_another_address_when_the_first_is_gone():
+    with contextlib.closing(Namespace("moved")) as space:
+        def move(address):
+            space.ip("address", "flush", "dev", "lo")
+            space.ip("address", "add", address, "dev", "lo")
+            space.ip("route", "replace", "local", "198.51.100.0/24", "dev", "lo", "src", address)
+        move("192.0.2.1")
+        with space.entered():
+            peer = Peer(address=("198.51.100.1", 0))
+        with peer, Publisher(peer.address, "-m", "x", "-c", "100000", "-r", "20", "-0",
+                             wrap=space.exec_args):
+            for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
+                move(address)
+                wait_until(lambda: peer.receive(0.1) and peer.to[0] == address)
+
+
+@pytest.mark.parametrize("own, other", [("127.0.0.1", "127.0.0.2"), ("fd00::1", "fd00::2")])
+def test_it_sends_from_the_address_that_it_is_bound_to(own, other):
+    with contextlib.closing(Namespace("bound")) as space:
+        space.enable_ipv6("lo")
+        for address in ("fd00::1", "fd00::2"):
+            space.ip("address", "add", address, "dev", "lo", "nodad")
+        with Subscriber("-C", "1", host=own, wrap=space.exec_args) as sub:
+            to = f"[{own}]:{sub.address[1]}" if ":" in own else at(sub.address)
+            publish(to, "-m", "x", "-b", other, wrap=space.exec_args)
+            assert other in sub.finish(stop=False)[0][0]["peer"]
 
 
 def test_a_message_that_is_not_acknowledged_has_failed():
@@ -537,6 +566,29 @@ def test_what_is_not_written_is_not_acknowledged():
         sub.process.kill()
         printed = sub.process.stdout.read()
     assert printed.count("\n") >= last
+
+
+@pytest.mark.parametrize("size, count", [(1000, 800), (30000, 20)], ids=["none", "a-part"])
+def test_what_a_signal_keeps_from_being_written_is_not_acknowledged(size, count):
+    """It is told to end in a write that a full pipe takes no more of; the reader goes on then."""
+    with Subscriber(stdout=subprocess.PIPE) as sub, Peer(sub.address) as peer:
+        for n in range(1, count + 1):
+            peer.messages(7, n, payload=b"x" * size)
+            if n % 32 == 0:
+                time.sleep(0.002)
+        wchan = pathlib.Path(f"/proc/{sub.process.pid}/wchan")
+        wait_until(lambda: "pipe_write" in wchan.read_text(), what="a full pipe")
+        sub.process.send_signal(signal.SIGTERM)
+        # Before the reader goes on, the signal is there.
+        status = pathlib.Path(f"/proc/{sub.process.pid}/status")
+        wait_until(lambda: not re.search(r"ShdPnd:.*[1-9a-f]", status.read_text()))
+        out, err = sub.process.communicate(timeout=patience(10))
+        last = 0
+        while (came := peer.receive(0.3)) is not None:
+            last = max(last, came.ack.cumulative)
+    whole = {int(n) for n in re.findall(rf'"sequence":(\d+),.*"payload":"x{{{size}}}"}}\n', out)}
+    assert set(range(1, last + 1)) <= whole
+    assert sub.process.returncode == 3 and "standard output" in err
 
 
 def test_redeliveries_are_acknowledged_and_not_printed_again():
@@ -705,6 +757,14 @@ def test_a_wrong_command_line_ends_with_2_and_a_sentence(program, args, says):
 def test_what_cannot_begin_ends_with_3_and_a_sentence(program, args, says):
     done = subprocess.run([program, *args], capture_output=True, text=True, timeout=patience(30))
     assert done.returncode == 3 and says in done.stderr
+
+
+def test_a_name_that_json_cannot_have_is_refused():
+    """Or a message of it would not be printed."""
+    args = [SUB, "-h", HOST, "-p", "0", "-W", "0.1", "-N", b"gr\xf6\xdfe"]
+    done = subprocess.run([*args, "--json"], capture_output=True, timeout=patience(10))
+    assert done.returncode == 2 and b"UTF-8" in done.stderr
+    assert subprocess.run(args, check=False, timeout=patience(10)).returncode == 0
 
 
 def test_a_message_is_printed_as_asked():

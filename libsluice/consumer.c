@@ -22,7 +22,9 @@
 #define ACCEPT_MAX    64
 #define KEPT_CAPACITY 512 /* Memory of messages up to this size is used again. */
 #define KEPT_MAX      16384
-#define TURNS_MAX     64 /* Without a thread: in one call. */
+#define TURNS_MAX     64	/* Without a thread: in one call. */
+#define CALLBACKS_NS  (10 * MS) /* Of a turn; then the socket is looked at. */
+#define ACKS_NS	      MS	/* So often between callbacks acks that are due are sent. */
 
 #define WINDOW	       1024
 #define WINDOW_MAX     65536
@@ -160,24 +162,38 @@ is_done_by_itself(const struct sluice_consumer *con)
 	return con->options.message != NULL && (con->options.flags & SLUICE_MANUAL_ACK) == 0;
 }
 
+/* Who works slowly leaves the rest to the next turn, so that acks and probes do not wait for it. */
 static void
 call_back(struct sluice_consumer *con)
 {
+	uint64_t end = con->now + CALLBACKS_NS, acks_at = con->now + ACKS_NS;
 	struct sl_con_message *m;
 
-	while ((m = TAILQ_FIRST(&con->fresh)) != NULL) {
+	while (con->now < end && (m = TAILQ_FIRST(&con->fresh)) != NULL) {
 		TAILQ_REMOVE(&con->fresh, m, next);
 		if (is_done_by_itself(con)) {
 			con->options.message(con->options.message_arg, &m->delivery);
 			con->now = sl_loop_now();
 			sl_con_done(con->core, m, con->now);
-			continue;
+		} else {
+			pthread_mutex_lock(&con->loop.lock);
+			TAILQ_INSERT_TAIL(&con->in_work, m, next);
+			pthread_mutex_unlock(&con->loop.lock);
+			con->options.message(con->options.message_arg, &m->delivery);
+			con->now = sl_loop_now();
 		}
-		pthread_mutex_lock(&con->loop.lock);
-		TAILQ_INSERT_TAIL(&con->in_work, m, next);
-		pthread_mutex_unlock(&con->loop.lock);
-		con->options.message(con->options.message_arg, &m->delivery);
+		if (con->now >= acks_at) {
+			sl_con_flush(con->core, con->now, false);
+			acks_at = con->now + ACKS_NS;
+		}
 	}
+}
+
+/* Is there something for the callback still? */
+static bool
+has_fresh(const struct sluice_consumer *con)
+{
+	return con->options.message != NULL && !TAILQ_EMPTY(&con->fresh);
 }
 
 /* What passes between the two sides, once a turn; under the lock. */
@@ -212,7 +228,7 @@ work(struct sluice_consumer *con, struct sl_con_list *done)
 	if (con->options.message != NULL)
 		call_back(con);
 	sl_con_flush(con->core, con->now, false);
-	return has_come;
+	return has_come || has_fresh(con);
 }
 
 static void *
@@ -259,6 +275,9 @@ sluice_consumer_process(struct sluice_consumer *con)
 	for (uint32_t i = 0; is_more && i < TURNS_MAX; i++) {
 		exchange(con, &done);
 		is_more = work(con, &done);
+		/* The caller, too, has others to look at. */
+		if (has_fresh(con))
+			break;
 	}
 	exchange(con, &done);
 	if (!TAILQ_EMPTY(&done)) {

@@ -47,6 +47,12 @@ struct sl_pub_core {
 	uint64_t quiet_since; /* In flight, and nothing heard since; 0: it is not so. */
 	uint64_t silence_ns;  /* What is too long; grows with each round. */
 
+	bool is_connected; /* Nothing is sent before. */
+	bool is_no_way_told;
+	bool is_next_wanted;   /* To be connected to this one again did not help. */
+	uint64_t connected_at; /* Or tried to. */
+	uint64_t way_at;       /* It is looked for then, to send something; 0: there is one. */
+
 	uint64_t durable;
 	uint64_t failed;
 	uint64_t acks;
@@ -86,6 +92,41 @@ doubled(uint64_t ns, uint32_t times, uint64_t max)
 	return ns < max ? ns : max;
 }
 
+static bool
+connect_to(struct sl_pub_core *core, uint32_t appliance, uint64_t now)
+{
+	core->is_connected = core->params.hooks.connect(core->params.hooks.arg, appliance);
+	core->connected_at = now;
+	core->way_at = core->is_connected ? 0 : now + core->params.silence_ns;
+	core->is_next_wanted = false;
+	return core->is_connected;
+}
+
+/* Connect to the first that there is a way to, from @p first on. @return false: there is none */
+static bool
+find_way(struct sl_pub_core *core, uint32_t first, uint64_t now)
+{
+	const struct sl_pub_hooks *hooks = &core->params.hooks;
+	uint32_t nb = core->params.nb_appliances, appliance = first;
+
+	for (uint32_t i = 0; i < nb; i++, appliance = (first + i) % nb) {
+		if (connect_to(core, appliance, now)) {
+			core->is_no_way_told = false;
+			if (appliance == core->appliance)
+				return true;
+			core->appliance = appliance;
+			core->failovers++;
+			hooks->event(hooks->arg, SLUICE_LEVEL_INFO, appliance, "is tried now");
+			return true;
+		}
+		if (!core->is_no_way_told)
+			hooks->event(hooks->arg, SLUICE_LEVEL_WARNING, appliance,
+				"cannot be reached from here now");
+	}
+	core->is_no_way_told = true;
+	return false;
+}
+
 struct sl_pub_core *
 sl_pub_new(const struct sl_pub_params *params, uint64_t now)
 {
@@ -119,6 +160,7 @@ sl_pub_new(const struct sl_pub_params *params, uint64_t now)
 	core->session = tx.session = new_session(core);
 	core->tx = sl_session_tx_init(mem, &tx, now);
 	core->silence_ns = jitter(core, params->silence_ns);
+	find_way(core, 0, now);
 	return core;
 }
 
@@ -240,6 +282,11 @@ sl_pub_give_up_abandoned(struct sl_pub_core *core)
 		if (m->is_abandoned)
 			give_up(core, m, SLUICE_TIMEOUT);
 	}
+	for (m = TAILQ_FIRST(&core->loose); m != NULL; m = next) {
+		next = TAILQ_NEXT(m, next);
+		if (m->is_abandoned)
+			give_up(core, m, SLUICE_TIMEOUT);
+	}
 }
 
 /* Where the appliances are may have changed. */
@@ -277,7 +324,7 @@ go_to_next_appliance(struct sl_pub_core *core, uint64_t now, const char *why)
 			jitter(core, doubled(ROUND_PAUSE, rounds - 1, ROUND_PAUSE_MAX));
 		look_up(core);
 	}
-	if (!hooks->connect(hooks->arg, core->appliance)) {
+	if (!connect_to(core, core->appliance, now)) {
 		/* As good as silence: the tick after the pause goes on. */
 		core->quiet_since = now;
 		core->silence_ns = UNREACHABLE_SILENCE;
@@ -310,6 +357,8 @@ heard(struct sl_pub_core *core, uint64_t now)
 
 	sl_session_tx_get_stats(core->tx, &tx);
 	core->quiet_since = tx.in_flight == 0 ? 0 : now;
+	if (core->is_connected)
+		core->way_at = 0;
 	if (core->is_silence_told)
 		core->params.hooks.event(core->params.hooks.arg, SLUICE_LEVEL_INFO, core->appliance,
 			"answers again");
@@ -411,6 +460,52 @@ sl_pub_unreachable(struct sl_pub_core *core, uint64_t now)
 		core->silence_ns = until - core->quiet_since;
 }
 
+void
+sl_pub_not_sent(struct sl_pub_core *core, uint64_t now)
+{
+	/* Of what is in flight the silence says more. */
+	if (core->quiet_since != 0 || core->way_at != 0)
+		return;
+	core->way_at = core->connected_at + core->params.silence_ns;
+	core->is_next_wanted = now < core->way_at;
+}
+
+static bool
+has_something_to_send(const struct sl_pub_core *core)
+{
+	return !TAILQ_EMPTY(&core->loose) || !TAILQ_EMPTY(&core->live);
+}
+
+/* There is none, or what is sent on it does not go. */
+static void
+look_for_way(struct sl_pub_core *core, uint64_t now)
+{
+	const struct sl_pub_hooks *hooks = &core->params.hooks;
+	uint32_t last = core->appliance, next = last;
+
+	if (core->is_connected && core->quiet_since != 0) {
+		core->way_at = 0;
+		return;
+	}
+	if (core->is_next_wanted) {
+		look_up(core);
+		next = (core->appliance + 1) % core->params.nb_appliances;
+		if (next != core->appliance)
+			hooks->event(hooks->arg, SLUICE_LEVEL_WARNING, core->appliance,
+				"cannot be sent to from here");
+	}
+	if (!find_way(core, next, now)) {
+		look_up(core);
+		if (!find_way(core, core->appliance, now))
+			return;
+	}
+	/* Nothing has gone to it that it could have answered. */
+	core->quiet_since = 0;
+	core->silence_ns = jitter(core, core->params.silence_ns);
+	if (core->appliance != last)
+		restart(core, now);
+}
+
 static void
 expire(struct sl_pub_core *core, uint64_t now)
 {
@@ -418,6 +513,8 @@ expire(struct sl_pub_core *core, uint64_t now)
 
 	/* All have the same time, so the first is the first to go. */
 	while ((m = TAILQ_FIRST(&core->live)) != NULL && m->deadline <= now)
+		give_up(core, m, SLUICE_TIMEOUT);
+	while (!core->is_connected && (m = TAILQ_FIRST(&core->loose)) != NULL && m->deadline <= now)
 		give_up(core, m, SLUICE_TIMEOUT);
 }
 
@@ -427,6 +524,8 @@ sl_pub_tick(struct sl_pub_core *core, uint64_t now)
 	const struct sl_pub_message *first;
 
 	expire(core, now);
+	if (core->way_at != 0 && now >= core->way_at && has_something_to_send(core))
+		look_for_way(core, now);
 	if (core->hold_until != 0 && now >= core->hold_until)
 		core->hold_until = 0;
 	if (core->hold_until != 0 || now < silence_deadline(core))
@@ -451,7 +550,7 @@ sl_pub_tick(struct sl_pub_core *core, uint64_t now)
 		if (first->is_waiting)
 			restart(core, now);
 		look_up(core);
-		core->params.hooks.connect(core->params.hooks.arg, 0);
+		connect_to(core, 0, now);
 	}
 }
 
@@ -520,6 +619,8 @@ sl_pub_output(struct sl_pub_core *core, struct sl_pack *pack, uint64_t now)
 {
 	bool has_sent;
 
+	if (!core->is_connected)
+		return;
 	output_loose(core, pack);
 	if (core->hold_until != 0)
 		return;
@@ -541,9 +642,16 @@ sl_pub_deadline(const struct sl_pub_core *core)
 	const struct sl_pub_message *first = TAILQ_FIRST(&core->live);
 	uint64_t deadline = first == NULL ? UINT64_MAX : first->deadline;
 
+	if (core->way_at != 0 && has_something_to_send(core))
+		deadline = earlier(deadline, core->way_at);
+	first = TAILQ_FIRST(&core->loose);
+	if (!core->is_connected && first != NULL)
+		deadline = earlier(deadline, first->deadline);
 	if (core->hold_until != 0)
 		return earlier(deadline, core->hold_until);
 	deadline = earlier(deadline, silence_deadline(core));
+	if (!core->is_connected)
+		return deadline;
 	return earlier(deadline, sl_session_tx_deadline(core->tx));
 }
 

@@ -61,7 +61,9 @@ struct sl_pub_hooks {
 	uint64_t (*random)(void *arg);
 	/** The appliance of that number: @p what, a part of a sentence. */
 	void (*event)(void *arg, enum sluice_level level, uint32_t appliance, const char *what);
-	/** None answers: look up again where they are. May be NULL. @return how many, 1 or more */
+	/** None answers or can be reached: look up again where they are. May be NULL. @return how
+	 * many, 1 or more
+	 */
 	uint32_t (*look_up)(void *arg);
 };
 
@@ -74,7 +76,10 @@ struct sl_pub_params {
 
 struct sl_pub_core;
 
-/** @return NULL: no memory */
+/**
+ * Connects to the first of the list that there is a way to. Without one, all messages wait.
+ * @return NULL: no memory
+ */
 struct sl_pub_core *sl_pub_new(const struct sl_pub_params *params, uint64_t now);
 /** Those that are left are settled with SLUICE_CLOSED, and released. */
 void sl_pub_free(struct sl_pub_core *core);
@@ -90,6 +95,13 @@ void sl_pub_input(struct sl_pub_core *core, const uint8_t *data, size_t len, uin
 
 /** The system says that nobody is there (ICMP): a hint, which anybody can forge. */
 void sl_pub_unreachable(struct sl_pub_core *core, uint64_t now);
+
+/**
+ * The system did not take what was to be sent, be it that our address is gone. When nothing is in
+ * flight, of which silence would tell, the next message has the way looked for again, at most once
+ * per silence.
+ */
+void sl_pub_not_sent(struct sl_pub_core *core, uint64_t now);
 
 /** Do what is due: messages whose time is over, silence. */
 void sl_pub_tick(struct sl_pub_core *core, uint64_t now);

@@ -206,7 +206,8 @@ send_batch(struct sluice_publisher *pub)
 				sl_pub_unreachable(pub->core, pub->now);
 			if (++tries < SEND_TRIES)
 				continue;
-			/* They are missed, and sent again in time. */
+			/* Missed, and sent again in time; what is at-most-once is lost. */
+			sl_pub_not_sent(pub->core, pub->now);
 			pub->send_errors += pack->nb - pub->pack_sent;
 			pub->pack_sent = pack->nb;
 			break;
@@ -752,12 +753,8 @@ sluice_publisher_open(const struct sluice_publisher_options *options, struct slu
 	pub->id_high = pub_random(pub);
 	pub->id_low = pub_random(pub);
 	pub->options.appliances = pub->options.source = pub->options.bind = NULL;
-	if (!allocate(pub, options->appliances)) {
+	if (!allocate(pub, options->appliances))
 		rc = sl_error_set(error, SLUICE_NO_MEMORY, "out of memory");
-	} else if (!pub_connect(pub, 0)) {
-		/* No way now may be one later: silence then goes on to the next. */
-		pub_event(pub, SLUICE_LEVEL_WARNING, 0, "cannot be reached from here now");
-	}
 	if (rc == 0 && pub->loop.has_thread)
 		rc = sl_loop_start(&pub->loop, run, pub, "sluice-pub", error);
 	if (rc == 0) {

@@ -130,7 +130,8 @@ struct sluice_publisher_options {
 	/** No answer for so long while messages are in flight: the next appliance is tried. From
 	 * 100 on; 1000 */
 	uint32_t silence_ms;
-	/** A message that is not durable after so long fails with SLUICE_TIMEOUT; never. */
+	/** A message that is not durable (at-most-once: not sent) after so long fails with
+	 * SLUICE_TIMEOUT; never. */
 	uint32_t message_timeout_ms;
 	uint32_t socket_buffer_bytes; /**< Each way: 4 MiB, as far as the system allows it. */
 	sluice_event_fn event;	      /**< May be NULL. */
@@ -138,7 +139,10 @@ struct sluice_publisher_options {
 	uint64_t reserved[8]; /**< 0 */
 };
 
-/** Messages of destinations that are at-most-once: sent once, without acknowledgement. */
+/**
+ * Messages of destinations that are at-most-once: sent once, without acknowledgement. They wait
+ * while the system knows no way to an appliance.
+ */
 #define SLUICE_AT_MOST_ONCE 0x1u
 
 /** What is published. */
@@ -291,7 +295,8 @@ struct sluice_delivery {
 
 /**
  * A message. It is done when the callback returns; with SLUICE_MANUAL_ACK, when
- * sluice_consumer_done() is called, at any time by any thread.
+ * sluice_consumer_done() is called, at any time by any thread. What takes long holds up those
+ * behind it, and acknowledgements and probes for as long as one call takes, or 10 ms.
  */
 typedef void (*sluice_message_fn)(void *arg, const struct sluice_delivery *delivery);
 

@@ -266,20 +266,21 @@ int
 sl_udp_connect(int sock, int family, const struct sl_udp_peer *peer)
 {
 	struct sockaddr nobody = {.sa_family = AF_UNSPEC};
-	struct sl_udp_peer local;
+	struct sl_udp_peer before, local;
 	struct sockaddr_in6 to;
 	socklen_t len;
 
 	/*
-	 * The address to send from is chosen anew: the last one may be of another way, or gone. The
-	 * port stays, where an answer may be on its way to.
+	 * The address to send from is chosen anew: the last one may be of another way, or gone. One
+	 * that was asked for stays: the system has kept it. The port stays in any case, where an
+	 * answer may be on its way to; the system keeps it only if it was asked for.
 	 */
-	sl_udp_local(sock, &local);
+	sl_udp_local(sock, &before);
 	connect(sock, &nobody, sizeof(nobody));
-	if (local.port != 0) {
-		map_v4(&local.ip, (struct in_addr){0});
-		if (family == AF_INET6)
-			memset(&local.ip, 0, sizeof(local.ip));
+	sl_udp_local(sock, &local);
+	if (local.port == 0 && before.port != 0) {
+		local.port = before.port;
+		local.scope = before.scope;
 		len = to_sockaddr(family, &local, &to);
 		bind(sock, (struct sockaddr *)&to, len);
 	}

@@ -5,8 +5,10 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client.h"
 #include "print.h"
@@ -166,24 +168,78 @@ take_library_option(int option)
 }
 
 static void
-print(const struct sluice_delivery *d)
+check_names(void)
 {
-	if (args.is_quiet)
-		return;
-	if (args.is_json)
-		print_json(stdout, &args.names, d);
-	else
-		print_format(stdout, args.format, &args.names, d);
+	for (unsigned int i = 0; args.is_json && i < args.names.nb; i++) {
+		if (!print_json_can(args.names.names[i]))
+			client_usage(
+				"--name %s: not UTF-8, as --json needs it", args.names.names[i]);
+	}
 }
 
-/* What has been written has been done. */
+/* Messages go to standard output by a stream of their own, which a signal keeps from waiting. */
+static FILE *output;
+/* Why it takes no more; 0: it does. */
+static int output_error;
+
+static ssize_t
+write_output(void *cookie, const char *data, size_t len)
+{
+	size_t written = 0;
+	ssize_t n;
+
+	while (written < len) {
+		n = write(STDOUT_FILENO, data + written, len - written);
+		if (n < 0)
+			break;
+		written += (size_t)n;
+		/* The signal may have ended this wait already, and does not end another. */
+		if (written < len && client_is_stopped) {
+			errno = EINTR;
+			break;
+		}
+	}
+	return (ssize_t)written;
+}
+
 static void
+open_output(void)
+{
+	output = fopencookie(NULL, "w", (cookie_io_functions_t){.write = write_output});
+	if (output == NULL)
+		client_die("out of memory");
+}
+
+/* @return false: it was not taken */
+static bool
+print(const struct sluice_delivery *d)
+{
+	bool is_printed = true;
+
+	if (args.is_quiet)
+		return true;
+	if (args.is_json)
+		is_printed = print_json(output, &args.names, d);
+	else
+		print_format(output, args.format, &args.names, d);
+	/* What was in the buffer when a write failed is gone, though the next may not fail. */
+	if (is_printed && !ferror(output))
+		return true;
+	output_error = errno;
+	return false;
+}
+
+/* What has been written has been done. @return false: something was not, and nothing is done */
+static bool
 finish(struct sluice_consumer *con, const struct sluice_delivery **batch, unsigned int n)
 {
-	if (fflush(stdout) != 0)
-		client_die("standard output: %s", strerror(errno));
+	if (output_error == 0 && fflush(output) != 0)
+		output_error = errno;
+	if (output_error != 0)
+		return false;
 	for (unsigned int i = 0; i < n; i++)
 		sluice_consumer_done(con, batch[i]);
+	return true;
 }
 
 static void
@@ -203,7 +259,7 @@ tell_rate(uint64_t received, uint64_t now)
 	}
 }
 
-/* @return how many messages came */
+/* @return how many messages came and were written */
 static uint64_t
 receive(struct sluice_consumer *con)
 {
@@ -217,13 +273,15 @@ receive(struct sluice_consumer *con)
 	while (n < args.count && now < end && !client_is_stopped) {
 		wait_ms = end - now < SLICE_MS * (SECOND / 1000) ? (int)((end - now) / 1000000) + 1
 								 : SLICE_MS;
-		for (nb = 0; nb < BATCH && n < args.count; nb++) {
+		for (nb = 0; nb < BATCH && n + nb < args.count; nb++) {
 			if (sluice_consumer_receive(con, &batch[nb], nb == 0 ? wait_ms : 0) != 0)
 				break;
-			print(batch[nb]);
-			n++;
+			if (!print(batch[nb]))
+				break;
 		}
-		finish(con, batch, nb);
+		if (!finish(con, batch, nb))
+			break;
+		n += nb;
 		now = client_now();
 		tell_rate(n, now);
 	}
@@ -281,6 +339,8 @@ main(int argc, char **argv)
 		if (!take_library_option(option))
 			take_option(option);
 	}
+	check_names();
+	open_output();
 	args.options.listen = client_addresses(args.host, args.port);
 	args.options.event = client_event;
 	args.options.event_arg = &args.is_verbose;
@@ -293,6 +353,13 @@ main(int argc, char **argv)
 	n = receive(con);
 	sluice_consumer_get_stats(con, &stats);
 	sluice_consumer_close(con);
+	if (output_error != 0) {
+		/* Nor is there a use in waiting for it to take the rest. */
+		__fpurge(output);
+		client_die("standard output: %s",
+			output_error == EINTR ? "it took no more when told to end"
+					      : strerror(output_error));
+	}
 	if (args.has_stats)
 		report(&stats, n);
 	return args.count != UINT64_MAX && n < args.count ? CLIENT_UNFINISHED : CLIENT_OK;

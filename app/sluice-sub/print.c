@@ -157,31 +157,43 @@ print_format(FILE *out, const char *format, const struct print_names *names,
 	}
 }
 
-static void
+bool
+print_json_can(const char *name)
+{
+	json_t *text = json_string(name);
+	bool can = text != NULL;
+
+	json_decref(text);
+	return can;
+}
+
+/* @return false: out of memory */
+static bool
 set_text_or_hex(
 	json_t *object, const char *key, const char *hex_key, const uint8_t *bytes, uint32_t len)
 {
 	json_t *text = json_stringn(len == 0 ? "" : (const char *)bytes, len);
+	bool is_set;
 	char *hex;
 
-	if (text != NULL) {
-		json_object_set_new(object, key, text);
-		return;
-	}
+	if (text != NULL)
+		return json_object_set_new(object, key, text) == 0;
 	/* Not UTF-8. */
 	hex = malloc(2 * (size_t)len + 1);
 	if (hex == NULL)
-		return;
+		return false;
 	for (uint32_t i = 0; i < len; i++)
 		sprintf(hex + 2 * i, "%02x", bytes[i]);
-	json_object_set_new(object, hex_key, json_string(hex));
+	is_set = json_object_set_new(object, hex_key, json_string(hex)) == 0;
 	free(hex);
+	return is_set;
 }
 
-void
+bool
 print_json(FILE *out, const struct print_names *names, const struct sluice_delivery *d)
 {
 	char digits[3][17], id[33], session[17], when[40], address[SLUICE_ADDRESS_TEXT];
+	bool is_printed;
 	json_t *o;
 
 	snprintf(id, sizeof(id), "%016" PRIx64 "%016" PRIx64, d->id.high, d->id.low);
@@ -193,13 +205,12 @@ print_json(FILE *out, const struct print_names *names, const struct sluice_deliv
 		time_text(d->timestamp_ns, when), "timestamp_ns", (json_int_t)d->timestamp_ns,
 		"session", session, "sequence", (json_int_t)d->sequence, "epoch",
 		(json_int_t)d->epoch, "peer", sluice_address_text(&d->peer, address));
-	if (o == NULL)
-		return;
-	if (d->id_text != NULL)
-		set_text_or_hex(
-			o, "id_text", "id_text_hex", (const uint8_t *)d->id_text, d->id_text_len);
-	set_text_or_hex(o, "payload", "payload_hex", d->payload, d->payload_len);
-	json_dumpf(o, out, JSON_COMPACT);
-	putc('\n', out);
+	is_printed = o != NULL &&
+		(d->id_text == NULL ||
+			set_text_or_hex(o, "id_text", "id_text_hex", (const uint8_t *)d->id_text,
+				d->id_text_len)) &&
+		set_text_or_hex(o, "payload", "payload_hex", d->payload, d->payload_len) &&
+		json_dumpf(o, out, JSON_COMPACT) == 0 && putc('\n', out) != EOF;
 	json_decref(o);
+	return is_printed;
 }

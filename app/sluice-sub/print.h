@@ -35,7 +35,10 @@ bool print_check_format(const char *format, char *bad);
 void print_format(FILE *out, const char *format, const struct print_names *names,
 	const struct sluice_delivery *d);
 
-/** Write a message as a line of JSON. */
-void print_json(FILE *out, const struct print_names *names, const struct sluice_delivery *d);
+/** Can print_json() write this name? It is UTF-8. */
+bool print_json_can(const char *name);
+
+/** Write a message as a line of JSON. @return false: it is not written; errno */
+bool print_json(FILE *out, const struct print_names *names, const struct sluice_delivery *d);
 
 #endif /* PRINT_H */

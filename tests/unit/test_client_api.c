@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -120,6 +121,31 @@ test_publish_and_receive(void **state)
 		assert_int_equal(sluice_consumer_receive(con, &d, 0), SLUICE_WOULD_BLOCK);
 		assert_int_equal(sluice_consumer_receive(con, &d, 1), SLUICE_TIMEOUT);
 		assert_int_equal(sluice_publisher_close(pub, 0), 0);
+		assert_int_equal(sluice_consumer_close(con), 0);
+	}
+}
+
+/* Also with a socket of the other family. */
+static void
+test_it_sends_from_where_it_is_bound(void **state)
+{
+	for (uint32_t i = 0; i < 2; i++) {
+		struct sluice_consumer *con = open_consumer("127.0.0.1:0", 0, NULL);
+		struct sluice_publisher_options options = {.source = "test", .bind = "127.0.0.2"};
+		char to[2 * SLUICE_ADDRESS_TEXT], text[SLUICE_ADDRESS_TEXT];
+		const struct sluice_delivery *d;
+		struct sluice_publisher *pub;
+
+		snprintf(to, sizeof(to), "%s%s", sluice_consumer_address(con),
+			i == 0 ? "" : ",[::1]:9");
+		options.appliances = to;
+		pub = sluice_publisher_open(&options, NULL);
+		assert_non_null(pub);
+		assert_int_equal(sluice_publish_async(pub, &hello, 0, NULL, NULL), 0);
+		assert_int_equal(sluice_consumer_receive(con, &d, LONG_MS), 0);
+		assert_non_null(strstr(sluice_address_text(&d->peer, text), "127.0.0.2:"));
+		assert_int_equal(sluice_consumer_done(con, d), 0);
+		assert_int_equal(sluice_publisher_close(pub, LONG_MS), 0);
 		assert_int_equal(sluice_consumer_close(con), 0);
 	}
 }
@@ -240,6 +266,79 @@ test_a_callback_may_keep_a_message(void **state)
 	assert_int_equal(sluice_publisher_close(pub, LONG_MS), 0);
 	assert_int_equal(nb_done, 1);
 	assert_int_equal(sluice_consumer_close(con), 0);
+}
+
+#define NB_SLOW 20
+#define SLOW_US 10000 /* As long as callbacks may take until the socket is looked at. */
+
+static int probe_sock;
+static const char *_Atomic complaint; /* Not asserted by another thread. */
+
+static void
+work_slowly(void *arg, const struct sluice_delivery *d)
+{
+	static const uint8_t probe[] = {
+		0x0d, 'S', 'L', 'C', '1', 0x32, 11, 0x09, 1, 2, 3, 4, 5, 6, 7, 8, 0x10, 0};
+	struct pollfd answer = {.fd = probe_sock, .events = POLLIN};
+	uint32_t before = nb_delivered;
+
+	usleep(SLOW_US);
+	for (uint32_t i = 0; before < NB_SLOW && nb_done < before && i < LONG_MS; i++)
+		usleep(1000);
+	if (before < NB_SLOW && nb_done < before)
+		complaint = "what was done was not acknowledged";
+	if (before == 3 && send(probe_sock, probe, sizeof(probe), 0) != sizeof(probe))
+		complaint = "send";
+	if (before == 4 && poll(&answer, 1, LONG_MS) != 1)
+		complaint = "a probe was not answered";
+	if (d->sequence != before + 1)
+		complaint = "not in order";
+	nb_delivered++;
+}
+
+static void
+connect_probe(const struct sluice_consumer *con)
+{
+	const char *port = strrchr(sluice_consumer_address(con), ':') + 1;
+	struct sockaddr_in name = {.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons((uint16_t)atoi(port))};
+
+	probe_sock = socket(AF_INET, SOCK_DGRAM, 0);
+	assert_int_equal(connect(probe_sock, (struct sockaddr *)&name, sizeof(name)), 0);
+}
+
+static void
+test_slow_callbacks_hold_up_neither_acks_nor_probes(void **state)
+{
+	for (uint32_t flags = 0; flags <= SLUICE_NO_THREAD; flags++) {
+		struct sluice_consumer *con = open_consumer("127.0.0.1:0", flags, work_slowly);
+		struct sluice_publisher *pub = open_publisher(sluice_consumer_address(con), 0, 0);
+		struct pollfd fd = {.fd = sluice_consumer_fd(con), .events = POLLIN};
+
+		connect_probe(con);
+		for (uint32_t i = 0; i < NB_SLOW; i++)
+			assert_int_equal(sluice_publish_async(pub, &hello, 0, count_done, NULL), 0);
+		while (flags != 0 && nb_delivered < NB_SLOW) {
+			uint32_t before = nb_delivered;
+
+			assert_int_equal(poll(&fd, 1, LONG_MS), 1);
+			assert_int_equal(sluice_consumer_process(con), 0);
+			/* Nor the caller's loop. */
+			assert_in_range(nb_delivered, before, before + 1);
+		}
+		assert_int_equal(sluice_publisher_flush(pub, LONG_MS), 0);
+		if (complaint != NULL)
+			fail_msg("%s", complaint);
+		/* What is left at the end is not acknowledged. */
+		for (uint32_t i = 0; i < NB_SLOW; i++)
+			assert_int_equal(sluice_publish_async(pub, &hello, 0, NULL, NULL), 0);
+		while (flags == 0 && nb_delivered == NB_SLOW)
+			usleep(1000);
+		assert_int_equal(sluice_consumer_close(con), 0);
+		sluice_publisher_close(pub, 0);
+		close(probe_sock);
+	}
 }
 
 static void
@@ -436,9 +535,11 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_publish_and_receive),
+		cmocka_unit_test(test_it_sends_from_where_it_is_bound),
 		cmocka_unit_test(test_many_threads_publish),
 		cmocka_unit_test(test_many_threads_receive),
 		cmocka_unit_test(test_a_callback_may_keep_a_message),
+		cmocka_unit_test(test_slow_callbacks_hold_up_neither_acks_nor_probes),
 		cmocka_unit_test(test_a_full_queue_says_so),
 		cmocka_unit_test(test_a_publish_that_timed_out_is_not_sent_again),
 		cmocka_unit_test(test_a_callback_may_publish_and_not_wait),
