@@ -225,7 +225,7 @@ print(const struct sluice_delivery *d)
 	/* What was in the buffer when a write failed is gone, though the next may not fail. */
 	if (is_printed && !ferror(output))
 		return true;
-	output_error = errno;
+	output_error = errno != 0 ? errno : EIO;
 	return false;
 }
 
@@ -234,7 +234,7 @@ static bool
 finish(struct sluice_consumer *con, const struct sluice_delivery **batch, unsigned int n)
 {
 	if (output_error == 0 && fflush(output) != 0)
-		output_error = errno;
+		output_error = errno != 0 ? errno : EIO;
 	if (output_error != 0)
 		return false;
 	for (unsigned int i = 0; i < n; i++)
