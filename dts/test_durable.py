@@ -11,7 +11,8 @@ import random
 import sqlite3
 import time
 
-from harness import ADDRESS, MemifLab, backend, destination, message, pb2, sink_backend, table
+from harness import (ADDRESS, MemifLab, appliance_mac, backend, destination, message, pb2, peer_mac,
+                     port, sink_backend, table)
 from harness.cli import Cli
 from harness.client import sluice
 from harness.durable import HandBackend, HandPublisher
@@ -426,6 +427,40 @@ def test_a_silent_backend_costs_the_others_nothing(durable):
             report = durable.wait_drained()
         report.check(drained=True)
         assert report.acked == 10000
+
+
+def test_backends_behind_a_link_that_is_down_cost_the_others_nothing(durable):
+    """What they have cannot be sent again, and they are more than a worker has in hand at once. It
+    is on a tap, whose link is what the kernel says of the interface."""
+    far = [destination(f"far{n}", backend("kitchen", "10.78.0.11", 9001 + n)) for n in range(70)]
+    config = durable.config(
+        table(1), *far, ports=[port(), port("net1", "net_tap0", "10.78.0.1/24")],
+        neighbours=[{"address": "10.78.0.11", "mac": peer_mac(1)}])
+    devices = [*durable.devices, f"net_tap0,iface=tap0,mac={appliance_mac(1)}"]
+    with durable.appliance(config, vdevs=devices) as sluice, sluice.control() as control, \
+            HandPublisher(durable) as source, HandBackend(durable) as near:
+        def retransmitted():
+            return [row["retransmitted"] for row in control.show("sessions")
+                    if row["destination"].startswith("far") and row["in_flight"] == 1]
+
+        for n in range(len(far)):
+            source.destination = f"far{n}"
+            source.send(n + 1)
+        wait_until(lambda: len(retransmitted()) == len(far), 5, "each has one")
+        durable.inside.ip("link", "set", "tap0", "down")
+        sluice.wait_said("port net1: its link is down")
+        # Longer than the longest timeout: all of them are to be sent again.
+        time.sleep(1.5)
+        before = retransmitted()
+        source.destination = "table1"
+        source.send(len(far) + 1)
+        near.take(1)
+        wait_until(lambda: near.poll(0.05) or len(near.got) > 1, 5, "it comes again")
+        near.ack(1)
+        assert retransmitted() == before
+        durable.inside.ip("link", "set", "tap0", "up")
+        wait_until(lambda: all(now > was for was, now in zip(before, retransmitted(), strict=True)),
+                   5, "they are asked again")
 
 
 def test_what_waits_on_disk_keeps_its_order(durable):

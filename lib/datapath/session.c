@@ -609,6 +609,13 @@ prefetch_active(const struct dp_lcore *lcore, uint32_t at)
 		rte_prefetch0(&lcore->dp->backends[keeper->active[at - SCAN_AHEAD]->slot].share);
 }
 
+/* Who cannot be sent to, perhaps for long, holds no place among those that are due. */
+static inline bool
+has_port_room(const struct dp_lcore *lcore, const struct dp_session *session)
+{
+	return lcore->txq_of_port[lcore->dp->backends[session->slot].port_id]->room > 0;
+}
+
 /*
  * Once a millisecond: whose time has come? From the last to the first: one that leaves has its
  * place taken by one that has been looked at.
@@ -633,7 +640,7 @@ scan(struct dp_lcore *lcore)
 			deactivate(keeper, session);
 		else if (unlikely(has_to_leave(lcore, session)))
 			take_back(lcore, session);
-		else if (session->look_ns <= keeper->now_ns)
+		else if (session->look_ns <= keeper->now_ns && has_port_room(lcore, session))
 			look(keeper, session);
 	}
 }
@@ -648,14 +655,15 @@ dp_sessions_resend(struct dp_lcore *lcore, void **objs, uint16_t max)
 	scan(lcore);
 	for (uint32_t i = 0; i < keeper->nb_due; i++) {
 		struct dp_session *session = keeper->due[i];
+		const bool had_room = has_port_room(lcore, session);
 
 		session->is_due = false;
 		n += resend(lcore, session, objs + n, (uint16_t)(max - n));
-		/* The rest of it in the next turn. */
 		if (!session->is_active)
 			continue;
 		session->look_ns = sl_session_tx_deadline(session->tx);
-		if (session->look_ns <= keeper->now_ns) {
+		/* The rest of it in the next turn; without room, when scan() comes by again. */
+		if (session->look_ns <= keeper->now_ns && had_room) {
 			session->is_due = true;
 			keeper->due[left++] = session;
 		}
