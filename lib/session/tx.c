@@ -206,6 +206,7 @@ begin(struct sl_session_tx *tx, uint64_t session, uint64_t now)
 	tx->hidden_to = 0;
 	tx->latest = 0;
 	tx->latest_sent = 0;
+	tx->is_heard = false;
 	tx->timer_ns = now;
 	tx->timeouts = 0;
 	tx->nb_old = 0;
@@ -295,8 +296,7 @@ timeout_at(const struct sl_session_tx *tx)
 	return tx->timer_ns + RTE_MIN(timeout, tx->rto_max_ns);
 }
 
-/* RFC 9002, section 5. What the receiver says of its delay can make a sample smaller, to a bound.
- */
+/* RFC 9002, section 5. What the receiver says of its delay makes a sample smaller, to a bound. */
 static void
 measure(struct sl_session_tx *tx, uint64_t rtt, uint64_t ack_delay)
 {

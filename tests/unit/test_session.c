@@ -524,7 +524,7 @@ static void
 test_a_refused_session_goes_on_in_another(void **state)
 {
 	struct rig *g = rig_new(&usual);
-	struct sl_wire_ack refusal;
+	struct sl_wire_ack refusal, ack;
 
 	(void)state;
 	send(g, 10);
@@ -543,6 +543,11 @@ test_a_refused_session_goes_on_in_another(void **state)
 	assert_int_equal(stats(g).srtt_ns, MS);
 	assert_int_equal(sl_session_tx_room(g->tx), 64);
 	assert_int_equal(sl_session_tx_send(g->tx, (void *)3, g->now), 1);
+	/* Its first ack stands for the initial credit, too. */
+	ack = make_ack(1, (const uint32_t[]){0}, 5);
+	ack.session = SESSION + 1;
+	assert_int_equal(take(g, ack), SL_SESSION_ACK_OK);
+	assert_int_equal(sl_session_tx_room(g->tx), 4);
 	rig_free(g);
 }
 
