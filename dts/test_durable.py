@@ -5,6 +5,7 @@
 Publishers and backends are played by hand where it matters which datagram comes when, and are
 processes with a ledger where it matters that nothing is missing."""
 
+import collections
 import contextlib
 import os
 import random
@@ -30,6 +31,11 @@ SHORT = {"requeue_after_ms": 500}
 def idents(journal):
     """The ids (low halves) of the messages in a journal, in their order."""
     return [int.from_bytes(m.data[19:27], "little") for m in journal.messages]
+
+
+def bits(*sequences):
+    """What is selective of an ack that has nothing else."""
+    return sum(1 << sequence - 2 for sequence in sequences).to_bytes(3, "little")
 
 
 # Publishers.
@@ -411,6 +417,42 @@ def test_what_is_given_up_goes_to_the_dead_letters(durable):
         assert sorted(got.values()) == [1, 2, 3]
         digger.ack(3)
         wait_until(lambda: not durable.journal().undelivered(), 5, "outcomes in the journal")
+
+
+def test_what_is_given_up_was_sent_as_often_as_it_says(durable):
+    """The first is lost twice, and those from 5 on once, in the same moment: that the first is given
+    up costs the others no attempt. Who stands still meanwhile has others given up, by timeouts; what
+    is said of them holds as well."""
+    tables = [table(1, max_attempts=2, dead_letter="grave"),
+              destination("grave", backend("digger", "10.77.0.19"), guarantee="at-least-once")]
+    with durable.appliance(durable.config(*tables)), HandPublisher(durable) as source, \
+            HandBackend(durable) as kitchen, HandBackend(durable, 9) as digger:
+        def wait_seen(count):
+            def is_seen():
+                kitchen.poll(0.01)
+                return len({ident for _, _, ident in kitchen.got}) == count
+            wait_until(is_seen, 5, f"{count} came")
+
+        source.send(*range(1, 21))
+        wait_seen(20)
+        first = kitchen.sessions[0]
+        kitchen.ack(0, highest=4, selective=bits(2, 3, 4), session=first)
+        wait_until(lambda: kitchen.poll(0.01) or len(kitchen.got) > 20, 5, "1 comes again")
+        # More than a round trip, and less than a timeout.
+        time.sleep(0.01)
+        source.send(*range(21, 25))
+        wait_seen(24)
+        kitchen.ack(0, highest=24, selective=bits(2, 3, 4, *range(21, 25)), session=first)
+        wait_until(lambda: len(durable.journal().done()) == 24, 10, "an outcome of each")
+        dead = [attempts for outcome, attempts in durable.journal().done().values()
+                if outcome == DEAD]
+        buried = digger.take(len(dead)).values()
+        digger.ack(len(dead))
+        kitchen.poll(0.1)
+        seen = collections.Counter(ident for _, _, ident in kitchen.got)
+        assert {1, *range(5, 21)} <= set(buried)
+        assert {ident: seen[ident] for ident in buried} == dict.fromkeys(buried, 2)
+        assert dead == [2] * len(buried)
 
 
 def test_a_silent_backend_costs_the_others_nothing(durable):

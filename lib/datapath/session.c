@@ -557,8 +557,8 @@ has_to_leave(struct dp_lcore *lcore, struct dp_session *session)
 
 /* Was something sent so often that it is given up? The session has to begin anew then. */
 static bool
-take_resends(struct dp_lcore *lcore, struct dp_session *session,
-	const struct sl_session_resend *resends, uint32_t n, void **objs)
+take_resends(
+	struct dp_lcore *lcore, const struct sl_session_resend *resends, uint32_t n, void **objs)
 {
 	bool is_enough = false;
 
@@ -573,7 +573,6 @@ take_resends(struct dp_lcore *lcore, struct dp_session *session,
 		rte_pktmbuf_refcnt_update(m, 1);
 		objs[i] = m;
 	}
-	session->retransmitted += n;
 	return is_enough;
 }
 
@@ -587,12 +586,15 @@ resend(struct dp_lcore *lcore, struct dp_session *session, void **objs, uint16_t
 
 	n = RTE_MIN(n, (uint32_t)txq->room);
 	n = sl_session_tx_resend(session->tx, lcore->keeper->now_ns, resends, n);
-	if (unlikely(take_resends(lcore, session, resends, n, objs))) {
+	if (unlikely(take_resends(lcore, resends, n, objs))) {
 		for (uint32_t i = 0; i < n; i++)
 			rte_pktmbuf_free(objs[i]);
+		/* Those that may be tried again are, in the next session: that will count. */
+		sl_session_tx_unsend(session->tx, resends, n);
 		take_back(lcore, session);
 		return 0;
 	}
+	session->retransmitted += n;
 	txq->room -= (uint16_t)n;
 	return (uint16_t)n;
 }
