@@ -5,13 +5,15 @@
 Publishers and backends are played by hand where it matters which datagram comes when, and are
 processes with a ledger where it matters that nothing is missing."""
 
+import collections
 import contextlib
 import os
 import random
 import sqlite3
 import time
 
-from harness import ADDRESS, MemifLab, backend, destination, message, pb2, sink_backend, table
+from harness import (ADDRESS, MemifLab, appliance_mac, backend, destination, message, pb2, peer_mac,
+                     port, sink_backend, table)
 from harness.cli import Cli
 from harness.client import sluice
 from harness.durable import HandBackend, HandPublisher
@@ -29,6 +31,11 @@ SHORT = {"requeue_after_ms": 500}
 def idents(journal):
     """The ids (low halves) of the messages in a journal, in their order."""
     return [int.from_bytes(m.data[19:27], "little") for m in journal.messages]
+
+
+def bits(*sequences):
+    """What is selective of an ack that has nothing else."""
+    return sum(1 << sequence - 2 for sequence in sequences).to_bytes(3, "little")
 
 
 # Publishers.
@@ -412,6 +419,42 @@ def test_what_is_given_up_goes_to_the_dead_letters(durable):
         wait_until(lambda: not durable.journal().undelivered(), 5, "outcomes in the journal")
 
 
+def test_what_is_given_up_was_sent_as_often_as_it_says(durable):
+    """The first is lost twice, and those from 5 on once, in the same moment: that the first is given
+    up costs the others no attempt. Who stands still meanwhile has others given up, by timeouts; what
+    is said of them holds as well."""
+    tables = [table(1, max_attempts=2, dead_letter="grave"),
+              destination("grave", backend("digger", "10.77.0.19"), guarantee="at-least-once")]
+    with durable.appliance(durable.config(*tables)), HandPublisher(durable) as source, \
+            HandBackend(durable) as kitchen, HandBackend(durable, 9) as digger:
+        def wait_seen(count):
+            def is_seen():
+                kitchen.poll(0.01)
+                return len({ident for _, _, ident in kitchen.got}) == count
+            wait_until(is_seen, 5, f"{count} came")
+
+        source.send(*range(1, 21))
+        wait_seen(20)
+        first = kitchen.sessions[0]
+        kitchen.ack(0, highest=4, selective=bits(2, 3, 4), session=first)
+        wait_until(lambda: kitchen.poll(0.01) or len(kitchen.got) > 20, 5, "1 comes again")
+        # More than a round trip, and less than a timeout.
+        time.sleep(0.01)
+        source.send(*range(21, 25))
+        wait_seen(24)
+        kitchen.ack(0, highest=24, selective=bits(2, 3, 4, *range(21, 25)), session=first)
+        wait_until(lambda: len(durable.journal().done()) == 24, 10, "an outcome of each")
+        dead = [attempts for outcome, attempts in durable.journal().done().values()
+                if outcome == DEAD]
+        buried = digger.take(len(dead)).values()
+        digger.ack(len(dead))
+        kitchen.poll(0.1)
+        seen = collections.Counter(ident for _, _, ident in kitchen.got)
+        assert {1, *range(5, 21)} <= set(buried)
+        assert {ident: seen[ident] for ident in buried} == dict.fromkeys(buried, 2)
+        assert dead == [2] * len(buried)
+
+
 def test_a_silent_backend_costs_the_others_nothing(durable):
     """Table 1 takes messages and acknowledges none; table 2 gets all of its own meanwhile, and more
     of table 1's are accepted than its queue has room for."""
@@ -426,6 +469,40 @@ def test_a_silent_backend_costs_the_others_nothing(durable):
             report = durable.wait_drained()
         report.check(drained=True)
         assert report.acked == 10000
+
+
+def test_backends_behind_a_link_that_is_down_cost_the_others_nothing(durable):
+    """What they have cannot be sent again, and they are more than a worker has in hand at once. It
+    is on a tap, whose link is what the kernel says of the interface."""
+    far = [destination(f"far{n}", backend("kitchen", "10.78.0.11", 9001 + n)) for n in range(70)]
+    config = durable.config(
+        table(1), *far, ports=[port(), port("net1", "net_tap0", "10.78.0.1/24")],
+        neighbours=[{"address": "10.78.0.11", "mac": peer_mac(1)}])
+    devices = [*durable.devices, f"net_tap0,iface=tap0,mac={appliance_mac(1)}"]
+    with durable.appliance(config, vdevs=devices) as sluice, sluice.control() as control, \
+            HandPublisher(durable) as source, HandBackend(durable) as near:
+        def retransmitted():
+            return [row["retransmitted"] for row in control.show("sessions")
+                    if row["destination"].startswith("far") and row["in_flight"] == 1]
+
+        for n in range(len(far)):
+            source.destination = f"far{n}"
+            source.send(n + 1)
+        wait_until(lambda: len(retransmitted()) == len(far), 5, "each has one")
+        durable.inside.ip("link", "set", "tap0", "down")
+        sluice.wait_said("port net1: its link is down")
+        # Longer than the longest timeout: all of them are to be sent again.
+        time.sleep(1.5)
+        before = retransmitted()
+        source.destination = "table1"
+        source.send(len(far) + 1)
+        near.take(1)
+        wait_until(lambda: near.poll(0.05) or len(near.got) > 1, 5, "it comes again")
+        near.ack(1)
+        assert retransmitted() == before
+        durable.inside.ip("link", "set", "tap0", "up")
+        wait_until(lambda: all(now > was for was, now in zip(before, retransmitted(), strict=True)),
+                   5, "they are asked again")
 
 
 def test_what_waits_on_disk_keeps_its_order(durable):

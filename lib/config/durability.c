@@ -13,6 +13,7 @@
 #include <rte_common.h>
 
 #include "config_internal.h"
+#include "sl_record_ring.h"
 
 #define CONNINFO_LEN_MAX 2048
 #define SEGMENTS_MIN	 4 /* Of each worker. */
@@ -273,6 +274,35 @@ sl_config_resolve_durability(struct sl_config_reader *reader)
 	return ret;
 }
 
+/* A ring that takes the outcomes of so many messages when nothing else is in it. */
+static uint64_t
+least_ring(uint32_t in_flight)
+{
+	return rte_align64pow2(
+		sl_record_ring_room_for_outcomes(in_flight) + SL_RECORD_RING_SLACK + 1);
+}
+
+/* An ack is taken when there is room for the outcomes of all that is in flight. */
+static int
+check_in_flight(struct sl_config_reader *reader, const struct sl_config_at *at, uint32_t in_flight)
+{
+	uint64_t ring = reader->config->journal.ring_bytes;
+	char given[SL_CONFIG_NUMBER_LEN], right[SL_CONFIG_NUMBER_LEN];
+	uint32_t most = in_flight;
+	int ret;
+
+	ret = check_power_of_2(reader, at, "in_flight", in_flight, SL_CONFIG_PLAIN);
+	if (ret < 0 || least_ring(in_flight) <= ring)
+		return ret;
+	while (least_ring(most) > ring)
+		most /= 2;
+	return sl_config_fail(reader, at, "in_flight",
+		"the outcomes of %" PRIu32 " messages do not fit into journal.ring_bytes, %s; "
+		"give at most %" PRIu32 ", or a ring of %s",
+		in_flight, sl_config_format_number((int64_t)ring, SL_CONFIG_BYTES, given), most,
+		sl_config_format_number((int64_t)least_ring(in_flight), SL_CONFIG_BYTES, right));
+}
+
 /* The first key that means something only where messages are acknowledged. */
 static const char *
 find_durable_key(const struct raw_destination *raw)
@@ -307,7 +337,7 @@ sl_config_resolve_guarantee(struct sl_config_reader *reader, const struct sl_con
 			"at-least-once needs a journal, and there is none; give journal: "
 			"{directory: ...}, or at-most-once");
 	if (raw->dead_letter == NULL || strcmp(raw->dead_letter, "none") == 0)
-		return check_power_of_2(reader, at, "in_flight", to->in_flight, SL_CONFIG_PLAIN);
+		return check_in_flight(reader, at, to->in_flight);
 	if (strcmp(raw->dead_letter, to->name) == 0)
 		return sl_config_fail(reader, at, "dead_letter",
 			"'%s' is the destination itself; name another, or none", to->name);
@@ -315,7 +345,7 @@ sl_config_resolve_guarantee(struct sl_config_reader *reader, const struct sl_con
 		return sl_config_fail(reader, at, "dead_letter",
 			"gets nothing while max_attempts is 0, for nothing is given up; give "
 			"max_attempts, too");
-	return check_power_of_2(reader, at, "in_flight", to->in_flight, SL_CONFIG_PLAIN);
+	return check_in_flight(reader, at, to->in_flight);
 }
 
 static int

@@ -203,7 +203,7 @@ struct dp_keeper {
 	uint64_t outcomes_backend;
 	uint32_t nb_outcomes;
 	bool outcomes_have_letters;
-	struct sl_record_outcome_of outcomes[DP_FETCH_MAX];
+	struct sl_record_outcome_of outcomes[SL_RECORD_OUTCOMES_MAX];
 };
 
 /* A message that came to its worker. */

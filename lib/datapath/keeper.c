@@ -286,10 +286,9 @@ dp_keeper_mark(struct dp_lcore *lcore, const struct rte_mbuf *m)
 bool
 dp_keeper_has_room(struct dp_lcore *lcore, uint32_t nb_outcomes)
 {
-	const uint64_t records = nb_outcomes / DP_FETCH_MAX + 2;
 	struct dp_keeper *keeper = lcore->keeper;
 
+	/* The configuration sees to it that an empty ring has it for all that may be in flight. */
 	return sl_record_ring_room(keeper->ring) > dp_keeper_room_for(keeper, keeper->admitted) +
-		SL_RECORD_LEN_MAX + nb_outcomes * sizeof(struct sl_record_outcome_of) +
-		records * sizeof(struct sl_record_done);
+		sl_record_ring_room_for_outcomes(nb_outcomes);
 }

@@ -107,7 +107,7 @@ dp_keeper_done(struct dp_lcore *lcore, const struct dp_msg *msg, uint64_t backen
 {
 	struct dp_keeper *keeper = lcore->keeper;
 
-	if (keeper->nb_outcomes == DP_FETCH_MAX ||
+	if (keeper->nb_outcomes == SL_RECORD_OUTCOMES_MAX ||
 		(keeper->nb_outcomes > 0 && keeper->outcomes_backend != backend)) {
 		dp_keeper_flush_outcomes(lcore);
 		/* Who acknowledges has looked for room. Else these are held until a restart, and

@@ -568,8 +568,8 @@ has_to_leave(struct dp_lcore *lcore, struct dp_session *session)
 
 /* Was something sent so often that it is given up? The session has to begin anew then. */
 static bool
-take_resends(struct dp_lcore *lcore, struct dp_session *session,
-	const struct sl_session_resend *resends, uint32_t n, void **objs)
+take_resends(
+	struct dp_lcore *lcore, const struct sl_session_resend *resends, uint32_t n, void **objs)
 {
 	bool is_enough = false;
 
@@ -584,7 +584,6 @@ take_resends(struct dp_lcore *lcore, struct dp_session *session,
 		rte_pktmbuf_refcnt_update(m, 1);
 		objs[i] = m;
 	}
-	session->retransmitted += n;
 	return is_enough;
 }
 
@@ -598,12 +597,15 @@ resend(struct dp_lcore *lcore, struct dp_session *session, void **objs, uint16_t
 
 	n = RTE_MIN(n, (uint32_t)txq->room);
 	n = sl_session_tx_resend(session->tx, lcore->keeper->now_ns, resends, n);
-	if (unlikely(take_resends(lcore, session, resends, n, objs))) {
+	if (unlikely(take_resends(lcore, resends, n, objs))) {
 		for (uint32_t i = 0; i < n; i++)
 			rte_pktmbuf_free(objs[i]);
+		/* Those that may be tried again are, in the next session: that will count. */
+		sl_session_tx_unsend(session->tx, resends, n);
 		take_back(lcore, session);
 		return 0;
 	}
+	session->retransmitted += n;
 	txq->room -= (uint16_t)n;
 	return (uint16_t)n;
 }
@@ -618,6 +620,13 @@ prefetch_active(const struct dp_lcore *lcore, uint32_t at)
 		rte_prefetch0_write(keeper->active[at - 2 * SCAN_AHEAD]);
 	if (likely(at >= SCAN_AHEAD))
 		rte_prefetch0(&lcore->dp->backends[keeper->active[at - SCAN_AHEAD]->slot].share);
+}
+
+/* Who cannot be sent to, perhaps for long, holds no place among those that are due. */
+static inline bool
+has_port_room(const struct dp_lcore *lcore, const struct dp_session *session)
+{
+	return lcore->txq_of_port[lcore->dp->backends[session->slot].port_id]->room > 0;
 }
 
 /*
@@ -644,7 +653,7 @@ scan(struct dp_lcore *lcore)
 			deactivate(keeper, session);
 		else if (unlikely(has_to_leave(lcore, session)))
 			take_back(lcore, session);
-		else if (session->look_ns <= keeper->now_ns)
+		else if (session->look_ns <= keeper->now_ns && has_port_room(lcore, session))
 			look(keeper, session);
 	}
 }
@@ -659,14 +668,15 @@ dp_sessions_resend(struct dp_lcore *lcore, void **objs, uint16_t max)
 	scan(lcore);
 	for (uint32_t i = 0; i < keeper->nb_due; i++) {
 		struct dp_session *session = keeper->due[i];
+		const bool had_room = has_port_room(lcore, session);
 
 		session->is_due = false;
 		n += resend(lcore, session, objs + n, (uint16_t)(max - n));
-		/* The rest of it in the next turn. */
 		if (!session->is_active)
 			continue;
 		session->look_ns = sl_session_tx_deadline(session->tx);
-		if (session->look_ns <= keeper->now_ns) {
+		/* The rest of it in the next turn; without room, when scan() comes by again. */
+		if (session->look_ns <= keeper->now_ns && had_room) {
 			session->is_due = true;
 			keeper->due[left++] = session;
 		}

@@ -29,6 +29,19 @@
  */
 #define SL_RECORD_RING_SLACK 4096u
 
+/** Outcomes that a worker puts into one record at most. */
+#define SL_RECORD_OUTCOMES_MAX 256u
+
+/** Room that outcomes of so many messages may take, a segment's end among them. */
+static inline uint64_t
+sl_record_ring_room_for_outcomes(uint32_t nb_outcomes)
+{
+	const uint64_t records = nb_outcomes / SL_RECORD_OUTCOMES_MAX + 2;
+
+	return SL_RECORD_LEN_MAX + nb_outcomes * sizeof(struct sl_record_outcome_of) +
+		records * sizeof(struct sl_record_done);
+}
+
 /** What the consumer says of itself. */
 enum sl_record_ring_state {
 	SL_RECORD_RING_OK,

@@ -156,6 +156,13 @@ uint32_t sl_session_tx_resend(
 	struct sl_session_tx *tx, uint64_t now, struct sl_session_resend *resends, uint32_t max);
 
 /**
+ * What sl_session_tx_resend() has just given is not sent after all: it does not count. The session
+ * has to begin anew then, by sl_session_tx_restart().
+ */
+void
+sl_session_tx_unsend(struct sl_session_tx *tx, const struct sl_session_resend *resends, uint32_t n);
+
+/**
  * When sl_session_tx_resend() is to be called again at the latest: 0: something waits to be sent
  * again; UINT64_MAX: nothing is in flight. Sending and acks change it.
  */

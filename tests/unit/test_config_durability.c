@@ -200,6 +200,10 @@ static const struct {
 	{TWO(DURABLE ", in_flight: 100"),
 		"f.yaml:5: destinations[0].in_flight: 100 is not a power of 2; give one, like 128"},
 	{TWO(DURABLE ", in_flight: 8"), "f.yaml:5: destinations[0].in_flight: 8 is out of bounds;"},
+	{"journal: {directory: /j, ring_bytes: 1M}\n" PORTS
+	 "destinations: [{name: t1, guarantee: at-least-once, in_flight: 65536}]\n",
+		"f.yaml:4: destinations[0].in_flight: the outcomes of 65536 messages do not fit "
+		"into journal.ring_bytes, 1M; give at most 32768, or a ring of 2M"},
 	{TWO(DURABLE ", requeue_after_ms: 99"),
 		"f.yaml:5: destinations[0].requeue_after_ms: 99 is out of bounds;"},
 	{TWO(DURABLE ", dead_letter: t2"),

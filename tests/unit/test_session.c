@@ -24,6 +24,7 @@ struct rig {
 	uint32_t nb_sent;
 	uint32_t nb_acked;
 	uint32_t acked[WINDOW]; /* In their order. */
+	uint32_t attempts[WINDOW];
 	uint64_t sequences[WINDOW];
 	struct sl_session_resend resends[WINDOW];
 };
@@ -72,7 +73,7 @@ on_acked(void *arg, void *msg, uint64_t sequence, uint32_t attempts)
 {
 	struct rig *g = arg;
 
-	(void)attempts;
+	g->attempts[g->nb_acked] = attempts;
 	g->acked[g->nb_acked] = (uint32_t)(uintptr_t)msg;
 	g->sequences[g->nb_acked++] = sequence;
 }
@@ -524,7 +525,7 @@ static void
 test_a_refused_session_goes_on_in_another(void **state)
 {
 	struct rig *g = rig_new(&usual);
-	struct sl_wire_ack refusal;
+	struct sl_wire_ack refusal, ack;
 
 	(void)state;
 	send(g, 10);
@@ -543,6 +544,31 @@ test_a_refused_session_goes_on_in_another(void **state)
 	assert_int_equal(stats(g).srtt_ns, MS);
 	assert_int_equal(sl_session_tx_room(g->tx), 64);
 	assert_int_equal(sl_session_tx_send(g->tx, (void *)3, g->now), 1);
+	/* Its first ack stands for the initial credit, too. */
+	ack = make_ack(1, (const uint32_t[]){0}, 5);
+	ack.session = SESSION + 1;
+	assert_int_equal(take(g, ack), SL_SESSION_ACK_OK);
+	assert_int_equal(sl_session_tx_room(g->tx), 4);
+	rig_free(g);
+}
+
+static void
+test_what_is_not_sent_again_after_all_does_not_count(void **state)
+{
+	struct rig *g = rig_new(&usual);
+
+	(void)state;
+	send(g, 6);
+	g->now += MS;
+	take(g, ACK(0, 6));
+	assert_int_equal(resend(g), 3);
+	sl_session_tx_unsend(g->tx, g->resends, 2);
+	assert_int_equal(stats(g).retransmitted, 1);
+	g->nb_acked = 0;
+	sl_session_tx_restart(g->tx, SESSION + 1, g->now, on_acked, g);
+	assert_int_equal(g->nb_acked, 5);
+	assert_memory_equal(g->acked, ((uint32_t[]){1, 2, 3, 4, 5}), 5 * sizeof(uint32_t));
+	assert_memory_equal(g->attempts, ((uint32_t[]){1, 1, 2, 1, 1}), 5 * sizeof(uint32_t));
 	rig_free(g);
 }
 
@@ -665,6 +691,7 @@ main(void)
 		cmocka_unit_test(test_an_idle_sender_does_not_grow_its_window),
 		cmocka_unit_test(test_bad_acks_change_nothing),
 		cmocka_unit_test(test_a_refused_session_goes_on_in_another),
+		cmocka_unit_test(test_what_is_not_sent_again_after_all_does_not_count),
 		cmocka_unit_test(test_a_receiver_that_forgot_shows_by_what_it_lacks),
 		cmocka_unit_test(test_receiver_tells_of_every_gap),
 		cmocka_unit_test(test_credit_is_never_none),
