@@ -292,6 +292,17 @@ assert_model(const struct world *w, const struct model *model)
 }
 
 static void
+put_one(struct world *w, struct model *model, struct test_rand *r, uint32_t *id)
+{
+	static char text[4096];
+	uint32_t len = 4 + (uint32_t)(test_rand_u64(r) % 500);
+
+	model->of[model->nb].id = ++*id;
+	model->of[model->nb++].len = len;
+	add(w, text, fill(text, *id, len));
+}
+
+static void
 change(struct world *w, struct model *model, struct test_rand *r, uint32_t *id)
 {
 	static char text[4096];
@@ -304,10 +315,7 @@ change(struct world *w, struct model *model, struct test_rand *r, uint32_t *id)
 		memmove(&model->of[i], &model->of[i + 1], (--model->nb - i) * sizeof(model->of[0]));
 		return;
 	}
-	model->of[model->nb].id = ++*id;
-	model->of[model->nb].len = 4 + (uint32_t)(test_rand_u64(r) % 500);
-	add(w, text, fill(text, *id, model->of[model->nb].len));
-	model->nb++;
+	put_one(w, model, r, id);
 }
 
 static void
@@ -320,6 +328,9 @@ test_a_log_at_random(void **state)
 	char path[512];
 
 	test_rand_init(&r, __func__);
+	/* So many that copying them into another log takes several turns. */
+	while (now.nb < MANY / 4)
+		put_one(w, &now, &r, &id);
 	flushed = now;
 	for (uint32_t step = 0; step < 3000; step++) {
 		for (uint32_t i = test_rand_u64(&r) % 20; i > 0; i--)
@@ -329,7 +340,7 @@ test_a_log_at_random(void **state)
 		n = count_logs(w, path, sizeof(path));
 		most = n > most ? n : most;
 		assert_true(n <= 2);
-		if (test_rand_u64(&r) % 50 != 0)
+		if (test_rand_u64(&r) % 100 != 0)
 			continue;
 		for (uint32_t i = test_rand_u64(&r) % 5; i > 0; i--)
 			change(w, &now, &r, &id);
