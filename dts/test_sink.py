@@ -357,8 +357,44 @@ def test_partitions_older_than_keep_days_are_dropped(tmp_path, postgresql):
     drain(journal, postgresql)
     _, events = drain(journal, postgresql, "--keep-days", "30")
     assert events.count("sink_partition_dropped") == 2
-    check_ages = postgresql.query("SELECT id FROM sluice_messages ORDER BY received")
-    assert [int(row[0].replace("-", ""), 16) for row in check_ages] == [30, 29, 1, 0]
+    assert ids(postgresql) == [30, 29, 1, 0]
+
+
+def ids(database):
+    """In the order they were received in."""
+    found = database.query("SELECT id FROM sluice_messages ORDER BY received, position")
+    return [int(row[0].replace("-", ""), 16) for row in found]
+
+
+@pytest.mark.parametrize("how", ("a view", "another owner"))
+def test_a_partition_that_cannot_be_dropped_holds_nothing_up(tmp_path, server, postgresql, how):
+    """It stays, which is told, and the others go."""
+    day = 86400 * 10**9
+    if time.time_ns() % day > day - 60 * 10**9:
+        time.sleep(61)
+    today = time.time_ns() // day * day
+    journal = Journal(tmp_path / "journal", clock_ns=today)
+    for age in (40, 35, 0):
+        journal.clock_ns = today - age * day
+        journal.message(0, message(age))
+    journal.flush()
+    drain(journal, postgresql)
+    stays = time.strftime("sluice_messages_%Y%m%d", time.gmtime(today // 10**9 - 40 * 86400))
+    schema = postgresql.schema
+    # Who owns the schema may drop everything in it.
+    server.admin(f"CREATE VIEW kept AS SELECT * FROM {stays}" if how == "a view" else
+                 f"ALTER TABLE {stays} OWNER TO postgres; ALTER SCHEMA {schema} OWNER TO postgres; "
+                 f"GRANT ALL ON SCHEMA {schema} TO sluice", schema=schema)
+    for number in range(100, 110):
+        journal.message(0, message(number))
+    journal.flush()
+    _, events = drain(journal, postgresql, "--keep-days", "30")
+    assert ids(postgresql) == [40, 0, *range(100, 110)]
+    [kept] = [line for line in events.splitlines() if "sink_partition_kept" in line]
+    state, remedy = {"a view": ("2BP01", "drop what depends on it"),
+                     "another owner": ("42501", "own its tables")}[how]
+    assert stays in kept and state in kept and remedy in kept
+    assert events.count("sink_partition_dropped") == 1 and "sink_down" not in events
 
 
 @contextlib.contextmanager

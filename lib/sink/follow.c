@@ -52,9 +52,10 @@ struct session {
 };
 
 static void
-engine_event(void *arg, enum sl_config_level level, const char *kind, const char *text)
+engine_event(void *arg, enum sl_config_level level, const char *kind, const char *sqlstate,
+	const char *text)
 {
-	sink_event(arg, level, kind, "", "%s", text);
+	sink_event(arg, level, kind, sqlstate, "%s", text);
 }
 
 static struct stream *

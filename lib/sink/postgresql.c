@@ -31,6 +31,8 @@ struct engine {
 	struct pg_text sql;
 	uint32_t *days; /* That have a partition. */
 	uint32_t nb_days, days_max;
+	uint32_t kept_day; /* Of the partition that was told last: it could not be dropped. */
+	char kept_sqlstate[6];
 	bool is_prepared;
 };
 
@@ -537,36 +539,69 @@ oldest_day_kept(struct engine *engine, uint32_t *day, struct sink_error *error)
 	return rc;
 }
 
-/* Whoever reads it for long keeps a partition until the next time. */
-static int
-drop_partition(struct engine *engine, uint32_t day, struct sink_error *error)
+static void
+tell_dropped(struct engine *engine, const char *name)
 {
-	char name[16], text[160];
+	char text[160];
+
+	snprintf(text, sizeof(text),
+		"partition sluice_messages_%s is older than keep_days (%" PRIu64
+		") and was dropped",
+		name, engine->params.config->keep_days);
+	engine->params.event(engine->params.arg, SL_LEVEL_INFO, "sink_partition_dropped", "", text);
+}
+
+/* Once for each connection, unless it is another one or for another reason. */
+static void
+tell_kept(struct engine *engine, uint32_t day, const char *name, const struct sink_error *error)
+{
+	char text[sizeof(error->text) + 160];
+
+	if (engine->kept_day == day && strcmp(engine->kept_sqlstate, error->sqlstate) == 0)
+		return;
+	engine->kept_day = day;
+	memcpy(engine->kept_sqlstate, error->sqlstate, sizeof(engine->kept_sqlstate));
+	snprintf(text, sizeof(text),
+		"partition sluice_messages_%s is older than keep_days (%" PRIu64
+		") and could not be dropped: %s",
+		name, engine->params.config->keep_days, error->text);
+	engine->params.event(
+		engine->params.arg, SL_LEVEL_WARN, "sink_partition_kept", error->sqlstate, text);
+}
+
+/*
+ * Another appliance may have dropped it meanwhile. Whoever reads it for long keeps a partition
+ * until the next time, and what the server refuses keeps nothing but that partition.
+ */
+static int
+drop_partition(struct engine *engine, uint32_t day, bool *is_told, struct sink_error *error)
+{
+	char name[16];
 	struct pg_text *sql = begin_sql(engine);
 	int rc;
 
 	day_name(day, "%Y%m%d", name, sizeof(name));
 	pg_text_add(sql,
-		"BEGIN; SET LOCAL lock_timeout = 1000; DROP TABLE sluice_messages_%s; COMMIT",
+		"BEGIN; SET LOCAL lock_timeout = 1000; DROP TABLE IF EXISTS sluice_messages_%s; "
+		"COMMIT",
 		name);
 	rc = run_sql(engine, NULL, error);
-	if (rc == 0) {
-		snprintf(text, sizeof(text),
-			"partition sluice_messages_%s is older than keep_days (%" PRIu64
-			") and was dropped",
-			name, engine->params.config->keep_days);
-		engine->params.event(
-			engine->params.arg, SL_LEVEL_INFO, "sink_partition_dropped", text);
-		return 0;
-	}
-	if (strcmp(error->sqlstate, "55P03") != 0)
+	if (rc == 0)
+		tell_dropped(engine, name);
+	if (rc == 0 || !pg_is_answer(&engine->link, rc))
 		return rc;
+	/* Of many that stay the oldest is told. */
+	if (strcmp(error->sqlstate, "55P03") != 0 && !*is_told) {
+		tell_kept(engine, day, name, error);
+		*is_told = true;
+	}
 	return pg_run(&engine->link, "ROLLBACK", NULL, error);
 }
 
 static int
 postgresql_tidy(struct engine *engine, struct sink_error *error)
 {
+	bool is_told = false;
 	uint32_t oldest;
 	int rc;
 
@@ -577,7 +612,7 @@ postgresql_tidy(struct engine *engine, struct sink_error *error)
 		rc = load_days(engine, error);
 	for (uint32_t i = 0; i < engine->nb_days && rc == 0; i++) {
 		if (engine->days[i] < oldest)
-			rc = drop_partition(engine, engine->days[i], error);
+			rc = drop_partition(engine, engine->days[i], &is_told, error);
 	}
 	return rc < 0 ? rc : load_days(engine, error);
 }

@@ -268,7 +268,8 @@ struct engine_params {
 	/** Where the database is, for people. */
 	char *server;
 	size_t server_len;
-	void (*event)(void *arg, enum sl_config_level level, const char *kind, const char *text);
+	void (*event)(void *arg, enum sl_config_level level, const char *kind, const char *sqlstate,
+		const char *text);
 	void *arg;
 };
 
