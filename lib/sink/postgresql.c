@@ -458,6 +458,17 @@ add_early(struct pg_text *sql, const struct tenure *tenure, const struct outcome
 		outcome->status);
 }
 
+/* One from the same place on may be there, of a session that did not commit what was before it. */
+static void
+add_range(struct pg_text *sql, const struct tenure *tenure, const struct range *range)
+{
+	pg_text_add(sql,
+		"INSERT INTO sluice_ranges AS r VALUES (%d, %u, %" PRIu64 ", %" PRIu64 ") "
+		"ON CONFLICT (journal, stream, first) DO UPDATE "
+		"SET last = greatest(r.last, excluded.last); ",
+		tenure->journal, range->stream, range->first, range->last);
+}
+
 static void
 add_base(struct engine *engine, struct pg_text *sql, const struct tenure *tenure,
 	const struct range *base, bool has_earlies)
@@ -496,10 +507,7 @@ write_places(struct engine *engine, const struct tenure *tenure, const struct ba
 	for (uint32_t i = 0; i < batch->nb_earlies; i++)
 		add_early(sql, tenure, &batch->earlies[i]);
 	for (uint32_t i = 0; batch->notes_ranges && i < batch->nb_ranges; i++)
-		pg_text_add(sql,
-			"INSERT INTO sluice_ranges VALUES (%d, %u, %" PRIu64 ", %" PRIu64 "); ",
-			tenure->journal, batch->ranges[i].stream, batch->ranges[i].first,
-			batch->ranges[i].last);
+		add_range(sql, tenure, &batch->ranges[i]);
 	for (uint32_t i = 0; i < batch->nb_bases; i++)
 		add_base(engine, sql, tenure, &batch->bases[i], batch->has_earlies);
 	pg_text_add(sql, "COMMIT");
