@@ -4,6 +4,7 @@
 
 import collections
 import contextlib
+import itertools
 import math
 import os
 import random
@@ -117,6 +118,27 @@ def test_an_outcome_that_comes_late_is_an_update(journal, database, rand):
         wait_until(lambda: not database.query(
             "SELECT 1 FROM sluice_messages WHERE status = 'INGESTED' LIMIT 1"), 30, "all outcomes")
         assert sink.stop()["updates"] == 300
+    check(database, journal, names={})
+
+
+@both_kinds
+def test_a_topics_message_is_delivered_as_soon_as_one_has_it(journal, database, rand):
+    """Whichever of its outcomes comes first, and if several come late at once."""
+    orders = [*itertools.product((DEAD, DELIVERED), repeat=2)] * 50
+    rand.shuffle(orders)
+    entries = [journal.message(0, message(number), subscribers=("table1/a", "table1/b"))
+               for number in range(len(orders))]
+    journal.flush()
+    drain(journal, database)
+    assert database.query("SELECT DISTINCT status FROM sluice_messages")[0][0] == "INGESTED"
+    journal.clock_ns += 10**9
+    for entry, order in zip(entries, orders):
+        for copy, outcome in enumerate(order):
+            journal.clock_ns += 1000
+            journal.done_copies(rand.randrange(2), [
+                (entry, copy, outcome, 1 if order == (DEAD, DEAD) else 3 + copy, 1000 - copy)])
+    journal.flush()
+    drain(journal, database)
     check(database, journal, names={})
 
 

@@ -36,14 +36,20 @@ struct engine {
 	bool is_prepared;
 };
 
+/*
+ * Of a topic's message there may be several outcomes at once, and an UPDATE takes any one of those
+ * that fit a row: it gets the first that is DELIVERED, or else the first.
+ */
 #define UPDATE_FROM_ARRAYS                                                                         \
 	"UPDATE sluice_messages m SET delivered = d.delivered, attempts = d.attempts, "            \
 	"status = (ARRAY['INGESTED', 'DELIVERED', 'DEAD'])[d.status + 1] "                         \
+	"FROM (SELECT DISTINCT ON (stream, position) * "                                           \
 	"FROM unnest($1::timestamptz[], $2::smallint[], $3::bigint[], $4::timestamptz[], "         \
-	"$5::integer[], $6::smallint[]) "                                                          \
-	"AS d (received, stream, position, delivered, attempts, status) "                          \
+	"$5::integer[], $6::smallint[]) WITH ORDINALITY "                                          \
+	"AS o (received, stream, position, delivered, attempts, status, place) "                   \
+	"ORDER BY stream, position, status <> 1, place) AS d "                                     \
 	"WHERE m.position = d.position AND m.stream = d.stream AND m.journal = $7::smallint "      \
-	"AND (m.status <> 'DELIVERED' OR d.status = 1)"
+	"AND m.status <> 'DELIVERED'"
 
 static void
 postgresql_close(struct engine *engine)

@@ -46,7 +46,7 @@ static const char *const statements[STATEMENTS] = {
 	[STATEMENT_ROWS] = "INSERT OR FAIL INTO sluice_messages (" SQLITE_ROW_COLUMNS ") "
 			   "SELECT " SQLITE_ROW_COLUMNS " FROM " SQLITE_ROWS_TABLE,
 	[STATEMENT_LATE] = "UPDATE sluice_messages SET delivered = ?2, attempts = ?3, status = ?4 "
-			   "WHERE ref = ?1 AND (status <> 'DELIVERED' OR ?4 = 'DELIVERED')",
+			   "WHERE ref = ?1 AND status <> 'DELIVERED'",
 	[STATEMENT_EARLY] = "INSERT OR REPLACE INTO sluice_early VALUES (?1, ?2, ?3, ?4)",
 	[STATEMENT_NO_EARLY] = "DELETE FROM sluice_early WHERE ref >= ?1 AND ref < ?2",
 	[STATEMENT_NAME] = "INSERT OR REPLACE INTO sluice_names VALUES (?1, ?2)",
