@@ -134,9 +134,12 @@ struct window_params {
 	uint32_t hold_ms; /**< So long a message waits for its outcome. */
 	uint8_t levels[SL_CONFIG_CLASSES_MAX];
 	bool is_time_wanted; /**< Of messages that have a late outcome. */
-	/** When was this message received, that is not in memory any more? 0: nobody knows. Of what
-	 * was for one subscriber @p ref becomes that of the message. */
-	uint64_t (*received)(void *arg, sl_record_ref *ref);
+	/**
+	 * When was this message received, that is not in memory any more? 0: nobody knows. Of what
+	 * was for one subscriber @p ref becomes that of the message. @return 0; -errno: it may be
+	 * known, and could not be read now
+	 */
+	int (*received)(void *arg, sl_record_ref *ref, uint64_t *received_ns);
 	void *arg;
 };
 
@@ -156,7 +159,7 @@ int window_add_early(struct window *window, const struct outcome *outcome);
  * Take the next record of a stream; it is copied.
  * @param end       where the next one of the stream stands
  * @param is_known  the database has its row
- * @return 0; -ENOBUFS: full, cut first; -ENOMEM
+ * @return 0; -ENOBUFS: full, cut first; -ENOMEM, or what params.received() says: start anew
  */
 int window_push(struct window *window, uint32_t stream, const struct sl_record *record,
 	uint64_t end, bool is_known, uint64_t now_ms);
