@@ -204,6 +204,30 @@ def test_another_journal_in_the_directory_is_another_journal(journal, database, 
     check(database, journal, again)
 
 
+@every_kind
+def test_streams_beyond_the_sixteenth_are_none_of_another_journal(journal, database, tmp_path):
+    """Journals 0 to 3, all of whose messages stand at the same positions."""
+    journals = [journal, *(Journal(tmp_path / f"journal{number}") for number in range(1, 4))]
+    streams = (0, 1, 15, 16, 17, 33, 63)
+    for number, one in enumerate(journals):
+        entries = [one.message(stream, message(100 * number + 10 * stream + n, payload=bytes(20)))
+                   for n in range(4) for stream in streams]
+        one.flush()
+        drain(one, database)
+        one.clock_ns += 10**9
+        for entry in entries[:2 * len(streams)]:
+            one.done(0, [(entry, DELIVERED, 1 + number, number)])
+        # Read before its message, which is written the next time.
+        one.clock_ns += 10**9
+        late = [one.message(stream, message(7000 + 100 * number + stream)) for stream in streams]
+        one.clock_ns -= 10**8
+        one.done(2, [(entry, DELIVERED, 5, 0) for entry in late])
+        one.flush()
+        drain(one, database, "--batch-messages", "3")
+    check(database, *journals, names={})
+    assert int(database.query("SELECT count(*) FROM sluice_early")[0][0]) == 0
+
+
 @both_kinds
 def test_an_older_copy_of_the_journal_is_refused(journal, database, rand, tmp_path):
     journal.segment_bytes = 1 << 16
