@@ -133,12 +133,37 @@ def test_a_topics_message_is_delivered_as_soon_as_one_has_it(journal, database, 
     assert database.query("SELECT DISTINCT status FROM sluice_messages")[0][0] == "INGESTED"
     journal.clock_ns += 10**9
     for entry, order in zip(entries, orders):
+        is_told = rand.random() < 0.5
         for copy, outcome in enumerate(order):
             journal.clock_ns += 1000
             journal.done_copies(rand.randrange(2), [
-                (entry, copy, outcome, 1 if order == (DEAD, DEAD) else 3 + copy, 1000 - copy)])
+                (entry, copy, outcome, 1 if order == (DEAD, DEAD) else 3 + copy, 1000 - copy)],
+                is_told=is_told)
     journal.flush()
     drain(journal, database)
+    check(database, journal, names={})
+
+
+@both_kinds
+def test_an_outcome_finds_its_row_when_the_journal_has_deleted_the_message(journal, database):
+    """A topic's, too, which tells whose it is."""
+    journal.segment_bytes = 1 << 16
+    subscribers = [f"table1/kitchen{place}" for place in range(3)]
+    entries = [journal.message(0, message(number, payload=bytes(500)),
+                               subscribers=subscribers[:number % 4]) for number in range(200)]
+    journal.flush()
+    drain(journal, database)
+    for path in sorted(journal.path.glob("*.seg"))[:-1]:
+        path.unlink()
+    journal.clock_ns += 10**9
+    for number, entry in enumerate(entries):
+        if number % 4 == 0:
+            journal.done(0, [(entry, DELIVERED, 2, 0)])
+        else:
+            journal.done_copies(0, [(entry, number % 4 - 1, DELIVERED, 3, 0)])
+    journal.flush()
+    report, _ = drain(journal, database)
+    assert report["gaps"] == 0
     check(database, journal, names={})
 
 

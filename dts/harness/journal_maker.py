@@ -130,16 +130,18 @@ class Journal:
         """@outcomes: (entry, DELIVERED or DEAD, attempts, microseconds ago)"""
         for entry, outcome, attempts, before_us in outcomes:
             self._settle(entry, outcome, attempts, before_us)
-        self._put_done(stream, backend, [(entry.ref, *rest) for entry, *rest in outcomes])
+        self._put_done(stream, backend, [(entry.ref, *rest, 0) for entry, *rest in outcomes])
 
-    def done_copies(self, stream, outcomes, backend="table1/kitchen1"):
-        """Of topics' messages. @outcomes: (entry, place of the subscriber, and on as done())"""
+    def done_copies(self, stream, outcomes, backend="table1/kitchen1", is_told=True):
+        """Of topics' messages. @outcomes: (entry, place of the subscriber, and on as done())
+        @is_told: they say the place; older releases' did not."""
         for entry, _, *rest in outcomes:
             # Of what several have, that of the first counts.
             if entry.status != "DELIVERED":
                 self._settle(entry, *rest)
         self._put_done(stream, backend,
-                       [(entry.copy(index), *rest) for entry, index, *rest in outcomes])
+                       [(entry.copy(index), *rest, index + 1 if is_told else 0)
+                        for entry, index, *rest in outcomes])
 
     def _settle(self, entry, outcome, attempts, before_us):
         entry.status = "DELIVERED" if outcome == DELIVERED else "DEAD"
@@ -148,8 +150,8 @@ class Journal:
 
     def _put_done(self, stream, backend, outcomes):
         body = struct.pack("<QII", wire.name_key(backend), len(outcomes), 0)
-        for ref, outcome, attempts, before_us in outcomes:
-            body += struct.pack("<QIHBx", ref, before_us, attempts, outcome)
+        for ref, outcome, attempts, before_us, place in outcomes:
+            body += struct.pack("<QIHBB", ref, before_us, attempts, outcome, place)
         self.stream(stream).put(DONE, body)
 
     def name(self, stream, name):

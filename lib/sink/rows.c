@@ -506,7 +506,8 @@ place_outcome(struct window *window, struct outcome *outcome)
 	if (is_copy || window->params.is_time_wanted)
 		rc = window->params.received(
 			window->params.arg, &outcome->ref, &outcome->received_ns);
-	/* A message is found without; whose a subscriber's is, nobody knows when it was deleted. */
+	/* A message is found without; whose a subscriber's is, older releases did not say. */
+	outcome->ref = sl_record_copy_message(outcome->ref, outcome->copy);
 	if (sl_record_ref_is_copy(outcome->ref))
 		return rc;
 	return add_outcome(window, outcome, false);
@@ -525,6 +526,7 @@ push_done(struct window *window, struct place *place, const struct sl_record_don
 			.ref = of->message,
 			.attempts = of->attempts,
 			.status = is_delivered ? ROW_DELIVERED : ROW_DEAD,
+			.copy = of->copy,
 			.delivered_ns = is_delivered
 				? done->record.time_ns - of->before_us * 1000ull
 				: 0,

@@ -89,6 +89,7 @@ struct outcome {
 	uint64_t delivered_ns;
 	uint16_t attempts;
 	uint8_t status;
+	uint8_t copy; /**< Of a topic's: as in struct sl_record_outcome_of. */
 };
 
 /** A part of a stream. */
