@@ -11,8 +11,9 @@ import pytest
 
 from harness import BUILD, ROOT, pb2
 from harness.faults import Faults
-from harness.journal import DEAD, DELIVERED, MESSAGE, POSITION_BITS, Journal
+from harness.journal import DEAD, DELIVERED, MESSAGE, POSITION_BITS, Journal, Writer
 from harness.patience import patience, wait_until
+from harness.wire import message
 
 TOOL = BUILD / "app" / "sluice-journal" / "sluice-journal"
 WRITER = BUILD / "tests" / "journal_write"
@@ -124,6 +125,18 @@ def test_since_and_limit_and_position_choose(original):
                  "--limit", 10, original) == of_stream[of_stream.index(at):][:10]
     assert lines("list", "--json", "--since", "1d", original) == every
     assert lines("list", "--json", "--since", "2100-01-01", original) == []
+
+
+def test_streams_go_on_where_names_get_longer(tmp_path):
+    writer = Writer(tmp_path, 1, end=2**48 - 4096)
+    refs = [writer.add_message(0, message(n, payload=bytes(1000)).SerializeToString())
+            for n in range(8)]
+    writer.close()
+    assert refs[0] < 2**48 <= refs[-1]
+    assert [m["position"] for m in lines("list", "--json", tmp_path)] == refs
+    assert [m["position"] for m in lines("list", "--json", "--stream", 0, "--position", refs[-1],
+                                         tmp_path)] == refs[-1:]
+    tool("verify", tmp_path)
 
 
 def test_info_counts(original):

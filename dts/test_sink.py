@@ -4,6 +4,7 @@
 
 import collections
 import contextlib
+import itertools
 import math
 import os
 import random
@@ -120,6 +121,52 @@ def test_an_outcome_that_comes_late_is_an_update(journal, database, rand):
     check(database, journal, names={})
 
 
+@both_kinds
+def test_a_topics_message_is_delivered_as_soon_as_one_has_it(journal, database, rand):
+    """Whichever of its outcomes comes first, and if several come late at once."""
+    orders = [*itertools.product((DEAD, DELIVERED), repeat=2)] * 50
+    rand.shuffle(orders)
+    entries = [journal.message(0, message(number), subscribers=("table1/a", "table1/b"))
+               for number in range(len(orders))]
+    journal.flush()
+    drain(journal, database)
+    assert database.query("SELECT DISTINCT status FROM sluice_messages")[0][0] == "INGESTED"
+    journal.clock_ns += 10**9
+    for entry, order in zip(entries, orders):
+        is_told = rand.random() < 0.5
+        for copy, outcome in enumerate(order):
+            journal.clock_ns += 1000
+            journal.done_copies(rand.randrange(2), [
+                (entry, copy, outcome, 1 if order == (DEAD, DEAD) else 3 + copy, 1000 - copy)],
+                is_told=is_told)
+    journal.flush()
+    drain(journal, database)
+    check(database, journal, names={})
+
+
+@both_kinds
+def test_an_outcome_finds_its_row_when_the_journal_has_deleted_the_message(journal, database):
+    """A topic's, too, which tells whose it is."""
+    journal.segment_bytes = 1 << 16
+    subscribers = [f"table1/kitchen{place}" for place in range(3)]
+    entries = [journal.message(0, message(number, payload=bytes(500)),
+                               subscribers=subscribers[:number % 4]) for number in range(200)]
+    journal.flush()
+    drain(journal, database)
+    for path in sorted(journal.path.glob("*.seg"))[:-1]:
+        path.unlink()
+    journal.clock_ns += 10**9
+    for number, entry in enumerate(entries):
+        if number % 4 == 0:
+            journal.done(0, [(entry, DELIVERED, 2, 0)])
+        else:
+            journal.done_copies(0, [(entry, number % 4 - 1, DELIVERED, 3, 0)])
+    journal.flush()
+    report, _ = drain(journal, database)
+    assert report["gaps"] == 0
+    check(database, journal, names={})
+
+
 @every_kind
 def test_an_outcome_may_be_read_before_its_message(journal, database, rand):
     # By a clock that was set back, and in another stream.
@@ -180,6 +227,30 @@ def test_another_journal_in_the_directory_is_another_journal(journal, database, 
     fill(again, 200, rand.random())
     drain(again, database)
     check(database, journal, again)
+
+
+@every_kind
+def test_streams_beyond_the_sixteenth_are_none_of_another_journal(journal, database, tmp_path):
+    """Journals 0 to 3, all of whose messages stand at the same positions."""
+    journals = [journal, *(Journal(tmp_path / f"journal{number}") for number in range(1, 4))]
+    streams = (0, 1, 15, 16, 17, 33, 63)
+    for number, one in enumerate(journals):
+        entries = [one.message(stream, message(100 * number + 10 * stream + n, payload=bytes(20)))
+                   for n in range(4) for stream in streams]
+        one.flush()
+        drain(one, database)
+        one.clock_ns += 10**9
+        for entry in entries[:2 * len(streams)]:
+            one.done(0, [(entry, DELIVERED, 1 + number, number)])
+        # Read before its message, which is written the next time.
+        one.clock_ns += 10**9
+        late = [one.message(stream, message(7000 + 100 * number + stream)) for stream in streams]
+        one.clock_ns -= 10**8
+        one.done(2, [(entry, DELIVERED, 5, 0) for entry in late])
+        one.flush()
+        drain(one, database, "--batch-messages", "3")
+    check(database, *journals, names={})
+    assert int(database.query("SELECT count(*) FROM sluice_early")[0][0]) == 0
 
 
 @both_kinds
@@ -357,8 +428,44 @@ def test_partitions_older_than_keep_days_are_dropped(tmp_path, postgresql):
     drain(journal, postgresql)
     _, events = drain(journal, postgresql, "--keep-days", "30")
     assert events.count("sink_partition_dropped") == 2
-    check_ages = postgresql.query("SELECT id FROM sluice_messages ORDER BY received")
-    assert [int(row[0].replace("-", ""), 16) for row in check_ages] == [30, 29, 1, 0]
+    assert ids(postgresql) == [30, 29, 1, 0]
+
+
+def ids(database):
+    """In the order they were received in."""
+    found = database.query("SELECT id FROM sluice_messages ORDER BY received, position")
+    return [int(row[0].replace("-", ""), 16) for row in found]
+
+
+@pytest.mark.parametrize("how", ("a view", "another owner"))
+def test_a_partition_that_cannot_be_dropped_holds_nothing_up(tmp_path, server, postgresql, how):
+    """It stays, which is told, and the others go."""
+    day = 86400 * 10**9
+    if time.time_ns() % day > day - 60 * 10**9:
+        time.sleep(61)
+    today = time.time_ns() // day * day
+    journal = Journal(tmp_path / "journal", clock_ns=today)
+    for age in (40, 35, 0):
+        journal.clock_ns = today - age * day
+        journal.message(0, message(age))
+    journal.flush()
+    drain(journal, postgresql)
+    stays = time.strftime("sluice_messages_%Y%m%d", time.gmtime(today // 10**9 - 40 * 86400))
+    schema = postgresql.schema
+    # Who owns the schema may drop everything in it.
+    server.admin(f"CREATE VIEW kept AS SELECT * FROM {stays}" if how == "a view" else
+                 f"ALTER TABLE {stays} OWNER TO postgres; ALTER SCHEMA {schema} OWNER TO postgres; "
+                 f"GRANT ALL ON SCHEMA {schema} TO sluice", schema=schema)
+    for number in range(100, 110):
+        journal.message(0, message(number))
+    journal.flush()
+    _, events = drain(journal, postgresql, "--keep-days", "30")
+    assert ids(postgresql) == [40, 0, *range(100, 110)]
+    [kept] = [line for line in events.splitlines() if "sink_partition_kept" in line]
+    state, remedy = {"a view": ("2BP01", "drop what depends on it"),
+                     "another owner": ("42501", "own its tables")}[how]
+    assert stays in kept and state in kept and remedy in kept
+    assert events.count("sink_partition_dropped") == 1 and "sink_down" not in events
 
 
 @contextlib.contextmanager

@@ -271,6 +271,27 @@ def test_an_outcome_that_is_written_after_its_message_does_not_stay(server, jour
     assert database.query("SELECT count(*) FROM sluice_early") == [["0"]]
 
 
+@pytest.mark.parametrize("writers", (1, 2))
+def test_a_range_is_written_again_where_one_before_it_was_not(server, tmp_path, writers):
+    """Two writers' ranges, of which the second was committed and the first was not."""
+    journal, database = Journal(tmp_path / "journal"), Postgresql(server, writers=writers)
+    entries = [journal.message(0, message(number)) for number in range(3000)]
+    journal.flush()
+    drain(journal, database)
+    at = [entry.position for entry in entries] + [journal.stream(0).position]
+    # A part of what is cut at the same place now, which goes further.
+    for end in (at[3000], at[2500]):
+        database.query(
+            f"UPDATE sluice_cursors SET position = {at[1000]}; DELETE FROM sluice_messages "
+            f"WHERE position >= {at[1000]} AND position < {at[2000]} OR position >= {end}; "
+            f"INSERT INTO sluice_ranges VALUES (0, 0, {at[2000]}, {end}) "
+            "ON CONFLICT (journal, stream, first) DO UPDATE SET last = excluded.last")
+        _, events = drain(journal, database, "--batch-messages", "1000")
+        assert events == ""
+        check(database, journal, names={})
+        assert database.query("SELECT position FROM sluice_cursors") == [[str(at[3000])]]
+
+
 def test_it_stops_at_once_while_no_name_server_answers(server, journal):
     """Whose answers libpq waits for half a minute."""
     with contextlib.closing(Namespace("sink")) as space:

@@ -204,7 +204,8 @@ parse_one(int opt, const char *arg, struct options *options)
 		filter->has_stream = true;
 		return parse_stream(arg, "stream", &filter->stream);
 	case OPT_POSITION:
-		return parse_number(arg, "position", UINT64_MAX >> 16, &filter->position);
+		return parse_number(arg, "position", (UINT64_C(1) << SL_RECORD_POSITION_BITS) - 1,
+			&filter->position);
 	case OPT_LIMIT:
 		return parse_number(arg, "limit", UINT64_MAX, &filter->limit);
 	case OPT_PAYLOAD:

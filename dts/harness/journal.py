@@ -29,7 +29,7 @@ _SUBSCRIBER = struct.Struct("<QII")
 COPY = 1  # in the ref of what one subscriber of a topic is to get
 _DUPLICATE = struct.Struct("<QQII")
 _DONE = struct.Struct("<QII")
-_OUTCOME = struct.Struct("<QIHBx")
+_OUTCOME = struct.Struct("<QIHBB")
 _KEY = struct.Struct("<Q")
 
 
@@ -118,12 +118,13 @@ def is_whole(data, record):
 
 
 def outcomes(record):
-    """(ref of the message, outcome, attempts) of each in a record of kind DONE."""
+    """(ref of the message, outcome, attempts, place) of each in a record of kind DONE. The place is
+    the subscriber's of a topic's, from 1 on; else 0."""
     count = _DONE.unpack_from(record.body)[1]
     for number in range(count):
-        ref, _, attempts, outcome = _OUTCOME.unpack_from(record.body,
-                                                         _DONE.size + number * _OUTCOME.size)
-        yield ref, outcome, attempts
+        ref, _, attempts, outcome, place = _OUTCOME.unpack_from(
+            record.body, _DONE.size + number * _OUTCOME.size)
+        yield ref, outcome, attempts, place
 
 
 class Journal:
@@ -245,7 +246,12 @@ class Journal:
     def done(self):
         """{ref: (outcome, attempts)} of all messages that need no delivery any more."""
         return {ref: (outcome, attempts) for record in self.records if record.kind == DONE
-                for ref, outcome, attempts in outcomes(record)}
+                for ref, outcome, attempts, _ in outcomes(record)}
+
+    def places(self):
+        """{ref: place} of the same."""
+        return {ref: place for record in self.records if record.kind == DONE
+                for ref, _, _, place in outcomes(record)}
 
     def undelivered(self):
         """The messages that have no outcome."""
@@ -306,7 +312,7 @@ class Writer:
 
     def add_done(self, refs, outcome=DELIVERED):
         return self.add(DONE, _DONE.pack(0, len(refs), 0) + b"".join(
-            _OUTCOME.pack(ref, 0, 1, outcome) for ref in refs))
+            _OUTCOME.pack(ref, 0, 1, outcome, 0) for ref in refs))
 
     def close(self):
         if self._file is not None:

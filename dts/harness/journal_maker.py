@@ -15,6 +15,8 @@ from .journal import MAGIC, POSITION_BITS, crc32c
 HEADER = 4096
 ALIGN = 16
 MESSAGE, DONE, NAME, PAD = 2, 4, 5, 1
+MESSAGE_HEAD = 48  # Before the subscribers.
+SUBSCRIBER = 1 << 31
 DELIVERED, DEAD = 1, 2
 
 _HEADER = struct.Struct("<8sIIQQQIIQQ192x")
@@ -36,6 +38,10 @@ class Entry:
     @property
     def ref(self):
         return self.stream << POSITION_BITS | self.position
+
+    def copy(self, index):
+        """What one subscriber of a topic's message is to get."""
+        return self.ref + MESSAGE_HEAD + index * ALIGN | 1
 
 
 class _Stream:
@@ -108,10 +114,13 @@ class Journal:
             if stream.file is not None:
                 stream.file.flush()
 
-    def message(self, stream, message, class_index=0, behind=b"", level=0):
+    def message(self, stream, message, class_index=0, behind=b"", level=0, subscribers=()):
         """@behind: bytes that stand behind the message's fields. @level: of the class; 0: as of a
-        release that did not tell it."""
-        head = struct.pack("<QIBB2x", 0, 0, class_index, level)
+        release that did not tell it. @subscribers: of a topic's, "DESTINATION/BACKEND" each."""
+        head = struct.pack("<QIBBH", 0, 0, class_index, level, len(subscribers))
+        for index, backend in enumerate(subscribers):
+            head += struct.pack("<QII", wire.name_key(backend), MESSAGE_HEAD + index * ALIGN,
+                                SUBSCRIBER)
         position = self.stream(stream).put(MESSAGE, head + message.SerializeToString() + behind)
         entry = Entry(stream, position, message, self.clock_ns, level or class_index + 1)
         self.ledger[entry.ref] = entry
@@ -119,13 +128,30 @@ class Journal:
 
     def done(self, stream, outcomes, backend="table1/kitchen1"):
         """@outcomes: (entry, DELIVERED or DEAD, attempts, microseconds ago)"""
-        body = struct.pack("<QII", wire.name_key(backend), len(outcomes), 0)
         for entry, outcome, attempts, before_us in outcomes:
-            body += struct.pack("<QIHBx", entry.ref, before_us, attempts, outcome)
-            entry.status = "DELIVERED" if outcome == DELIVERED else "DEAD"
-            entry.attempts = attempts
-            entry.delivered_ns = (self.clock_ns - before_us * 1000 if outcome == DELIVERED
-                                  else 0)
+            self._settle(entry, outcome, attempts, before_us)
+        self._put_done(stream, backend, [(entry.ref, *rest, 0) for entry, *rest in outcomes])
+
+    def done_copies(self, stream, outcomes, backend="table1/kitchen1", is_told=True):
+        """Of topics' messages. @outcomes: (entry, place of the subscriber, and on as done())
+        @is_told: they say the place; older releases' did not."""
+        for entry, _, *rest in outcomes:
+            # Of what several have, that of the first counts.
+            if entry.status != "DELIVERED":
+                self._settle(entry, *rest)
+        self._put_done(stream, backend,
+                       [(entry.copy(index), *rest, index + 1 if is_told else 0)
+                        for entry, index, *rest in outcomes])
+
+    def _settle(self, entry, outcome, attempts, before_us):
+        entry.status = "DELIVERED" if outcome == DELIVERED else "DEAD"
+        entry.attempts = attempts
+        entry.delivered_ns = self.clock_ns - before_us * 1000 if outcome == DELIVERED else 0
+
+    def _put_done(self, stream, backend, outcomes):
+        body = struct.pack("<QII", wire.name_key(backend), len(outcomes), 0)
+        for ref, outcome, attempts, before_us, place in outcomes:
+            body += struct.pack("<QIHBB", ref, before_us, attempts, outcome, place)
         self.stream(stream).put(DONE, body)
 
     def name(self, stream, name):

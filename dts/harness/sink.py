@@ -46,7 +46,9 @@ class Sqlite:
         found = {}
         for ref, *row in self.query(f"SELECT ref, {COLUMNS} FROM sluice_messages"):
             assert ref not in found
-            found[ref >> 58, ref & (1 << 58) - 1] = tuple(row)
+            # The stream's low 4 bits are over the position, the others in it, where it has none.
+            stream, position = ref >> 54 & 15 | (ref & 15) << 4, ref & (1 << 54) - 16
+            found[ref >> 58, stream << POSITION_BITS | position] = tuple(row)
         return found
 
     @staticmethod

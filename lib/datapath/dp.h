@@ -71,6 +71,7 @@ struct dp_msg {
 	uint16_t attempts; /* How often it was sent in sessions before this one. */
 	uint16_t data_off; /* Of the datagram, while headers are in front of it. */
 	uint16_t data_len;
+	uint8_t copy;	   /* Of a topic's, with a ref: as in its outcome. */
 	sl_record_ref ref; /* In the journal; SL_RECORD_REF_NONE: it is not durable. */
 };
 

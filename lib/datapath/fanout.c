@@ -150,11 +150,13 @@ fan_out_durable(
 	for (uint32_t i = 0; i < last; i++, ref += sizeof(struct sl_record_subscriber)) {
 		rte_prefetch0_write(&lcore->shards[topic->subscribers[i + 1]]);
 		dp_keeper_hold(lcore, ref);
+		dp_msg(m)->copy = sl_record_copy_place(i);
 		hand_durable(lcore, m, topic->subscribers[i], ref);
 	}
 	lcore->worker.copied += last;
 	dp_keeper_hold(lcore, ref);
 	dp_msg(m)->sched.dest = topic->subscribers[last];
+	dp_msg(m)->copy = sl_record_copy_place(last);
 	dp_msg(m)->ref = ref;
 	dp_park_or_queue(lcore, m);
 }

@@ -119,5 +119,6 @@ dp_keeper_done(struct dp_lcore *lcore, const struct dp_msg *msg, uint64_t backen
 		.message = msg->ref,
 		.attempts = (uint16_t)RTE_MIN(attempts, (uint32_t)UINT16_MAX),
 		.outcome = (uint8_t)outcome,
+		.copy = sl_record_ref_is_copy(msg->ref) ? msg->copy : 0,
 	};
 }

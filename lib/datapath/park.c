@@ -525,6 +525,8 @@ sl_fetch_fill(struct dp_fetch *fetch, uint32_t index, const struct sl_record_mes
 	m->pkt_len = m->data_len;
 	dp_msg(m)->message_offset = (uint8_t)(p - begin);
 	dp_msg(m)->is_sum_known = false;
+	dp_msg(m)->copy = sl_record_copy_place(
+		sl_record_subscriber_at(record, sl_record_ref_position(fetch->refs[index])));
 	return true;
 }
 

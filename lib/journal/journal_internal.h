@@ -16,9 +16,10 @@
 #define JOURNAL_LOCK_NAME "lock"
 
 /*
- * A segment's file: "STREAM-BASE-TAKE.seg", in hex of 4, 12 and 4 digits. The take counts files of
- * one stream and base: a file that a write or sync failed on is not used again, and may hold what
- * is durable up to the middle of its first block. Which one counts is in the headers.
+ * A segment's file: "STREAM-BASE-TAKE.seg", in hex of 4, 12 and 4 digits; of a base from 2^48 on of
+ * 13 or 14. The take counts files of one stream and base: a file that a write or sync failed on is
+ * not used again, and may hold what is durable up to the middle of its first block. Which one
+ * counts is in the headers.
  */
 struct journal_name {
 	uint32_t stream;

@@ -25,12 +25,12 @@ journal_name_parse(const char *text, struct journal_name *name)
 {
 	char again[JOURNAL_NAME_SIZE];
 
-	if (sscanf(text, "%4" SCNx32 "-%12" SCNx64 "-%4" SCNx32 ".seg", &name->stream, &name->base,
+	if (sscanf(text, "%4" SCNx32 "-%14" SCNx64 "-%4" SCNx32 ".seg", &name->stream, &name->base,
 		    &name->take) != 3)
 		return false;
 	journal_name_format(again, name);
 	return strcmp(text, again) == 0 && name->stream < SL_STREAMS_MAX &&
-		name->base % JOURNAL_BLOCK == 0;
+		name->base % JOURNAL_BLOCK == 0 && name->base >> SL_RECORD_POSITION_BITS == 0;
 }
 
 static uint32_t

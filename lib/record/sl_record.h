@@ -150,7 +150,9 @@ struct sl_record_outcome_of {
 	uint32_t before_us; /**< When: so many microseconds before the record's time. */
 	uint16_t attempts;
 	uint8_t outcome; /**< enum sl_record_outcome */
-	uint8_t reserved;
+	/** Of a topic's message: sl_record_copy_place() of the subscriber, so that the message can
+	 * be told when its record has been deleted; 0: nobody says, as in older releases. */
+	uint8_t copy;
 };
 
 /** Messages of one backend's session that are done; in the order they were. */
@@ -316,6 +318,23 @@ sl_record_copy_ref(uint32_t stream, const struct sl_record_message *record, uint
 		       record->record.position + sizeof(*record) +
 			       index * sizeof(struct sl_record_subscriber)) |
 		SL_RECORD_REF_COPY;
+}
+
+/** What an outcome says of the subscriber at this place: the place and 1, as far as it can. */
+static inline uint8_t
+sl_record_copy_place(uint32_t index)
+{
+	return index < UINT8_MAX ? (uint8_t)(index + 1) : 0;
+}
+
+/** The message of what a subscriber is to get; the same ref when the outcome does not say. */
+static inline sl_record_ref
+sl_record_copy_message(sl_record_ref ref, uint8_t place)
+{
+	if (!sl_record_ref_is_copy(ref) || place == 0)
+		return ref;
+	return ref - SL_RECORD_REF_COPY - sizeof(struct sl_record_message) -
+		(place - 1u) * sizeof(struct sl_record_subscriber);
 }
 
 /** Which of a record's subscribers stands at a position; UINT32_MAX: none. */

@@ -52,9 +52,10 @@ struct session {
 };
 
 static void
-engine_event(void *arg, enum sl_config_level level, const char *kind, const char *text)
+engine_event(void *arg, enum sl_config_level level, const char *kind, const char *sqlstate,
+	const char *text)
 {
-	sink_event(arg, level, kind, "", "%s", text);
+	sink_event(arg, level, kind, sqlstate, "%s", text);
 }
 
 static struct stream *
@@ -175,18 +176,25 @@ look_for_streams(struct session *session, bool is_first, struct sink_error *erro
 	return rc == 0 || rc == -ENOMEM ? rc : fail_journal(session, rc, error);
 }
 
-/* Called for a message that is in the database and not in memory. */
-static uint64_t
-received_of(void *arg, sl_record_ref *ref)
+/*
+ * Called for a message that is in the database and not in memory. It may have been deleted, and
+ * where there was damage a repair left other things. All else may go another time.
+ */
+static int
+received_of(void *arg, sl_record_ref *ref, uint64_t *received_ns)
 {
 	struct session *session = arg;
 	const struct sl_record *record = (const struct sl_record *)session->record;
+	int rc = sl_journal_reader_get(session->reader, *ref, session->record);
 
-	if (sl_journal_reader_get(session->reader, *ref, session->record) < 0 ||
-		record->type != SL_RECORD_MESSAGE)
+	*received_ns = 0;
+	if (rc == -ENOENT || rc == -EBADMSG || rc == -EINVAL)
 		return 0;
+	if (rc < 0 || record->type != SL_RECORD_MESSAGE)
+		return rc;
 	*ref = sl_record_ref_of(sl_record_ref_stream(*ref), record->position);
-	return record->time_ns;
+	*received_ns = record->time_ns;
+	return 0;
 }
 
 static int
@@ -350,7 +358,7 @@ read_journal(struct session *session, uint64_t now_ms, struct sink_error *error)
 			sl_journal_reader_position(session->reader, stream->number),
 			stream_is_done(stream, stream->peeked->position), now_ms);
 		if (rc < 0)
-			return rc;
+			return rc == -ENOMEM ? rc : fail_journal(session, rc, error);
 		stream->peeked = NULL;
 	}
 	return 0;

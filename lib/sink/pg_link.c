@@ -31,6 +31,7 @@ static const struct {
 } remedies[] = {
 	{"28", false,
 		"see that the role, its password (passfile, PGPASSFILE) and pg_hba.conf agree"},
+	{"2BP01", false, "drop what depends on it, or detach the partition"},
 	{"3D000", false, "create the database, or name another one in conninfo"},
 	{"3F000", true, "create the schema that search_path names"},
 	{"42501", true, "let the role of the sink own its tables, and create some in its schema"},
@@ -338,6 +339,12 @@ pg_run(struct pg_link *link, const char *sql, PGresult **rows, struct sink_error
 	int rc = send_query(link, sql, error);
 
 	return rc < 0 ? rc : take_results(link, false, rows, NULL, error);
+}
+
+bool
+pg_is_answer(const struct pg_link *link, int rc)
+{
+	return rc == -EIO && PQstatus(link->conn) == CONNECTION_OK;
 }
 
 int

@@ -55,6 +55,9 @@ void pg_close(struct pg_link *link);
  */
 int pg_run(struct pg_link *link, const char *sql, PGresult **rows, struct sink_error *error);
 
+/** Was what failed with @p rc refused by the server, and does the connection go on? */
+bool pg_is_answer(const struct pg_link *link, int rc);
+
 /** Prepare a statement. */
 int pg_prepare(struct pg_link *link, const char *name, const char *sql, struct sink_error *error);
 

@@ -31,17 +31,25 @@ struct engine {
 	struct pg_text sql;
 	uint32_t *days; /* That have a partition. */
 	uint32_t nb_days, days_max;
+	uint32_t kept_day; /* Of the partition that was told last: it could not be dropped. */
+	char kept_sqlstate[6];
 	bool is_prepared;
 };
 
+/*
+ * Of a topic's message there may be several outcomes at once, and an UPDATE takes any one of those
+ * that fit a row: it gets the first that is DELIVERED, or else the first.
+ */
 #define UPDATE_FROM_ARRAYS                                                                         \
 	"UPDATE sluice_messages m SET delivered = d.delivered, attempts = d.attempts, "            \
 	"status = (ARRAY['INGESTED', 'DELIVERED', 'DEAD'])[d.status + 1] "                         \
+	"FROM (SELECT DISTINCT ON (stream, position) * "                                           \
 	"FROM unnest($1::timestamptz[], $2::smallint[], $3::bigint[], $4::timestamptz[], "         \
-	"$5::integer[], $6::smallint[]) "                                                          \
-	"AS d (received, stream, position, delivered, attempts, status) "                          \
+	"$5::integer[], $6::smallint[]) WITH ORDINALITY "                                          \
+	"AS o (received, stream, position, delivered, attempts, status, place) "                   \
+	"ORDER BY stream, position, status <> 1, place) AS d "                                     \
 	"WHERE m.position = d.position AND m.stream = d.stream AND m.journal = $7::smallint "      \
-	"AND (m.status <> 'DELIVERED' OR d.status = 1)"
+	"AND m.status <> 'DELIVERED'"
 
 static void
 postgresql_close(struct engine *engine)
@@ -456,6 +464,17 @@ add_early(struct pg_text *sql, const struct tenure *tenure, const struct outcome
 		outcome->status);
 }
 
+/* One from the same place on may be there, of a session that did not commit what was before it. */
+static void
+add_range(struct pg_text *sql, const struct tenure *tenure, const struct range *range)
+{
+	pg_text_add(sql,
+		"INSERT INTO sluice_ranges AS r VALUES (%d, %u, %" PRIu64 ", %" PRIu64 ") "
+		"ON CONFLICT (journal, stream, first) DO UPDATE "
+		"SET last = greatest(r.last, excluded.last); ",
+		tenure->journal, range->stream, range->first, range->last);
+}
+
 static void
 add_base(struct engine *engine, struct pg_text *sql, const struct tenure *tenure,
 	const struct range *base, bool has_earlies)
@@ -494,10 +513,7 @@ write_places(struct engine *engine, const struct tenure *tenure, const struct ba
 	for (uint32_t i = 0; i < batch->nb_earlies; i++)
 		add_early(sql, tenure, &batch->earlies[i]);
 	for (uint32_t i = 0; batch->notes_ranges && i < batch->nb_ranges; i++)
-		pg_text_add(sql,
-			"INSERT INTO sluice_ranges VALUES (%d, %u, %" PRIu64 ", %" PRIu64 "); ",
-			tenure->journal, batch->ranges[i].stream, batch->ranges[i].first,
-			batch->ranges[i].last);
+		add_range(sql, tenure, &batch->ranges[i]);
 	for (uint32_t i = 0; i < batch->nb_bases; i++)
 		add_base(engine, sql, tenure, &batch->bases[i], batch->has_earlies);
 	pg_text_add(sql, "COMMIT");
@@ -537,36 +553,69 @@ oldest_day_kept(struct engine *engine, uint32_t *day, struct sink_error *error)
 	return rc;
 }
 
-/* Whoever reads it for long keeps a partition until the next time. */
-static int
-drop_partition(struct engine *engine, uint32_t day, struct sink_error *error)
+static void
+tell_dropped(struct engine *engine, const char *name)
 {
-	char name[16], text[160];
+	char text[160];
+
+	snprintf(text, sizeof(text),
+		"partition sluice_messages_%s is older than keep_days (%" PRIu64
+		") and was dropped",
+		name, engine->params.config->keep_days);
+	engine->params.event(engine->params.arg, SL_LEVEL_INFO, "sink_partition_dropped", "", text);
+}
+
+/* Once for each connection, unless it is another one or for another reason. */
+static void
+tell_kept(struct engine *engine, uint32_t day, const char *name, const struct sink_error *error)
+{
+	char text[sizeof(error->text) + 160];
+
+	if (engine->kept_day == day && strcmp(engine->kept_sqlstate, error->sqlstate) == 0)
+		return;
+	engine->kept_day = day;
+	memcpy(engine->kept_sqlstate, error->sqlstate, sizeof(engine->kept_sqlstate));
+	snprintf(text, sizeof(text),
+		"partition sluice_messages_%s is older than keep_days (%" PRIu64
+		") and could not be dropped: %s",
+		name, engine->params.config->keep_days, error->text);
+	engine->params.event(
+		engine->params.arg, SL_LEVEL_WARN, "sink_partition_kept", error->sqlstate, text);
+}
+
+/*
+ * Another appliance may have dropped it meanwhile. Whoever reads it for long keeps a partition
+ * until the next time, and what the server refuses keeps nothing but that partition.
+ */
+static int
+drop_partition(struct engine *engine, uint32_t day, bool *is_told, struct sink_error *error)
+{
+	char name[16];
 	struct pg_text *sql = begin_sql(engine);
 	int rc;
 
 	day_name(day, "%Y%m%d", name, sizeof(name));
 	pg_text_add(sql,
-		"BEGIN; SET LOCAL lock_timeout = 1000; DROP TABLE sluice_messages_%s; COMMIT",
+		"BEGIN; SET LOCAL lock_timeout = 1000; DROP TABLE IF EXISTS sluice_messages_%s; "
+		"COMMIT",
 		name);
 	rc = run_sql(engine, NULL, error);
-	if (rc == 0) {
-		snprintf(text, sizeof(text),
-			"partition sluice_messages_%s is older than keep_days (%" PRIu64
-			") and was dropped",
-			name, engine->params.config->keep_days);
-		engine->params.event(
-			engine->params.arg, SL_LEVEL_INFO, "sink_partition_dropped", text);
-		return 0;
-	}
-	if (strcmp(error->sqlstate, "55P03") != 0)
+	if (rc == 0)
+		tell_dropped(engine, name);
+	if (rc == 0 || !pg_is_answer(&engine->link, rc))
 		return rc;
+	/* Of many that stay the oldest is told. */
+	if (strcmp(error->sqlstate, "55P03") != 0 && !*is_told) {
+		tell_kept(engine, day, name, error);
+		*is_told = true;
+	}
 	return pg_run(&engine->link, "ROLLBACK", NULL, error);
 }
 
 static int
 postgresql_tidy(struct engine *engine, struct sink_error *error)
 {
+	bool is_told = false;
 	uint32_t oldest;
 	int rc;
 
@@ -577,7 +626,7 @@ postgresql_tidy(struct engine *engine, struct sink_error *error)
 		rc = load_days(engine, error);
 	for (uint32_t i = 0; i < engine->nb_days && rc == 0; i++) {
 		if (engine->days[i] < oldest)
-			rc = drop_partition(engine, engine->days[i], error);
+			rc = drop_partition(engine, engine->days[i], &is_told, error);
 	}
 	return rc < 0 ? rc : load_days(engine, error);
 }

@@ -481,6 +481,7 @@ place_outcome(struct window *window, struct outcome *outcome)
 	uint64_t i = find(window, outcome->ref);
 	bool is_copy = sl_record_ref_is_copy(outcome->ref);
 	uint32_t stream = sl_record_ref_stream(outcome->ref);
+	int rc = 0;
 
 	if (i != NO_PLACE) {
 		struct place *place = &window->ring[i % RING_SIZE];
@@ -503,10 +504,12 @@ place_outcome(struct window *window, struct outcome *outcome)
 		return add_outcome(window, outcome, true);
 	}
 	if (is_copy || window->params.is_time_wanted)
-		outcome->received_ns = window->params.received(window->params.arg, &outcome->ref);
-	/* It was deleted: nobody knows whose that is. */
+		rc = window->params.received(
+			window->params.arg, &outcome->ref, &outcome->received_ns);
+	/* A message is found without; whose a subscriber's is, older releases did not say. */
+	outcome->ref = sl_record_copy_message(outcome->ref, outcome->copy);
 	if (sl_record_ref_is_copy(outcome->ref))
-		return 0;
+		return rc;
 	return add_outcome(window, outcome, false);
 }
 
@@ -514,6 +517,7 @@ static int
 push_done(struct window *window, struct place *place, const struct sl_record_done *done)
 {
 	uint32_t before = window->nb_outcomes;
+	int rc;
 
 	for (uint32_t i = 0; i < done->nb_outcomes; i++) {
 		const struct sl_record_outcome_of *of = &done->outcomes[i];
@@ -522,14 +526,16 @@ push_done(struct window *window, struct place *place, const struct sl_record_don
 			.ref = of->message,
 			.attempts = of->attempts,
 			.status = is_delivered ? ROW_DELIVERED : ROW_DEAD,
+			.copy = of->copy,
 			.delivered_ns = is_delivered
 				? done->record.time_ns - of->before_us * 1000ull
 				: 0,
 		};
 
-		if (place_outcome(window, &outcome) < 0) {
+		rc = place_outcome(window, &outcome);
+		if (rc < 0) {
 			window->nb_outcomes = before;
-			return -ENOMEM;
+			return rc;
 		}
 	}
 	place->nb_outcomes = window->nb_outcomes - before;

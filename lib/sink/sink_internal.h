@@ -89,6 +89,7 @@ struct outcome {
 	uint64_t delivered_ns;
 	uint16_t attempts;
 	uint8_t status;
+	uint8_t copy; /**< Of a topic's: as in struct sl_record_outcome_of. */
 };
 
 /** A part of a stream. */
@@ -134,9 +135,12 @@ struct window_params {
 	uint32_t hold_ms; /**< So long a message waits for its outcome. */
 	uint8_t levels[SL_CONFIG_CLASSES_MAX];
 	bool is_time_wanted; /**< Of messages that have a late outcome. */
-	/** When was this message received, that is not in memory any more? 0: nobody knows. Of what
-	 * was for one subscriber @p ref becomes that of the message. */
-	uint64_t (*received)(void *arg, sl_record_ref *ref);
+	/**
+	 * When was this message received, that is not in memory any more? 0: nobody knows. Of what
+	 * was for one subscriber @p ref becomes that of the message. @return 0; -errno: it may be
+	 * known, and could not be read now
+	 */
+	int (*received)(void *arg, sl_record_ref *ref, uint64_t *received_ns);
 	void *arg;
 };
 
@@ -156,7 +160,7 @@ int window_add_early(struct window *window, const struct outcome *outcome);
  * Take the next record of a stream; it is copied.
  * @param end       where the next one of the stream stands
  * @param is_known  the database has its row
- * @return 0; -ENOBUFS: full, cut first; -ENOMEM
+ * @return 0; -ENOBUFS: full, cut first; -ENOMEM, or what params.received() says: start anew
  */
 int window_push(struct window *window, uint32_t stream, const struct sl_record *record,
 	uint64_t end, bool is_known, uint64_t now_ms);
@@ -268,7 +272,8 @@ struct engine_params {
 	/** Where the database is, for people. */
 	char *server;
 	size_t server_len;
-	void (*event)(void *arg, enum sl_config_level level, const char *kind, const char *text);
+	void (*event)(void *arg, enum sl_config_level level, const char *kind, const char *sqlstate,
+		const char *text);
 	void *arg;
 };
 

@@ -52,7 +52,8 @@ struct sl_sink_event {
 	/**
 	 * "sink_down": writing failed, it is tried again; "sink_refused": it will not work until
 	 * somebody does something; "sink_up": it works again; "sink_gap": the journal does not have
-	 * any more what the database lacks; "sink_partition_dropped": by keep_days.
+	 * any more what the database lacks; "sink_partition_dropped": by keep_days;
+	 * "sink_partition_kept": the server did not let that happen.
 	 */
 	const char *kind;
 	const char *sink;     /**< Its name. */

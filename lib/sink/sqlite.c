@@ -4,8 +4,8 @@
 
 /*
  * SQLite: one writer, write-ahead log, so that readers in other processes see whole batches and
- * hold nothing up. A message's rowid is journal, stream and position: rows come nearly in its
- * order, and an outcome finds its row at once.
+ * hold nothing up. A message's rowid is journal, stream and position (sqlite_rows.h): rows come
+ * nearly in its order, and an outcome finds its row at once.
  */
 
 #include <errno.h>
@@ -22,8 +22,7 @@
 #include "sink_internal.h"
 #include "sqlite_rows.h"
 
-#define BUSY_MS	     10000
-#define JOURNALS_MAX 32 /* 5 bits above the stream's 10. */
+#define BUSY_MS 10000
 
 enum {
 	STATEMENT_BEGIN,
@@ -46,9 +45,11 @@ static const char *const statements[STATEMENTS] = {
 	[STATEMENT_ROWS] = "INSERT OR FAIL INTO sluice_messages (" SQLITE_ROW_COLUMNS ") "
 			   "SELECT " SQLITE_ROW_COLUMNS " FROM " SQLITE_ROWS_TABLE,
 	[STATEMENT_LATE] = "UPDATE sluice_messages SET delivered = ?2, attempts = ?3, status = ?4 "
-			   "WHERE ref = ?1 AND (status <> 'DELIVERED' OR ?4 = 'DELIVERED')",
+			   "WHERE ref = ?1 AND status <> 'DELIVERED'",
 	[STATEMENT_EARLY] = "INSERT OR REPLACE INTO sluice_early VALUES (?1, ?2, ?3, ?4)",
-	[STATEMENT_NO_EARLY] = "DELETE FROM sluice_early WHERE ref >= ?1 AND ref < ?2",
+	/* Others are in between: of streams that differ in their high bits. */
+	[STATEMENT_NO_EARLY] =
+		"DELETE FROM sluice_early WHERE ref >= ?1 AND ref < ?2 AND ref % 16 = ?1 % 16",
 	[STATEMENT_NAME] = "INSERT OR REPLACE INTO sluice_names VALUES (?1, ?2)",
 	[STATEMENT_BASE] = "INSERT OR REPLACE INTO sluice_cursors VALUES (?1, ?2, ?3, ?4)",
 };
@@ -281,11 +282,11 @@ find_journal(struct engine *engine, struct tenure *tenure, struct sink_error *er
 		rc = sql == NULL ? -ENOMEM : get_number(engine, sql, -1, &id, error);
 		sqlite3_free(sql);
 	}
-	if (rc == 0 && id >= JOURNALS_MAX) {
+	if (rc == 0 && id >= SQLITE_JOURNALS_MAX) {
 		sink_error_set(error, true,
 			"%d journals have written it, which is all it can tell apart; give the sink "
 			"another path",
-			JOURNALS_MAX);
+			SQLITE_JOURNALS_MAX);
 		return -E2BIG;
 	}
 	tenure->journal = (int32_t)id;
@@ -303,7 +304,7 @@ static int
 load_early(sqlite3_stmt *statement, struct resume *resume)
 {
 	const struct outcome outcome = {
-		.ref = (uint64_t)sqlite3_column_int64(statement, 0) & ((UINT64_C(1) << 58) - 1),
+		.ref = sqlite_ref_of(sqlite3_column_int64(statement, 0)),
 		.delivered_ns = (uint64_t)sqlite3_column_int64(statement, 1),
 		.attempts = (uint16_t)sqlite3_column_int64(statement, 2),
 		.status = (uint8_t)sqlite3_column_int64(statement, 3),
@@ -434,7 +435,9 @@ write_outcomes(struct engine *engine, const struct tenure *tenure, const struct 
 	for (uint32_t i = 0; i < batch->nb_lates && rc == 0; i++) {
 		const struct outcome *outcome = &batch->lates[i];
 
-		sqlite3_bind_int64(late, 1, sqlite_ref_of(tenure, outcome->ref));
+		if (!sqlite_has_key(outcome->ref))
+			continue;
+		sqlite3_bind_int64(late, 1, sqlite_key_of(tenure->journal, outcome->ref));
 		bind_time(late, 2, outcome->delivered_ns);
 		sqlite3_bind_int(late, 3, outcome->attempts);
 		sqlite3_bind_text(late, 4, row_status_names[outcome->status], -1, SQLITE_STATIC);
@@ -443,7 +446,9 @@ write_outcomes(struct engine *engine, const struct tenure *tenure, const struct 
 	for (uint32_t i = 0; i < batch->nb_earlies && rc == 0; i++) {
 		const struct outcome *outcome = &batch->earlies[i];
 
-		sqlite3_bind_int64(early, 1, sqlite_ref_of(tenure, outcome->ref));
+		if (!sqlite_has_key(outcome->ref))
+			continue;
+		sqlite3_bind_int64(early, 1, sqlite_key_of(tenure->journal, outcome->ref));
 		sqlite3_bind_int64(early, 2, (int64_t)outcome->delivered_ns);
 		sqlite3_bind_int(early, 3, outcome->attempts);
 		sqlite3_bind_int(early, 4, outcome->status);
@@ -477,10 +482,10 @@ write_places(struct engine *engine, const struct tenure *tenure, const struct ba
 		rc = step(engine, STATEMENT_BASE, "cannot move the cursor", error);
 		if (rc < 0 || !batch->has_earlies)
 			continue;
-		sqlite3_bind_int64(
-			no_early, 1, sqlite_ref_of(tenure, sl_record_ref_of(to->stream, 0)));
-		sqlite3_bind_int64(
-			no_early, 2, sqlite_ref_of(tenure, sl_record_ref_of(to->stream, to->last)));
+		sqlite3_bind_int64(no_early, 1,
+			sqlite_key_of(tenure->journal, sl_record_ref_of(to->stream, 0)));
+		sqlite3_bind_int64(no_early, 2,
+			sqlite_key_of(tenure->journal, sl_record_ref_of(to->stream, to->last)));
 		rc = step(engine, STATEMENT_NO_EARLY, "cannot remove an outcome", error);
 	}
 	return rc;
@@ -503,13 +508,31 @@ check_owner(struct engine *engine, const struct tenure *tenure, struct sink_erro
 	return -ESTALE;
 }
 
+/* Appliances have no more streams than workers, and never as many. */
+static int
+check_streams(const struct batch *batch, struct sink_error *error)
+{
+	for (uint32_t i = 0; i < batch->nb_ranges; i++) {
+		if (batch->ranges[i].stream < SQLITE_STREAMS_MAX)
+			continue;
+		sink_error_set(error, true,
+			"the journal has stream %u, and %u is all that SQLite's rows can tell "
+			"apart; give the sink a PostgreSQL database",
+			batch->ranges[i].stream, SQLITE_STREAMS_MAX);
+		return -E2BIG;
+	}
+	return 0;
+}
+
 static int
 sqlite_write(struct engine *engine, const struct tenure *tenure, const struct batch *batch,
 	struct sink_error *error)
 {
 	int64_t created_ns = now_ns();
-	int rc = step(engine, STATEMENT_BEGIN, "cannot write to it", error);
+	int rc = check_streams(batch, error);
 
+	if (rc == 0)
+		rc = step(engine, STATEMENT_BEGIN, "cannot write to it", error);
 	if (rc == 0)
 		rc = check_owner(engine, tenure, error);
 	if (rc == 0 && batch->nb_rows > 0)

@@ -222,7 +222,7 @@ give_number(sqlite3_context *to, const struct cursor *cursor, int column)
 	switch (column) {
 	case COLUMN_REF:
 		sqlite3_result_int64(to,
-			sqlite_ref_of(cursor->rows->tenure,
+			sqlite_key_of(cursor->rows->tenure->journal,
 				sl_record_ref_of(row->stream, record->position)));
 		break;
 	case COLUMN_RECEIVED:

@@ -32,11 +32,39 @@ struct sqlite_rows {
 /** Make the table known to a connection. @return SQLite's result code */
 int sqlite_rows_register(sqlite3 *db, struct sqlite_rows *rows);
 
-/** The key of a message, or of its outcome: journal, stream and position. */
-static inline int64_t
-sqlite_ref_of(const struct tenure *tenure, sl_record_ref ref)
+/**
+ * The key of a message, or of its outcome: from the highest bit on 0, the journal (5 bits), the low
+ * 4 of the stream, the position. Positions are multiples of 16: the stream's other bits are where
+ * theirs are 0. Streams below 16 have a ref with the journal in front.
+ */
+#define SQLITE_JOURNALS_MAX 32
+#define SQLITE_STREAMS_MAX  256u
+#define SQLITE_JOURNAL_BIT  58
+
+/** Is it a message's place, in a stream that can be told from the others? */
+static inline bool
+sqlite_has_key(sl_record_ref ref)
 {
-	return (int64_t)((uint64_t)tenure->journal << 58 | ref);
+	return ref % SL_RECORD_ALIGN == 0 && sl_record_ref_stream(ref) < SQLITE_STREAMS_MAX;
+}
+
+/** @param ref  sqlite_has_key() */
+static inline int64_t
+sqlite_key_of(int32_t journal, sl_record_ref ref)
+{
+	uint32_t stream = sl_record_ref_stream(ref);
+
+	return (int64_t)((uint64_t)journal << SQLITE_JOURNAL_BIT |
+		sl_record_ref_of(stream % 16, sl_record_ref_position(ref)) | stream / 16);
+}
+
+static inline sl_record_ref
+sqlite_ref_of(int64_t key)
+{
+	uint64_t number = (uint64_t)key, low = number % SL_RECORD_ALIGN;
+	uint32_t stream = sl_record_ref_stream(number) % 16 + (uint32_t)low * 16;
+
+	return sl_record_ref_of(stream, sl_record_ref_position(number - low));
 }
 
 /** NULL for a time that nobody has told, or that SQLite has no number for. */

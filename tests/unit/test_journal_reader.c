@@ -270,6 +270,33 @@ what_is_deleted_and_what_is_damaged_is_told(void **state)
 
 /* What a subscriber is to get is read back as the message; what is none of a topic's is not. */
 static void
+a_stream_is_read_on_where_names_get_longer(void **state)
+{
+	const uint64_t middle = UINT64_C(1) << 48;
+	struct maker_segment a = maker_begin(1, 0, 5, middle - END, middle);
+	struct maker_segment b = maker_begin(1, 1, 5, middle, middle + END);
+	struct sl_journal_reader *reader;
+	sl_record_ref refs[2];
+
+	refs[0] = put_message(&a, 0);
+	maker_pad(&a);
+	refs[1] = put_message(&b, 1);
+	maker_seal(&a);
+	maker_seal(&b);
+	maker_write(&a, directory);
+	maker_write(&b, directory);
+	reader = open_reader(NULL);
+	assert_int_equal(sl_journal_reader_seek(reader, 5, 0), 0);
+	expect(reader, 5, refs[0]);
+	expect(reader, 5, refs[1]);
+	expect_none(reader, 5);
+	assert_int_equal(sl_journal_reader_get(reader, refs[1], buf), 0);
+	sl_journal_reader_close(reader);
+	maker_end(&a);
+	maker_end(&b);
+}
+
+static void
 what_a_subscriber_is_to_get_is_its_message(void **state)
 {
 	struct maker_segment s = maker_begin(1, 0, 0, 0, END);
@@ -461,6 +488,7 @@ main(void)
 			a_record_that_comes_by_pieces_is_waited_for, empty_directory),
 		cmocka_unit_test_setup(
 			what_is_deleted_and_what_is_damaged_is_told, empty_directory),
+		cmocka_unit_test_setup(a_stream_is_read_on_where_names_get_longer, empty_directory),
 		cmocka_unit_test_setup(what_a_subscriber_is_to_get_is_its_message, empty_directory),
 		cmocka_unit_test_setup(
 			behind_its_writer_it_reads_all_and_only_what_is_durable, empty_directory),

@@ -166,6 +166,25 @@ a_place_is_let_go_when_its_outcome_is_durable(void **state)
 	assert_int_equal(released.nb, 1);
 }
 
+/* Whose it is, in a topic; of other messages nobody has set it. */
+static void
+an_outcome_of_a_topic_says_the_place_of_the_subscriber(void **state)
+{
+	struct dp_msg msg = {.ref = take_in(100), .copy = 9};
+	uint64_t at = ring.put;
+	const struct sl_record_done *record;
+
+	dp_keeper_done(lcore, &msg, FIRST_KEY, 1, SL_OUTCOME_DELIVERED);
+	msg.ref |= SL_RECORD_REF_COPY;
+	dp_keeper_done(lcore, &msg, FIRST_KEY, 1, SL_OUTCOME_DELIVERED);
+	dp_keeper_flush_outcomes(lcore);
+	record = (const struct sl_record_done *)sl_record_ring_next(&ring, &at);
+	assert_non_null(record);
+	assert_int_equal(record->nb_outcomes, 2);
+	assert_int_equal(record->outcomes[0].copy, 0);
+	assert_int_equal(record->outcomes[1].copy, 9);
+}
+
 /* In a full journal only what is let go makes room for what is to become durable. */
 static void
 in_a_full_journal_what_has_a_dead_letter_stays(void **state)
@@ -318,6 +337,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			a_place_is_let_go_when_its_outcome_is_durable, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			an_outcome_of_a_topic_says_the_place_of_the_subscriber, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			in_a_full_journal_what_has_a_dead_letter_stays, setup, teardown),
 		cmocka_unit_test_setup_teardown(

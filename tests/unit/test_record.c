@@ -144,6 +144,14 @@ a_topic_s_message_names_its_subscribers(void **state)
 	assert_int_equal(sl_record_ref_stream(ref), 5);
 	assert_int_equal(sl_record_ref_position(ref), POSITION + all[2].back);
 	assert_int_equal(sl_record_subscriber_at(record, POSITION + all[2].back), 2);
+	assert_int_equal(sl_record_copy_place(2), 3);
+	assert_int_equal(sl_record_copy_message(ref, 3), sl_record_ref_of(5, POSITION));
+	assert_int_equal(sl_record_copy_message(ref, 0), ref);
+	assert_int_equal(sl_record_copy_message(sl_record_ref_of(5, POSITION), 3),
+		sl_record_ref_of(5, POSITION));
+	assert_int_equal(sl_record_copy_place(254), 255);
+	assert_int_equal(sl_record_copy_place(255), 0);
+	assert_int_equal(sl_record_copy_place(UINT32_MAX), 0);
 	assert_int_equal(sl_record_subscriber_at(record, POSITION + all[2].back + 8), UINT32_MAX);
 	assert_int_equal(sl_record_subscriber_at(record, POSITION + all[2].back + 16), UINT32_MAX);
 	assert_int_equal(sl_record_subscriber_at(record, POSITION), UINT32_MAX);

@@ -125,6 +125,69 @@ an_outcome_may_be_read_before_its_message(void **state)
 }
 
 static void
+a_file_has_a_name_wherever_it_begins(void **state)
+{
+	static const uint64_t bases[] = {
+		0,
+		(UINT64_C(1) << 48) - JOURNAL_BLOCK,
+		UINT64_C(1) << 48,
+		(UINT64_C(1) << SL_RECORD_POSITION_BITS) - JOURNAL_BLOCK,
+	};
+	struct journal_name name = {.stream = SL_STREAMS_MAX - 1, .take = 3}, again;
+	char text[JOURNAL_NAME_SIZE];
+
+	for (unsigned int i = 0; i < RTE_DIM(bases); i++) {
+		name.base = bases[i];
+		journal_name_format(text, &name);
+		assert_true(journal_name_parse(text, &again));
+		assert_int_equal(again.stream, name.stream);
+		assert_int_equal(again.base, name.base);
+		assert_int_equal(again.take, name.take);
+	}
+	name.base = UINT64_C(1) << SL_RECORD_POSITION_BITS;
+	journal_name_format(text, &name);
+	assert_false(journal_name_parse(text, &again));
+	assert_false(journal_name_parse("0000-0001000000000000-0000.seg", &again));
+}
+
+static void
+a_stream_goes_on_where_names_get_longer(void **state)
+{
+	static const uint64_t middles[] = {
+		UINT64_C(1) << 48,
+		UINT64_C(1) << 52,
+		(UINT64_C(1) << SL_RECORD_POSITION_BITS) - 2 * JOURNAL_BLOCK,
+	};
+
+	for (unsigned int i = 0; i < RTE_DIM(middles); i++) {
+		uint64_t middle = middles[i];
+		struct maker_segment a = maker_begin(1, 0, 2, middle - END, middle);
+		struct maker_segment b = maker_begin(1, 1, 2, middle, middle + JOURNAL_BLOCK);
+		sl_record_ref refs[3];
+		struct told told;
+
+		empty_directory();
+		refs[0] = put_message(&a, 1);
+		refs[1] = put_message(&a, 2);
+		maker_pad(&a);
+		refs[2] = put_message(&b, 3);
+		maker_done(&b, refs, 1, SL_OUTCOME_DELIVERED, FIRST + 4);
+		maker_seal(&a);
+		maker_seal(&b);
+		maker_write(&a, directory);
+		maker_write(&b, directory);
+		assert_int_equal(recover(&told), 0);
+		assert_int_equal(told.recovery.nb_segments, 2);
+		assert_int_equal(told.nb_undelivered, 2);
+		assert_int_equal(told.undelivered[0], refs[1]);
+		assert_int_equal(told.undelivered[1], refs[2]);
+		assert_int_equal(told.recovery.end[2], b.put);
+		maker_end(&a);
+		maker_end(&b);
+	}
+}
+
+static void
 an_outcome_is_not_of_a_later_run(void **state)
 {
 	struct maker_segment a = maker_begin(1, 0, 0, 0, END), b = maker_begin(2, 0, 1, 0, END);
@@ -553,6 +616,8 @@ main(void)
 		cmocka_unit_test(nothing_is_an_empty_journal),
 		cmocka_unit_test(tells_what_has_no_outcome_by_run_stream_and_position),
 		cmocka_unit_test(an_outcome_may_be_read_before_its_message),
+		cmocka_unit_test(a_file_has_a_name_wherever_it_begins),
+		cmocka_unit_test(a_stream_goes_on_where_names_get_longer),
 		cmocka_unit_test(an_outcome_is_not_of_a_later_run),
 		cmocka_unit_test(cut_anywhere_a_prefix_is_recovered),
 		cmocka_unit_test(every_wrong_bit_is_found),

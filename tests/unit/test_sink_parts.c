@@ -16,6 +16,7 @@
 
 #include "sink_internal.h"
 #include "sl_sink.h"
+#include "sqlite_rows.h"
 
 static void
 pauses_grow_with_a_random_part_and_the_circuit_opens(void **state)
@@ -187,6 +188,47 @@ a_journal_keeps_its_id(void **state)
 	assert_int_equal(identity_get(directory, again, error, sizeof(error)), -ENOENT);
 }
 
+static int
+compare_keys(const void *a, const void *b)
+{
+	const int64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static void
+keys_of_sqlite_are_of_one_place_each(void **state)
+{
+	static const uint64_t positions[] = {0, 16, 4096, (UINT64_C(1) << 48) - 16,
+		UINT64_C(1) << 48, (UINT64_C(1) << SL_RECORD_POSITION_BITS) - 16};
+	static int64_t keys[SQLITE_JOURNALS_MAX * SQLITE_STREAMS_MAX * 6];
+	uint32_t nb = 0;
+
+	(void)state;
+	for (int32_t journal = 0; journal < SQLITE_JOURNALS_MAX; journal++) {
+		for (uint32_t stream = 0; stream < SQLITE_STREAMS_MAX; stream++) {
+			for (uint32_t i = 0; i < 6; i++) {
+				sl_record_ref ref = sl_record_ref_of(stream, positions[i]);
+				int64_t key = sqlite_key_of(journal, ref);
+
+				assert_true(sqlite_has_key(ref));
+				assert_true(key >= 0 && key >> SQLITE_JOURNAL_BIT == journal);
+				assert_true(sqlite_ref_of(key) == ref);
+				/* As older releases had it. */
+				if (stream < 16)
+					assert_true(key == ((int64_t)journal << 58 | (int64_t)ref));
+				keys[nb++] = key;
+			}
+		}
+	}
+	qsort(keys, nb, sizeof(keys[0]), compare_keys);
+	for (uint32_t i = 1; i < nb; i++)
+		assert_true(keys[i - 1] < keys[i]);
+	assert_false(sqlite_has_key(sl_record_ref_of(SQLITE_STREAMS_MAX, 0)));
+	assert_false(sqlite_has_key(sl_record_ref_of(1, 64 + 8)));
+	assert_false(sqlite_has_key(SL_RECORD_REF_NONE));
+}
+
 int
 main(void)
 {
@@ -197,6 +239,7 @@ main(void)
 		cmocka_unit_test(names_are_found_however_many_there_are),
 		cmocka_unit_test(migrations_are_steps_without_a_gap_and_each_sets_its_version),
 		cmocka_unit_test(a_journal_keeps_its_id),
+		cmocka_unit_test(keys_of_sqlite_are_of_one_place_each),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

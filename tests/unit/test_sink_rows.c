@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 The Sluice authors
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -23,18 +24,24 @@ struct source {
 	struct window *window;
 	uint64_t now_ns;
 	uint64_t ends[4];
+	int error;    /* Of what looks into the journal. */
+	uint8_t copy; /* What outcomes say of the subscriber. */
 	uint8_t bytes[SL_RECORD_LEN_MAX] __attribute__((aligned(16)));
 };
 
-static uint64_t
-received(void *arg, sl_record_ref *ref)
+static int
+received(void *arg, sl_record_ref *ref, uint64_t *received_ns)
 {
-	(void)arg;
+	const struct source *source = arg;
+
+	if (source->error != 0)
+		return source->error;
 	/* Of a topic's message, the second of its subscribers. */
 	if (sl_record_ref_is_copy(*ref))
 		*ref = sl_record_ref_of(
 			sl_record_ref_stream(*ref), sl_record_ref_position(*ref) - 64);
-	return *ref + 1;
+	*received_ns = *ref + 1;
+	return 0;
 }
 
 static int
@@ -44,7 +51,8 @@ setup(void **state)
 	struct window_params params = {.hold_ms = HOLD_MS,
 		.levels = {1, 3, 5},
 		.is_time_wanted = true,
-		.received = received};
+		.received = received,
+		.arg = &source};
 
 	source = (struct source){.now_ns = BEGIN};
 	assert_int_equal(window_create(&params, &source.window), 0);
@@ -136,17 +144,24 @@ copy_of(sl_record_ref ref, uint32_t index)
 		SL_RECORD_REF_COPY;
 }
 
-static void
-push_outcome(struct source *source, uint32_t stream, sl_record_ref ref, enum sl_record_outcome what,
+static int
+try_outcome(struct source *source, uint32_t stream, sl_record_ref ref, enum sl_record_outcome what,
 	uint16_t attempts)
 {
 	struct sl_record_done *record = (struct sl_record_done *)source->bytes;
 
 	record->nb_outcomes = 1;
-	record->outcomes[0] = (struct sl_record_outcome_of){ref, 10, attempts, (uint8_t)what, 0};
-	assert_int_equal(push(source, stream, SL_RECORD_DONE,
-				 sizeof(*record) + sizeof(record->outcomes[0]), false),
-		0);
+	record->outcomes[0] = (struct sl_record_outcome_of){
+		ref, 10, attempts, (uint8_t)what, source->copy};
+	return push(source, stream, SL_RECORD_DONE, sizeof(*record) + sizeof(record->outcomes[0]),
+		false);
+}
+
+static void
+push_outcome(struct source *source, uint32_t stream, sl_record_ref ref, enum sl_record_outcome what,
+	uint16_t attempts)
+{
+	assert_int_equal(try_outcome(source, stream, ref, what, attempts), 0);
 }
 
 static void
@@ -302,6 +317,30 @@ an_outcome_of_a_topic_finds_its_message_wherever_it_is(void **state)
 	assert_int_equal(batch.nb_lates, 1);
 	assert_int_equal(batch.lates[0].ref, early);
 	assert_int_equal(batch.lates[0].attempts, 8);
+	window_release(source->window, &batch);
+	batch_free(&batch);
+}
+
+static void
+an_outcome_whose_message_cannot_be_looked_up_now_is_not_lost(void **state)
+{
+	struct source *source = *state;
+	sl_record_ref gone = sl_record_ref_of(0, 0);
+	struct batch batch = {0};
+
+	window_begin(source->window, 0, source->ends[0] = 4096);
+	source->error = -EIO;
+	push_outcome(source, 0, gone, SL_OUTCOME_DELIVERED, 1);
+	/* Of a topic's that does not say whose it is: the next session comes to it again. */
+	assert_int_equal(try_outcome(source, 0, copy_of(gone, 1), SL_OUTCOME_DELIVERED, 1), -EIO);
+	source->copy = sl_record_copy_place(1);
+	push_outcome(source, 0, copy_of(gone, 1), SL_OUTCOME_DEAD, 1);
+	assert_int_equal(window_cut(source->window, &batch, 10), 0);
+	assert_int_equal(batch.nb_lates, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_int_equal(batch.lates[i].ref, gone);
+		assert_int_equal(batch.lates[i].received_ns, 0);
+	}
 	window_release(source->window, &batch);
 	batch_free(&batch);
 }
@@ -483,6 +522,7 @@ main(void)
 		TEST(outcomes_go_where_their_message_is),
 		TEST(a_topic_s_message_is_delivered_when_the_first_has_it),
 		TEST(an_outcome_of_a_topic_finds_its_message_wherever_it_is),
+		TEST(an_outcome_whose_message_cannot_be_looked_up_now_is_not_lost),
 		TEST(an_early_outcome_of_a_row_the_database_has_is_an_update),
 		TEST(what_was_delivered_does_not_die),
 		TEST(names_are_found_until_the_cut),
