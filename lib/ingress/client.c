@@ -197,12 +197,17 @@ check_silence(struct gw_client *client, uint64_t now)
 	}
 }
 
-/* Who holds messages of a queue and does not read gives them to those who do. */
-static void
-check_stall(struct gw_client *client, uint64_t now)
+bool
+gw_client_is_stalled(const struct gw_client *client)
 {
-	if (client->nb_held == 0 || client->output_len == 0 ||
-		now - client->output_ms < QUEUE_STALL_MS)
+	return client->nb_held > 0 && client->output_len > 0 &&
+		client->listener->thread->now_ms - client->output_ms >= QUEUE_STALL_MS;
+}
+
+void
+gw_client_check_stall(struct gw_client *client)
+{
+	if (!gw_client_is_stalled(client))
 		return;
 	gw_client_refuse(client, GW_OUTPUT_FULL,
 		"it does not read what it was given of a queue; it is closed", NULL, 0);
@@ -225,7 +230,7 @@ gw_clients_housekeeping(struct gw_listener *listener)
 		if (client->is_doomed)
 			continue;
 		check_silence(client, now);
-		check_stall(client, now);
+		gw_client_check_stall(client);
 	}
 }
 

@@ -221,6 +221,19 @@ read_lingering(struct gw_client *client)
 		gw_client_doom(client);
 }
 
+static void flush(struct gw_client *client);
+
+/* What it says is no sign that it reads, and puts off when the housekeeping looks at it. */
+static void
+look_for_stall(struct gw_client *client)
+{
+	/* It may have read a moment ago, and nobody has seen it yet. */
+	if (unlikely(gw_client_is_stalled(client))) {
+		flush(client);
+		gw_client_check_stall(client);
+	}
+}
+
 static void
 read_client(struct gw_client *client)
 {
@@ -238,7 +251,9 @@ read_client(struct gw_client *client)
 		GW_ADD(client->listener->stats.bytes_in, (uint64_t)n);
 		if (client->connection != NULL)
 			GW_ADD(client->connection->server->bytes_in, (uint64_t)n);
-		take_input(client, joined, (size_t)n);
+		look_for_stall(client);
+		if (likely(!client->is_doomed))
+			take_input(client, joined, (size_t)n);
 		gw_thread_served(thread, (uint32_t)n);
 	} else if (n == 0) {
 		on_eof(client);
@@ -357,8 +372,6 @@ gw_client_resume(struct gw_client *client)
 }
 
 /* Writing. */
-
-static void flush(struct gw_client *client);
 
 void
 gw_client_flush_later(struct gw_client *client)

@@ -569,6 +569,9 @@ void gw_client_begin(struct gw_client *client);
 /* The protocol's last word; and all of it goes, but what its publications refer to. */
 void gw_client_end(struct gw_client *client);
 void gw_clients_housekeeping(struct gw_listener *listener);
+/* Who holds messages of a queue and does not read gives them to those who do. */
+bool gw_client_is_stalled(const struct gw_client *client);
+void gw_client_check_stall(struct gw_client *client); /* It is doomed, if so. */
 
 /* What others see of it, of client_show.c. */
 
