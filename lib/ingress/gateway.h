@@ -265,7 +265,8 @@ const struct gw_destination *
 gw_find_destination(struct gw_thread *thread, const char *name, size_t len);
 
 /* Have a topic made that is not configured. It is there some milliseconds later; until then
- * gw_publish() to it waits, gw_subscribe() takes effect then. @return 0 or -ENOSPC */
+ * gw_publish() to it waits, gw_subscribe() takes effect then. One that was refused is for a second,
+ * and then asked for again. @return 0; -ENOSPC: there are too many; -errno: not to be had */
 int gw_open_topic(struct gw_listener *listener, const char *name, size_t len);
 /* The same of one that the listener begins with: it is not counted. @return 0 or -ENOMEM */
 int gw_open_first(struct gw_listener *listener, const char *name, size_t len);

@@ -156,6 +156,7 @@ STAILQ_HEAD(gw_answers, gw_answer);
 struct gw_opened;
 struct gw_unknown;
 #define GW_OPENED_BUCKETS 4096u
+#define GW_REFUSED_MAX	  4096u
 
 struct gw_shared {
 	struct gw_names *names;
@@ -171,6 +172,9 @@ struct gw_shared {
 	struct gw_requests requests; /* Under the lock, */
 	/* Topics that were asked for, by key, */
 	struct gw_opened *opened[GW_OPENED_BUCKETS];
+	/* the keys of those that were refused last, in a ring, */
+	uint64_t refused[GW_REFUSED_MAX];
+	uint32_t nb_refused;
 	struct gw_report *report; /* the last report; NULL: none yet, */
 	uint64_t report_asked_ms; /* and when one was asked for. */
 	int request_fd;		  /* An eventfd that wakes the control thread. */
@@ -192,13 +196,14 @@ void gw_answer(struct gw_thread *thread, uint16_t port, const char *error);
 void gw_answers_take(struct gw_thread *thread);
 void gw_answers_free(struct gw_thread *thread);
 
-/* A topic that was asked for is in the next snapshot, or not to be had. */
+/* A topic that was asked for is in the next snapshot, or not to be had: who asks again is told why
+ * (-errno), for a second. */
 void gw_open_served(struct gw_shared *shared, const char *name);
-void gw_open_failed(struct gw_shared *shared, const char *name);
+void gw_open_failed(struct gw_shared *shared, const char *name, int why);
 /* A snapshot is prepared: it has what was served so far. */
 void gw_opened_decide(struct gw_shared *shared);
 /* It is handed over: those that are not there any more may be asked for again, and have given their
- * place back. */
+ * place back; those that were served and are not there are refused. */
 void gw_opened_settle(struct gw_shared *shared, const struct gw_snapshot *snapshot);
 void gw_opened_destroy(struct gw_shared *shared);
 /* Was it asked for a moment ago? */
