@@ -319,6 +319,20 @@ def test_each_of_several_streams_gets_all(web, topic):
         assert other.payloads(1) == [{"n": 7}]
 
 
+def test_line_ends_in_a_payload_do_not_tear_an_event(web, topic):
+    with Stream(web, topic) as stream:
+        for end in ("\n", "\r", "\r\n"):
+            body = end.join(["{", '"a": 1,', '"b": "\\r\\n"', "}", ""])
+            assert ask(web.client(), "POST", to(topic), body)[0] == 202
+        # Browsers end lines with any of the three.
+        for _ in range(3):
+            line = b""
+            while not line.startswith(b"data: "):
+                line = stream.answer.readline()
+                assert line and b"\r" not in line
+            assert json.loads(line[len("data: "):])["payload"] == {"a": 1, "b": "\r\n"}
+
+
 def test_who_comes_back_gets_what_it_missed_or_is_told(web, topic):
     with Stream(web, topic) as stream:
         publish(web, topic, range(3))
