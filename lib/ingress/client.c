@@ -185,7 +185,8 @@ check_silence(struct gw_client *client, uint64_t now)
 	const struct gw_listener *listener = client->listener;
 	uint32_t idle_ms = listener->config.idle_ms;
 
-	if (client->is_kept)
+	/* What it has sent would be lost with it. */
+	if (client->is_kept || gw_client_is_held_back(client))
 		return;
 	if (idle_ms != 0 && now - client->moved_ms >= idle_ms && !gw_client_is_subscribed(client) &&
 		client->nb_pending == 0) {

@@ -128,7 +128,7 @@ after_input(struct gw_client *client)
 
 	if (client->is_closing || client->is_doomed) {
 		evbuffer_drain(client->input, left);
-	} else if (left > share_of(client, max) && !client->is_waiting && client->pauses == 0) {
+	} else if (left > share_of(client, max) && !gw_client_is_held_back(client)) {
 		gw_client_refuse(client, GW_TOO_LONG, "more input than is taken at once", NULL, 0);
 		gw_client_doom(client);
 	}
@@ -190,7 +190,7 @@ gw_client_check_end(struct gw_client *client)
 
 	if (!client->is_eof || client->is_closing || client->is_doomed)
 		return;
-	if (client->nb_pending == 0 && !client->is_waiting && client->pauses == 0 && !is_kept)
+	if (client->nb_pending == 0 && !gw_client_is_held_back(client) && !is_kept)
 		gw_client_close(client);
 }
 
@@ -204,8 +204,8 @@ on_eof(struct gw_client *client)
 		gw_client_doom(client);
 		return;
 	}
-	if (evbuffer_get_length(client->input) + client->kept_len > 0 && !client->is_waiting &&
-		client->pauses == 0)
+	if (evbuffer_get_length(client->input) + client->kept_len > 0 &&
+		!gw_client_is_held_back(client))
 		gw_client_count(client, GW_RESET);
 	gw_durables_eof(client);
 	gw_client_check_end(client);
@@ -324,6 +324,11 @@ gw_client_go_on(struct gw_client *client)
 		client->listener->thread->has_drained)
 		return;
 	client->listener->thread->is_busy = true;
+	/* It was not for it to say anything. */
+	moved(client);
+	look_for_stall(client);
+	if (unlikely(client->is_doomed))
+		return;
 	/* Also without anything left: a protocol may hold what it has taken off. */
 	if ((client->is_connected || client->is_own) && !client->is_closing) {
 		run_input(client);
@@ -346,6 +351,12 @@ gw_client_wait(struct gw_client *client, struct gw_clients *list)
 	if (list != NULL)
 		TAILQ_INSERT_TAIL(list, client, waiting);
 	GW_ADD(client->listener->stats.waits, 1);
+}
+
+bool
+gw_client_is_held_back(const struct gw_client *client)
+{
+	return client->is_waiting || client->pauses > 0;
 }
 
 void

@@ -174,6 +174,9 @@ bool gw_client_hold(struct gw_client *client, size_t len);
 void gw_client_pause(struct gw_client *client);
 void gw_client_resume(struct gw_client *client);
 
+/* Is it made to wait, and not read? Then its silence says nothing. */
+bool gw_client_is_held_back(const struct gw_client *client);
+
 /* It does not go on with what GW_WAIT was said to: input() is called now, and is to do without. */
 void gw_client_stop_waiting(struct gw_client *client);
 
