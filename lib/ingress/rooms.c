@@ -570,7 +570,9 @@ check_request(struct gw_client *client, const struct http_request *request, cons
 {
 	const struct sl_config_gateway *config = gw_client_config(client);
 	/* Of the query, too: a browser's WebSocket can send no header fields of its own. */
-	struct gw_text token = http_request_token(request), origin = request->fields[HTTP_ORIGIN];
+	char buf[HTTP_TOKEN_MAX];
+	struct gw_text token = http_request_token(request, buf);
+	struct gw_text origin = request->fields[HTTP_ORIGIN];
 
 	*why = "this origin is not allowed";
 	if (origin.at != NULL && config->nb_origins > 0 &&
