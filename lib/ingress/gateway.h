@@ -180,8 +180,9 @@ bool gw_client_is_held_back(const struct gw_client *client);
 /* It does not go on with what GW_WAIT was said to: input() is called now, and is to do without. */
 void gw_client_stop_waiting(struct gw_client *client);
 
-/* Close it, when what it is to be sent has gone out, or after a second. Not at once: the pointer is
- * good until the callback it is used in returns. */
+/* Close it, when what it is to be sent has gone out, or after a second, unless that flows: then
+ * when it has not for 5 s. Not at once: the pointer is good until the callback it is used in
+ * returns. */
 void gw_client_close(struct gw_client *client);
 
 /* Something of it was not taken: count it and, at a limited rate, log the reason with the first 200

@@ -514,14 +514,16 @@ struct gw_client {
 	uint32_t refs; /* Itself, and what it published and is not settled. */
 	uint32_t nb_pending;
 	uint32_t pauses;
-	uint32_t input_len;  /* Counted in the thread's memory. */
-	uint32_t output_len; /* The same, */
-	uint64_t kept_len;   /* and what its protocol keeps. */
-	uint64_t written;    /* Bytes put into output since it began, */
-	uint64_t gone;	     /* and those that have left it. */
-	uint64_t moved_ms;   /* When something came or went. */
-	uint64_t output_ms;  /* When output moved, or began. */
-	uint64_t wait_ms;    /* Since when it waits. */
+	uint32_t input_len;    /* Counted in the thread's memory. */
+	uint32_t output_len;   /* The same, */
+	uint64_t kept_len;     /* and what its protocol keeps. */
+	uint64_t written;      /* Bytes put into output since it began, */
+	uint64_t gone;	       /* and those that have left it. */
+	uint64_t moved_ms;     /* When something came or went. */
+	uint64_t output_ms;    /* When output moved, or began. */
+	uint64_t wait_ms;      /* Since when it waits. */
+	uint64_t closing_left; /* Bytes it was still to get, when that was looked at last; */
+	uint64_t flowed_ms;    /* and when they were fewer than before; 0: never. */
 	/* Read by others: */
 	uint64_t began_ms;
 	uint64_t delivered; /* Messages put into its output; */
