@@ -61,7 +61,14 @@ gw_client_hold(struct gw_client *client, size_t len)
 {
 	client->listener->thread->memory += len - client->kept_len;
 	client->kept_len = len;
+	client->is_kept_whole = false;
 	return len <= share_of(client, UINT64_MAX);
+}
+
+void
+gw_client_hold_whole(struct gw_client *client)
+{
+	client->is_kept_whole = true;
 }
 
 void
@@ -198,14 +205,16 @@ gw_client_check_end(struct gw_client *client)
 static void
 on_eof(struct gw_client *client)
 {
+	bool is_in_middle = evbuffer_get_length(client->input) > 0 ||
+		(client->kept_len > 0 && !client->is_kept_whole);
+
 	client->is_eof = true;
 	gw_client_stop_reading(client);
 	if (client->is_lingering || (client->is_closing && client->output_len == 0)) {
 		gw_client_doom(client);
 		return;
 	}
-	if (evbuffer_get_length(client->input) + client->kept_len > 0 &&
-		!gw_client_is_held_back(client))
+	if (is_in_middle && !gw_client_is_held_back(client))
 		gw_client_count(client, GW_RESET);
 	gw_durables_eof(client);
 	gw_client_check_end(client);

@@ -169,6 +169,9 @@ bool gw_client_write_chunk(struct gw_client *client, struct gw_chunk *chunk);
 /* Bytes of memory the protocol keeps of what came from it, all together: they count as what waits
  * in `input` does. @return false: more than its share */
 bool gw_client_hold(struct gw_client *client, size_t len);
+/* All of that has come, until it holds something else: if the client ends now, it does not end in
+ * the middle of something. */
+void gw_client_hold_whole(struct gw_client *client);
 
 /* Stop, or go on, reading from it; counted, so that reasons add up. */
 void gw_client_pause(struct gw_client *client);

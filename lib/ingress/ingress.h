@@ -551,6 +551,7 @@ struct gw_client {
 	bool is_gone;
 	bool is_in_input;
 	bool is_kept;		   /* However long it is silent. */
+	bool is_kept_whole;	   /* What its protocol keeps. */
 	bool is_own;		   /* Of the listener; it has no socket. */
 	bool wants_write_for_read; /* TLS */
 	bool wants_read_for_write;
