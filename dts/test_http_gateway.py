@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import threading
 import time
+import urllib.parse
 
 import pytest
 import websocket
@@ -27,6 +28,7 @@ from harness.sockets import free_port
 KILLS = 3
 IN_FLIGHT = 1024  # The default of a destination.
 TOPICS = 20
+BASE64 = "a+b/c0=="  # A token in a file may have what a query has in a notation of its own.
 NDJSON = {"Content-Type": "application/x-ndjson"}
 
 
@@ -47,10 +49,11 @@ class Web:
                         "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
                         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key,
                         "-out", self.certificate], check=True, capture_output=True)
-        tokens.write_text("s3cret ann\n")
+        tokens.write_text(f"s3cret ann\n{BASE64} bob\n")
         tokens.chmod(0o600)
         self.sluice = Appliance(make_config(
-            table(1), destination("news", kind="topic"), *(destination(f"topic{n}", kind="topic") for n in range(TOPICS)),
+            table(1), destination("news", kind="topic"), destination("floor 1/news", kind="topic"),
+            *(destination(f"topic{n}", kind="topic") for n in range(TOPICS)),
             ports=[device(device="net_null0", mtu=4000)], gateways={"listeners": [
                 listener("open", self.open, replay=100, output_max="64K"),
                 listener("closed", self.closed, tls_certificate=str(self.certificate),
@@ -308,6 +311,16 @@ def test_statuses_that_curl_sees(web, topic):
 # Streams.
 
 
+def test_a_name_may_have_a_slash(web):
+    name = urllib.parse.quote("floor 1/news", safe="")
+    assert name == "floor%201%2Fnews"
+    with Stream(web, name) as stream:
+        assert ask(web.client(), "POST", to(name), "{}")[0] == 202
+        assert stream.event()[1]["destinationId"] == "floor 1/news"
+    for wrong in ("floor%201/news", "floor%201%2F", "floor%201%252Fnews"):
+        assert ask(web.client(), "POST", to(wrong), "{}")[0] == 404
+
+
 def test_each_of_several_streams_gets_all(web, topic):
     with contextlib.ExitStack() as stack:
         streams = [stack.enter_context(Stream(web, topic)) for _ in range(5)]
@@ -317,6 +330,20 @@ def test_each_of_several_streams_gets_all(web, topic):
             assert stream.payloads(90) == [{"n": n} for n in range(90)]
         publish(web, f"topic{int(topic[5:]) + 1}", [7])
         assert other.payloads(1) == [{"n": 7}]
+
+
+def test_line_ends_in_a_payload_do_not_tear_an_event(web, topic):
+    with Stream(web, topic) as stream:
+        for end in ("\n", "\r", "\r\n"):
+            body = end.join(["{", '"a": 1,', '"b": "\\r\\n"', "}", ""])
+            assert ask(web.client(), "POST", to(topic), body)[0] == 202
+        # Browsers end lines with any of the three.
+        for _ in range(3):
+            line = b""
+            while not line.startswith(b"data: "):
+                line = stream.answer.readline()
+                assert line and b"\r" not in line
+            assert json.loads(line[len("data: "):])["payload"] == {"a": 1, "b": "\r\n"}
 
 
 def test_who_comes_back_gets_what_it_missed_or_is_told(web, topic):
@@ -395,6 +422,19 @@ def test_tls_tokens_and_origins(web, topic):
                              to(topic))
     assert status == 204 and "authorization" in fields["access-control-allow-headers"]
     assert "access-control-allow-origin" not in web.curl(*shop, "-d", "x", to(topic))[1]
+
+
+@pytest.mark.parametrize("query, status", (
+    (urllib.parse.urlencode({"last": "&", "access_token": BASE64}), 200),
+    ("access_token=" + urllib.parse.quote(BASE64), 200),
+    ("access_token=%733cret", 200),
+    # A plus is a space, which no token has.
+    ("access_token=" + BASE64, 401),
+    ("access_token=%2573%33cret", 401)))
+def test_a_token_in_a_query_is_decoded(web, query, status):
+    client = web.client(web.shop)
+    client.request("GET", f"/api/metrics?{query}")
+    assert client.getresponse().status == status
 
 
 PAGE = """<!DOCTYPE html><title>shop</title><script>

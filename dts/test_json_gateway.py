@@ -261,6 +261,18 @@ def test_more_than_its_rate_waits(lab):
         assert time.monotonic() - begun > 0.5
 
 
+def test_who_waits_is_not_idle(lab):
+    settings = config(listener={"rate_msgs_per_s": 10, "idle_ms": 1000})
+    with lab.receiver() as kitchen, lab.appliance(settings) as sluice, Client(lab) as client:
+        client.send(*[order(n) for n in range(50)])
+        got = kitchen.take(50, timeout=15)
+        assert [m.id_text for m in got] == [f"m-{n}" for n in range(50)]
+        assert refused(sluice) == {}
+        # Then it is.
+        assert client.line() is None
+        assert refused(sluice) == {"idle": 1}
+
+
 # Out of the path.
 
 def test_a_topic_s_messages_go_to_all_and_a_queue_s_to_one(lab):

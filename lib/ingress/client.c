@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+#include <linux/sockios.h>
 
 #include <event2/buffer.h>
 
@@ -160,10 +163,31 @@ gw_client_end(struct gw_client *client)
 	gw_client_unref(client);
 }
 
+/* Bytes that it has not, here and in the kernel. */
+static uint64_t
+bytes_left(const struct gw_client *client)
+{
+	int queued = 0;
+
+	if (ioctl(client->fd, SIOCOUTQ, &queued) != 0 || queued < 0)
+		queued = 0;
+	return client->output_len + (uint64_t)queued;
+}
+
+/* What flows is not cut, however long it takes; who reads none of it is not waited for. */
 static void
 on_close_time(struct gw_client *client)
 {
-	gw_client_doom(client);
+	uint64_t left = bytes_left(client), now = client->listener->thread->now_ms;
+
+	if (left > 0 && left < client->closing_left) {
+		client->closing_left = left;
+		client->flowed_ms = now;
+	}
+	if (left == 0 || client->flowed_ms == 0 || now - client->flowed_ms >= QUEUE_STALL_MS)
+		gw_client_doom(client);
+	else
+		gw_client_after(client, CLOSE_MS, on_close_time);
 }
 
 void
@@ -172,6 +196,7 @@ gw_client_close(struct gw_client *client)
 	if (client->is_closing || client->is_doomed)
 		return;
 	client->is_closing = true;
+	client->closing_left = bytes_left(client);
 	gw_client_after(client, CLOSE_MS, on_close_time);
 	/* The end of the turn finds it, with or without output. */
 	gw_client_flush_later(client);
@@ -185,7 +210,8 @@ check_silence(struct gw_client *client, uint64_t now)
 	const struct gw_listener *listener = client->listener;
 	uint32_t idle_ms = listener->config.idle_ms;
 
-	if (client->is_kept)
+	/* What it has sent would be lost with it. */
+	if (client->is_kept || gw_client_is_held_back(client))
 		return;
 	if (idle_ms != 0 && now - client->moved_ms >= idle_ms && !gw_client_is_subscribed(client) &&
 		client->nb_pending == 0) {
@@ -197,12 +223,17 @@ check_silence(struct gw_client *client, uint64_t now)
 	}
 }
 
-/* Who holds messages of a queue and does not read gives them to those who do. */
-static void
-check_stall(struct gw_client *client, uint64_t now)
+bool
+gw_client_is_stalled(const struct gw_client *client)
 {
-	if (client->nb_held == 0 || client->output_len == 0 ||
-		now - client->output_ms < QUEUE_STALL_MS)
+	return client->nb_held > 0 && client->output_len > 0 &&
+		client->listener->thread->now_ms - client->output_ms >= QUEUE_STALL_MS;
+}
+
+void
+gw_client_check_stall(struct gw_client *client)
+{
+	if (!gw_client_is_stalled(client))
 		return;
 	gw_client_refuse(client, GW_OUTPUT_FULL,
 		"it does not read what it was given of a queue; it is closed", NULL, 0);
@@ -225,7 +256,7 @@ gw_clients_housekeeping(struct gw_listener *listener)
 		if (client->is_doomed)
 			continue;
 		check_silence(client, now);
-		check_stall(client, now);
+		gw_client_check_stall(client);
 	}
 }
 

@@ -61,7 +61,14 @@ gw_client_hold(struct gw_client *client, size_t len)
 {
 	client->listener->thread->memory += len - client->kept_len;
 	client->kept_len = len;
+	client->is_kept_whole = false;
 	return len <= share_of(client, UINT64_MAX);
+}
+
+void
+gw_client_hold_whole(struct gw_client *client)
+{
+	client->is_kept_whole = true;
 }
 
 void
@@ -128,7 +135,7 @@ after_input(struct gw_client *client)
 
 	if (client->is_closing || client->is_doomed) {
 		evbuffer_drain(client->input, left);
-	} else if (left > share_of(client, max) && !client->is_waiting && client->pauses == 0) {
+	} else if (left > share_of(client, max) && !gw_client_is_held_back(client)) {
 		gw_client_refuse(client, GW_TOO_LONG, "more input than is taken at once", NULL, 0);
 		gw_client_doom(client);
 	}
@@ -190,7 +197,7 @@ gw_client_check_end(struct gw_client *client)
 
 	if (!client->is_eof || client->is_closing || client->is_doomed)
 		return;
-	if (client->nb_pending == 0 && !client->is_waiting && client->pauses == 0 && !is_kept)
+	if (client->nb_pending == 0 && !gw_client_is_held_back(client) && !is_kept)
 		gw_client_close(client);
 }
 
@@ -198,14 +205,16 @@ gw_client_check_end(struct gw_client *client)
 static void
 on_eof(struct gw_client *client)
 {
+	bool is_in_middle = evbuffer_get_length(client->input) > 0 ||
+		(client->kept_len > 0 && !client->is_kept_whole);
+
 	client->is_eof = true;
 	gw_client_stop_reading(client);
 	if (client->is_lingering || (client->is_closing && client->output_len == 0)) {
 		gw_client_doom(client);
 		return;
 	}
-	if (evbuffer_get_length(client->input) + client->kept_len > 0 && !client->is_waiting &&
-		client->pauses == 0)
+	if (is_in_middle && !gw_client_is_held_back(client))
 		gw_client_count(client, GW_RESET);
 	gw_durables_eof(client);
 	gw_client_check_end(client);
@@ -219,6 +228,19 @@ read_lingering(struct gw_client *client)
 
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		gw_client_doom(client);
+}
+
+static void flush(struct gw_client *client);
+
+/* What it says is no sign that it reads, and puts off when the housekeeping looks at it. */
+static void
+look_for_stall(struct gw_client *client)
+{
+	/* It may have read a moment ago, and nobody has seen it yet. */
+	if (unlikely(gw_client_is_stalled(client))) {
+		flush(client);
+		gw_client_check_stall(client);
+	}
 }
 
 static void
@@ -238,7 +260,9 @@ read_client(struct gw_client *client)
 		GW_ADD(client->listener->stats.bytes_in, (uint64_t)n);
 		if (client->connection != NULL)
 			GW_ADD(client->connection->server->bytes_in, (uint64_t)n);
-		take_input(client, joined, (size_t)n);
+		look_for_stall(client);
+		if (likely(!client->is_doomed))
+			take_input(client, joined, (size_t)n);
 		gw_thread_served(thread, (uint32_t)n);
 	} else if (n == 0) {
 		on_eof(client);
@@ -309,6 +333,11 @@ gw_client_go_on(struct gw_client *client)
 		client->listener->thread->has_drained)
 		return;
 	client->listener->thread->is_busy = true;
+	/* It was not for it to say anything. */
+	moved(client);
+	look_for_stall(client);
+	if (unlikely(client->is_doomed))
+		return;
 	/* Also without anything left: a protocol may hold what it has taken off. */
 	if ((client->is_connected || client->is_own) && !client->is_closing) {
 		run_input(client);
@@ -331,6 +360,12 @@ gw_client_wait(struct gw_client *client, struct gw_clients *list)
 	if (list != NULL)
 		TAILQ_INSERT_TAIL(list, client, waiting);
 	GW_ADD(client->listener->stats.waits, 1);
+}
+
+bool
+gw_client_is_held_back(const struct gw_client *client)
+{
+	return client->is_waiting || client->pauses > 0;
 }
 
 void
@@ -357,8 +392,6 @@ gw_client_resume(struct gw_client *client)
 }
 
 /* Writing. */
-
-static void flush(struct gw_client *client);
 
 void
 gw_client_flush_later(struct gw_client *client)

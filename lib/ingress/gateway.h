@@ -169,16 +169,23 @@ bool gw_client_write_chunk(struct gw_client *client, struct gw_chunk *chunk);
 /* Bytes of memory the protocol keeps of what came from it, all together: they count as what waits
  * in `input` does. @return false: more than its share */
 bool gw_client_hold(struct gw_client *client, size_t len);
+/* All of that has come, until it holds something else: if the client ends now, it does not end in
+ * the middle of something. */
+void gw_client_hold_whole(struct gw_client *client);
 
 /* Stop, or go on, reading from it; counted, so that reasons add up. */
 void gw_client_pause(struct gw_client *client);
 void gw_client_resume(struct gw_client *client);
 
+/* Is it made to wait, and not read? Then its silence says nothing. */
+bool gw_client_is_held_back(const struct gw_client *client);
+
 /* It does not go on with what GW_WAIT was said to: input() is called now, and is to do without. */
 void gw_client_stop_waiting(struct gw_client *client);
 
-/* Close it, when what it is to be sent has gone out, or after a second. Not at once: the pointer is
- * good until the callback it is used in returns. */
+/* Close it, when what it is to be sent has gone out, or after a second, unless that flows: then
+ * when it has not for 5 s. Not at once: the pointer is good until the callback it is used in
+ * returns. */
 void gw_client_close(struct gw_client *client);
 
 /* Something of it was not taken: count it and, at a limited rate, log the reason with the first 200
@@ -265,7 +272,8 @@ const struct gw_destination *
 gw_find_destination(struct gw_thread *thread, const char *name, size_t len);
 
 /* Have a topic made that is not configured. It is there some milliseconds later; until then
- * gw_publish() to it waits, gw_subscribe() takes effect then. @return 0 or -ENOSPC */
+ * gw_publish() to it waits, gw_subscribe() takes effect then. One that was refused is for a second,
+ * and then asked for again. @return 0; -ENOSPC: there are too many; -errno: not to be had */
 int gw_open_topic(struct gw_listener *listener, const char *name, size_t len);
 /* The same of one that the listener begins with: it is not counted. @return 0 or -ENOMEM */
 int gw_open_first(struct gw_listener *listener, const char *name, size_t len);

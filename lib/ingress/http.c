@@ -243,7 +243,8 @@ static unsigned int
 serve(struct gw_client *client, const struct http_request *request, const char **why,
 	const char **allow)
 {
-	struct gw_text name, token = http_request_token(request);
+	char buf[HTTP_TOKEN_MAX];
+	struct gw_text name, token = http_request_token(request, buf);
 	enum resource resource = find_resource(request->path, &name);
 	bool is_get = request->method == HTTP_GET || request->method == HTTP_HEAD;
 

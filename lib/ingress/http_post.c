@@ -435,6 +435,7 @@ http_post_go_on(struct gw_client *client)
 	if (post->is_waiting || !post->is_whole)
 		return;
 	post->is_spent = true;
+	gw_client_hold_whole(client);
 	state->phase = HTTP_SETTLE;
 	if (post->nb_pending == 0)
 		http_post_answer(client);

@@ -341,8 +341,48 @@ http_request_parse(const char *data, size_t len, struct http_request *request)
 
 /* Of a request. */
 
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+		return (c | 0x20) - 'a' + 10;
+	return -1;
+}
+
+/* @return what the "%41" at @p i stands for; -1: it is none */
+static int
+escaped(struct gw_text text, size_t i)
+{
+	int high = i + 2 < text.len ? hex_digit(text.at[i + 1]) : -1;
+	int low = i + 2 < text.len ? hex_digit(text.at[i + 2]) : -1;
+
+	return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
+/* As a form's, and as URLSearchParams reads it: what is no escape stands for itself. */
+static struct gw_text
+decode_value(struct gw_text value, char buf[HTTP_TOKEN_MAX])
+{
+	size_t n = 0;
+	int c;
+
+	for (size_t i = 0; i < value.len; i++) {
+		if (n == HTTP_TOKEN_MAX)
+			return (struct gw_text){0};
+		c = value.at[i] == '%' ? escaped(value, i) : -1;
+		if (c >= 0)
+			i += 2;
+		else
+			c = value.at[i] == '+' ? ' ' : value.at[i];
+		buf[n++] = (char)c;
+	}
+	return (struct gw_text){buf, n};
+}
+
 struct gw_text
-http_request_token(const struct http_request *request)
+http_request_token(const struct http_request *request, char buf[HTTP_TOKEN_MAX])
 {
 	static const char scheme[] = "Bearer ", key[] = "access_token=";
 	struct gw_text field = request->fields[HTTP_AUTHORIZATION], query = request->query;
@@ -356,7 +396,8 @@ http_request_token(const struct http_request *request)
 		if (next == NULL)
 			next = end;
 		if ((size_t)(next - at) > len && memcmp(at, key, len) == 0)
-			return (struct gw_text){at + len, (size_t)(next - at) - len};
+			return decode_value(
+				(struct gw_text){at + len, (size_t)(next - at) - len}, buf);
 	}
 	return (struct gw_text){0};
 }
@@ -381,34 +422,21 @@ http_type_is(struct gw_text type, const char *name)
 	return is_same(trim(type.at, semicolon != NULL ? semicolon : type.at + type.len), name);
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-		return (c | 0x20) - 'a' + 10;
-	return -1;
-}
-
 ssize_t
 http_unescape(struct gw_text text, char *buf, size_t max)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < text.len; i++) {
-		unsigned char c = (unsigned char)text.at[i];
+		int c = (unsigned char)text.at[i];
 
+		if (c == '/')
+			return -1;
 		if (c == '%') {
-			int high = i + 2 < text.len ? hex_digit(text.at[i + 1]) : -1;
-			int low = i + 2 < text.len ? hex_digit(text.at[i + 2]) : -1;
-
-			if (high < 0 || low < 0)
-				return -1;
-			c = (unsigned char)(high << 4 | low);
+			c = escaped(text, i);
 			i += 2;
 		}
-		if (c < 0x20 || c == 0x7f || c == '/' || n == max)
+		if (c < 0x20 || c == 0x7f || n == max)
 			return -1;
 		buf[n++] = (char)c;
 	}

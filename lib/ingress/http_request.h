@@ -25,6 +25,8 @@
 #define HTTP_LINE_MAX	8192
 #define HTTP_HEAD_MAX	16384
 #define HTTP_FIELDS_MAX 100
+/* Of a token in a query; a file has no longer ones. */
+#define HTTP_TOKEN_MAX 4096
 
 enum http_method {
 	HTTP_GET,
@@ -82,8 +84,11 @@ struct http_request {
  */
 ssize_t http_request_parse(const char *data, size_t len, struct http_request *request);
 
-/** The bearer token of a request: of Authorization, or the query's "access_token". */
-struct gw_text http_request_token(const struct http_request *request);
+/**
+ * The bearer token of a request: of Authorization, or the query's "access_token", decoded into
+ * @p buf: "%41", and "+" for a space. A longer one than that is none.
+ */
+struct gw_text http_request_token(const struct http_request *request, char buf[HTTP_TOKEN_MAX]);
 
 /** An origin is compared as a whole; letters of either case are the same. */
 bool http_origin_is_one_of(struct gw_text origin, char *const *origins, size_t nb_origins);
@@ -92,8 +97,8 @@ bool http_origin_is_one_of(struct gw_text origin, char *const *origins, size_t n
 bool http_type_is(struct gw_text type, const char *name);
 
 /**
- * Decode "%41"s. @return bytes written; -1: more than @p max, not hexadecimal, a control character
- * or a slash, which no name has
+ * Decode "%41"s. @return bytes written; -1: more than @p max, not hexadecimal, a control character,
+ * or a slash that is not "%2F"
  */
 ssize_t http_unescape(struct gw_text text, char *buf, size_t max);
 

@@ -94,7 +94,7 @@ serve(struct sl_ingress *in, const struct gw_request *r)
 			gw_open_served(&in->shared, r->name);
 			break;
 		}
-		gw_open_failed(&in->shared, r->name);
+		gw_open_failed(&in->shared, r->name, rc);
 		sl_log(SL_LOG_ingress, SL_LEVEL_WARN, "gateway %s: there is no topic %s: %s",
 			in->shared.gateways[r->gateway].config.name, r->name, strerror(-rc));
 		break;

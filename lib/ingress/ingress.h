@@ -156,6 +156,7 @@ STAILQ_HEAD(gw_answers, gw_answer);
 struct gw_opened;
 struct gw_unknown;
 #define GW_OPENED_BUCKETS 4096u
+#define GW_REFUSED_MAX	  4096u
 
 struct gw_shared {
 	struct gw_names *names;
@@ -171,6 +172,9 @@ struct gw_shared {
 	struct gw_requests requests; /* Under the lock, */
 	/* Topics that were asked for, by key, */
 	struct gw_opened *opened[GW_OPENED_BUCKETS];
+	/* the keys of those that were refused last, in a ring, */
+	uint64_t refused[GW_REFUSED_MAX];
+	uint32_t nb_refused;
 	struct gw_report *report; /* the last report; NULL: none yet, */
 	uint64_t report_asked_ms; /* and when one was asked for. */
 	int request_fd;		  /* An eventfd that wakes the control thread. */
@@ -192,13 +196,14 @@ void gw_answer(struct gw_thread *thread, uint16_t port, const char *error);
 void gw_answers_take(struct gw_thread *thread);
 void gw_answers_free(struct gw_thread *thread);
 
-/* A topic that was asked for is in the next snapshot, or not to be had. */
+/* A topic that was asked for is in the next snapshot, or not to be had: who asks again is told why
+ * (-errno), for a second. */
 void gw_open_served(struct gw_shared *shared, const char *name);
-void gw_open_failed(struct gw_shared *shared, const char *name);
+void gw_open_failed(struct gw_shared *shared, const char *name, int why);
 /* A snapshot is prepared: it has what was served so far. */
 void gw_opened_decide(struct gw_shared *shared);
 /* It is handed over: those that are not there any more may be asked for again, and have given their
- * place back. */
+ * place back; those that were served and are not there are refused. */
 void gw_opened_settle(struct gw_shared *shared, const struct gw_snapshot *snapshot);
 void gw_opened_destroy(struct gw_shared *shared);
 /* Was it asked for a moment ago? */
@@ -509,14 +514,16 @@ struct gw_client {
 	uint32_t refs; /* Itself, and what it published and is not settled. */
 	uint32_t nb_pending;
 	uint32_t pauses;
-	uint32_t input_len;  /* Counted in the thread's memory. */
-	uint32_t output_len; /* The same, */
-	uint64_t kept_len;   /* and what its protocol keeps. */
-	uint64_t written;    /* Bytes put into output since it began, */
-	uint64_t gone;	     /* and those that have left it. */
-	uint64_t moved_ms;   /* When something came or went. */
-	uint64_t output_ms;  /* When output moved, or began. */
-	uint64_t wait_ms;    /* Since when it waits. */
+	uint32_t input_len;    /* Counted in the thread's memory. */
+	uint32_t output_len;   /* The same, */
+	uint64_t kept_len;     /* and what its protocol keeps. */
+	uint64_t written;      /* Bytes put into output since it began, */
+	uint64_t gone;	       /* and those that have left it. */
+	uint64_t moved_ms;     /* When something came or went. */
+	uint64_t output_ms;    /* When output moved, or began. */
+	uint64_t wait_ms;      /* Since when it waits. */
+	uint64_t closing_left; /* Bytes it was still to get, when that was looked at last; */
+	uint64_t flowed_ms;    /* and when they were fewer than before; 0: never. */
 	/* Read by others: */
 	uint64_t began_ms;
 	uint64_t delivered; /* Messages put into its output; */
@@ -544,6 +551,7 @@ struct gw_client {
 	bool is_gone;
 	bool is_in_input;
 	bool is_kept;		   /* However long it is silent. */
+	bool is_kept_whole;	   /* What its protocol keeps. */
 	bool is_own;		   /* Of the listener; it has no socket. */
 	bool wants_write_for_read; /* TLS */
 	bool wants_read_for_write;
@@ -569,6 +577,9 @@ void gw_client_begin(struct gw_client *client);
 /* The protocol's last word; and all of it goes, but what its publications refer to. */
 void gw_client_end(struct gw_client *client);
 void gw_clients_housekeeping(struct gw_listener *listener);
+/* Who holds messages of a queue and does not read gives them to those who do. */
+bool gw_client_is_stalled(const struct gw_client *client);
+void gw_client_check_stall(struct gw_client *client); /* It is doomed, if so. */
 
 /* What others see of it, of client_show.c. */
 

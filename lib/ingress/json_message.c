@@ -232,17 +232,23 @@ put_name(char *p, const char *name, uint64_t key)
 	return p;
 }
 
-/* In JSON a newline is white space, wherever it is not escaped. */
+static void
+blank(char *p, const char *end, char c)
+{
+	while ((p = memchr(p, c, (size_t)(end - p))) != NULL)
+		*p++ = ' ';
+}
+
+/* In JSON a newline is white space, wherever it is not escaped; and so is a carriage return, which
+ * ends a line of server-sent events, too. */
 static char *
 put_object(char *p, const uint8_t *text, size_t len)
 {
-	char *newline, *end = p + len;
+	char *end = p + len;
 
 	memcpy(p, text, len);
-	while ((newline = memchr(p, '\n', (size_t)(end - p))) != NULL) {
-		*newline = ' ';
-		p = newline + 1;
-	}
+	blank(p, end, '\n');
+	blank(p, end, '\r');
 	return end;
 }
 

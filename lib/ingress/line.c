@@ -344,6 +344,11 @@ find_topic(struct line_listener *listener, struct gw_client *client, size_t len,
 	rc = gw_open_topic(listener->listener, listener->name, len);
 	if (rc == 0)
 		return 0;
+	if (rc != -ENOSPC) {
+		gw_client_refuse(
+			client, GW_NO_DESTINATION, "the topic cannot be made", listener->name, len);
+		return ERR_NO_TOPIC;
+	}
 	gw_client_refuse(client, GW_TOO_MANY_TOPICS, "no more topics are made; see topics_max",
 		listener->name, len);
 	return ERR_TOPICS;
@@ -374,9 +379,11 @@ line_publish(struct gw_client *client, uint64_t source, const uint64_t id[2], co
 	const struct gw_destination *destination;
 	enum gw_published rc;
 	struct gw_message m;
+	uint8_t fault;
 
-	if (find_topic(listener, client, len, &destination) != 0) {
-		*reason = GW_TOO_MANY_TOPICS;
+	fault = find_topic(listener, client, len, &destination);
+	if (fault != 0) {
+		*reason = fault == ERR_TOPICS ? GW_TOO_MANY_TOPICS : GW_NO_DESTINATION;
 		return GW_REFUSED;
 	}
 	fill_message(listener, &m, len, source, payload, payload_len);

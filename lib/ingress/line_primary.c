@@ -514,7 +514,8 @@ line_primary_may_publish(struct line_primary *primary, struct line_client *state
 		return true;
 	TAILQ_INSERT_TAIL(&primary->behind, state, behind);
 	look(primary);
-	return false;
+	/* The primary may have been found dead just now: then nobody waits any more. */
+	return state->is_let_go;
 }
 
 void

@@ -468,19 +468,32 @@ input_frames(struct gw_client *client, struct evbuffer *input)
 	check_conn(client, was_open);
 }
 
+static void
+heard(struct gw_client *client)
+{
+	struct chatter *chatter = gw_client_state(client);
+
+	chatter->heard_ms = gw_thread_now_ms(gw_client_thread(client));
+	chatter->nb_pings = 0;
+}
+
 /*
  * Half-open connections are found by their silence; living ones are kept by our pings. Timers come
- * a little early, and late when the machine is slow: nobody is closed who did not miss two pings.
+ * a little early, and late when the machine is slow: nobody is closed who did not miss two pings,
+ * or whose pongs nobody reads, because it waits for the path.
  */
 static void
 tick(struct gw_client *client)
 {
 	struct chatter *chatter = gw_client_state(client);
-	uint64_t silent = gw_thread_now_ms(gw_client_thread(client)) - chatter->heard_ms;
 	uint32_t idle_ms = gw_client_config(client)->idle_ms, period = idle_ms / 3;
+	uint64_t silent;
 
 	if (idle_ms == 0 || ws_conn_state(chatter->conn) != WS_OPEN)
 		return;
+	if (gw_client_is_held_back(client))
+		heard(client);
+	silent = gw_thread_now_ms(gw_client_thread(client)) - chatter->heard_ms;
 	if (silent >= idle_ms && chatter->nb_pings >= PINGS_LEAST) {
 		gw_client_refuse(client, GW_IDLE, "it answers no ping", NULL, 0);
 		ws_conn_close(chatter->conn, WSLAY_CODE_POLICY_VIOLATION, "it answers no ping");
@@ -557,7 +570,9 @@ check_request(struct gw_client *client, const struct http_request *request, cons
 {
 	const struct sl_config_gateway *config = gw_client_config(client);
 	/* Of the query, too: a browser's WebSocket can send no header fields of its own. */
-	struct gw_text token = http_request_token(request), origin = request->fields[HTTP_ORIGIN];
+	char buf[HTTP_TOKEN_MAX];
+	struct gw_text token = http_request_token(request, buf);
+	struct gw_text origin = request->fields[HTTP_ORIGIN];
 
 	*why = "this origin is not allowed";
 	if (origin.at != NULL && config->nb_origins > 0 &&
@@ -632,8 +647,7 @@ input(struct gw_client *client, struct evbuffer *data)
 {
 	struct chatter *chatter = gw_client_state(client);
 
-	chatter->heard_ms = gw_thread_now_ms(gw_client_thread(client));
-	chatter->nb_pings = 0;
+	heard(client);
 	if (chatter->conn != NULL || input_request(client, data))
 		input_frames(client, data);
 }

@@ -111,14 +111,15 @@ static json_t *
 show_server(struct gw_server *server)
 {
 	char error[sizeof(server->error)];
-	uint64_t now_ms = gw_now_ms();
+	/* Its thread may write it meanwhile: the clock is read behind it. */
+	uint64_t since_ms = GW_GET(server->since_ms), now_ms = gw_now_ms();
+	uint64_t for_ms = since_ms != 0 && now_ms > since_ms ? now_ms - since_ms : 0;
 
 	pthread_mutex_lock(&server->lock);
 	snprintf(error, sizeof(error), "%s", server->error);
 	pthread_mutex_unlock(&server->lock);
 	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "server", server->address,
-		"state", state_name(GW_GET(server->state)), "for_ms",
-		(json_int_t)(GW_GET(server->since_ms) == 0 ? 0 : now_ms - GW_GET(server->since_ms)),
+		"state", state_name(GW_GET(server->state)), "for_ms", (json_int_t)for_ms,
 		"attempts", (json_int_t)GW_GET(server->attempts), "connections",
 		(json_int_t)GW_GET(server->connections), "bytes_in",
 		(json_int_t)GW_GET(server->bytes_in), "accepted",

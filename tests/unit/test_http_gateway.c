@@ -673,6 +673,28 @@ test_half_a_request_does_not_stay(void **state)
 	assert_int_equal(path.nb_messages, 0);
 	close(fd);
 	WAIT_FOR(shown("clients") == 0);
+	assert_int_equal(reasons("reset"), 1);
+}
+
+static void
+test_the_end_behind_a_whole_request_is_no_reset(void **state)
+{
+	int fd;
+
+	start("listeners", HTTP);
+	for (uint32_t i = 0; i < 2; i++) {
+		fd = dial();
+		post(fd, AT("sure"), i == 0 ? "" : NDJSON,
+			i == 0 ? "one" : "{\"payload\":{}}\n{\"payload\":{}}");
+		shutdown(fd, SHUT_WR);
+		WAIT_FOR(path.nb_messages == 1 + 2 * i);
+		settle_for(20);
+		path_ack(path.messages[0].session, 1 + 2 * i, 64);
+		assert_int_equal(hear(fd), 202);
+		close(fd);
+	}
+	WAIT_FOR(shown("clients") == 0);
+	assert_int_equal(reasons("reset"), 0);
 }
 
 static int
@@ -705,6 +727,7 @@ main(void)
 		TEST(test_tokens_and_origins),
 		TEST(test_health_and_metrics),
 		TEST(test_half_a_request_does_not_stay),
+		TEST(test_the_end_behind_a_whole_request_is_no_reset),
 	};
 
 	return cmocka_run_group_tests(tests, create, NULL);

@@ -51,6 +51,7 @@ test_a_request_is_read(void **state)
 	const char text[] = "POST /v1/destinations/a%20b/messages?x=1&access_token=t HTTP/1.1\r\n"
 			    "host:x:8082\r\nCONTENT-LENGTH:\t12 \r\nSluice-Priority: 1\r\n"
 			    "Sluice-Id: a, b\r\nX-Other: \xff\r\nExpect: 100-Continue\r\n\r\nbody";
+	char token[HTTP_TOKEN_MAX];
 
 	assert_int_equal(parse(text), strlen(text) - 4);
 	assert_int_equal(request.method, HTTP_POST);
@@ -58,7 +59,7 @@ test_a_request_is_read(void **state)
 	IS(request.query, "x=1&access_token=t");
 	IS(request.fields[HTTP_PRIORITY], "1");
 	IS(request.fields[HTTP_ID], "a, b");
-	IS(http_request_token(&request), "t");
+	IS(http_request_token(&request, token), "t");
 	assert_true(request.is_kept && request.expects_continue && request.has_length);
 	assert_int_equal(request.length, 12);
 	assert_true(parse("GET http://x/health HTTP/1.1\r\n" HOST "\r\n") > 0);
@@ -66,7 +67,42 @@ test_a_request_is_read(void **state)
 	assert_true(parse("\r\nOPTIONS * HTTP/1.1\r\n" HOST "\r\n") > 0);
 	IS(request.path, "*");
 	assert_true(parse("GET / HTTP/1.1\r\n" HOST "Authorization: bearer  s3 \r\n\r\n") > 0);
-	IS(http_request_token(&request), "s3");
+	IS(http_request_token(&request, token), "s3");
+}
+
+static void
+test_a_token_of_a_query_is_decoded(void **state)
+{
+	static const struct {
+		const char *query, *token;
+	} cases[] = {
+		{"access_token=a%2Bb%2fc%3D%3d", "a+b/c=="},
+		{"x=%26access_token=no&access_token=a=b", "a=b"},
+		{"access_token=%2541", "%41"},
+		{"access_token=a+b%20c", "a b c"},
+		{"access_token=50%&x", "50%"},
+		{"access_token=%4", "%4"},
+		{"access_token=%zz%-1", "%zz%-1"},
+		{"access_token=%C3%BC", "\xc3\xbc"},
+		{"access_token=", ""},
+		{"access%5Ftoken=a", ""},
+	};
+	char token[HTTP_TOKEN_MAX], text[HTTP_TOKEN_MAX + 100];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(text, sizeof(text), "GET /?%s HTTP/1.1\r\n" HOST "\r\n", cases[i].query);
+		assert_true(parse(text) > 0);
+		IS(http_request_token(&request, token), cases[i].token);
+	}
+	for (size_t len = HTTP_TOKEN_MAX; len <= HTTP_TOKEN_MAX + 1; len++) {
+		char *p = text + sprintf(text, "GET /?access_token=");
+
+		memset(p, 'a', len);
+		sprintf(p + len, " HTTP/1.1\r\n" HOST "\r\n");
+		assert_true(parse(text) > 0);
+		assert_int_equal(
+			http_request_token(&request, token).len, len == HTTP_TOKEN_MAX ? len : 0);
+	}
 }
 
 static void
@@ -284,7 +320,8 @@ test_names_are_decoded_once(void **state)
 		{"%", NULL},
 		{"%4", NULL},
 		{"%4g", NULL},
-		{"a%2fb", NULL},
+		{"a%2fb", "a/b"},
+		{"a/b", NULL},
 		{"a%00", NULL},
 		{"%0a", NULL},
 		{"123456789", NULL},
@@ -322,6 +359,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_request_is_read),
+		cmocka_unit_test(test_a_token_of_a_query_is_decoded),
 		cmocka_unit_test(test_what_becomes_of_the_connection),
 		cmocka_unit_test(test_what_can_be_understood_in_two_ways_is_refused),
 		cmocka_unit_test(test_a_head_has_bounds),

@@ -569,6 +569,34 @@ test_what_a_client_was_given_of_a_queue_goes_to_another_when_it_goes(void **stat
 	close(b);
 }
 
+static void
+test_a_client_of_a_queue_that_does_not_read_is_closed_however_much_it_says(void **state)
+{
+	static char big[1200];
+	uint32_t n = 30;
+	int a, b;
+
+	start("listeners", ", protocol: line");
+	a = dial_slow();
+	tell(a, "S sure\n");
+	HEAR(a, "subscribed");
+	fill_up(a, 20000);
+	memset(big, 'z', sizeof(big));
+	for (uint32_t i = 1; i <= n; i++)
+		path_deliver_bytes("sure", 77, i, big, sizeof(big), false);
+	turn_over_frames(n);
+	b = dial();
+	tell(b, "S sure\n");
+	HEAR(b, "subscribed");
+	WAIT_FOR((send(a, "x", 1, MSG_NOSIGNAL), nb_closed == 1));
+	for (uint32_t i = 0; i < n; i++)
+		assert_int_equal(strlen(hear_line(b)), 5 + sizeof(big));
+	assert_int_equal(shown("returned"), n);
+	assert_in_range(reasons("output_full"), 1, 2);
+	close(a);
+	close(b);
+}
+
 /* Between the last and the next, the path does not know it yet. */
 static void
 test_what_nobody_was_there_for_comes_again_in_its_session(void **state)
@@ -734,6 +762,7 @@ main(void)
 		TEST(test_a_queue_goes_round),
 		TEST(test_a_client_of_a_queue_that_does_not_read_is_given_no_more),
 		TEST(test_what_a_client_was_given_of_a_queue_goes_to_another_when_it_goes),
+		TEST(test_a_client_of_a_queue_that_does_not_read_is_closed_however_much_it_says),
 		TEST(test_what_nobody_was_there_for_comes_again_in_its_session),
 		TEST(test_what_nobody_is_left_for_is_asked_for_in_another_session),
 		TEST(test_a_topic_is_made_on_demand),

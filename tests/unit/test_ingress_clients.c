@@ -175,6 +175,32 @@ test_what_was_said_is_sent_before_the_end(void **state)
 	assert_int_equal(path.nb_messages, 0);
 }
 
+/* Over a link that takes longer for it than who does not read is given. */
+static void
+test_what_flows_when_it_ends_is_sent_whole(void **state)
+{
+	static char bytes[65536];
+	const uint64_t all = 24000000;
+	const int small = 65536;
+	uint64_t got = 0;
+	ssize_t n;
+	int fd;
+
+	start("listeners", LINE ", output_max: 64M");
+	fd = dial();
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	tell(fd, "B 24000000\nQ\n");
+	do {
+		settle_for(10);
+		n = recv(fd, bytes, sizeof(bytes), 0);
+		assert_true(n >= 0);
+		got += (uint64_t)n;
+	} while (n > 0);
+	assert_int_equal(got, all + 4);
+	close(fd);
+	WAIT_FOR(nb_closed == 1);
+}
+
 static void *
 stop_ingress(void *arg)
 {
@@ -536,6 +562,7 @@ main(void)
 		TEST(test_who_does_not_read_loses_what_does_not_fit),
 		TEST(test_a_large_chunk_is_shared),
 		TEST(test_what_was_said_is_sent_before_the_end),
+		TEST(test_what_flows_when_it_ends_is_sent_whole),
 		TEST(test_all_are_sent_what_waits_before_the_appliance_ends),
 		TEST(test_one_that_does_not_read_its_end_is_closed_all_the_same),
 		TEST(test_a_last_word_is_answered),

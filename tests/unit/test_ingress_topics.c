@@ -387,6 +387,56 @@ test_who_subscribes_to_one_that_goes_in_the_same_turn_has_it_made_again(void **s
 	close(fd);
 }
 
+/* Who publishes to one that is not to be had is told so. */
+static int
+publish_to_what_is_not_made(int why)
+{
+	int fd;
+
+	test_protocol = &gw_line;
+	start("listeners", ", protocol: line, topics_max: 2");
+	hooks.open_rc = why;
+	fd = dial();
+	tell(fd, "PUBLISH|made|x\n");
+	WAIT_FOR(hooks.opens == 1);
+	return fd;
+}
+
+static void
+test_who_publishes_to_what_is_refused_is_answered(void **state)
+{
+	int fd = publish_to_what_is_not_made(-ENOSPC);
+
+	HEAR(fd, "ERR|too many topics");
+	/* For a second it is not asked again. */
+	tell(fd, "PUBLISH|made|y\n");
+	HEAR(fd, "ERR|too many topics");
+	assert_in_range(hooks.opens, 1, 2);
+	assert_int_equal(shown("topics_opened"), 0);
+	close(fd);
+}
+
+static void
+test_who_publishes_to_what_cannot_be_made_is_answered(void **state)
+{
+	int fd = publish_to_what_is_not_made(-EINVAL);
+
+	HEAR(fd, "ERR|no such topic");
+	assert_in_range(hooks.opens, 1, 2);
+	close(fd);
+}
+
+static void
+test_who_publishes_to_what_the_path_has_no_room_for_is_answered(void **state)
+{
+	int fd = publish_to_what_is_not_made(0);
+
+	sl_ingress_apply(ingress, config);
+	HEAR(fd, "ERR|too many topics");
+	assert_in_range(hooks.opens, 1, 2);
+	close(fd);
+}
+
 /* A listener that begins with two topics. */
 
 static struct gw_protocol first;
@@ -437,6 +487,9 @@ main(void)
 		TEST(test_a_topic_that_has_gone_may_be_made_again),
 		TELLING(test_who_has_subscribed_to_one_that_goes_has_it_made_again),
 		TELLING(test_who_subscribes_to_one_that_goes_in_the_same_turn_has_it_made_again),
+		TELLING(test_who_publishes_to_what_is_refused_is_answered),
+		TELLING(test_who_publishes_to_what_cannot_be_made_is_answered),
+		TELLING(test_who_publishes_to_what_the_path_has_no_room_for_is_answered),
 		TELLING(test_what_a_listener_begins_with_is_not_counted),
 	};
 

@@ -205,6 +205,7 @@ written(const struct gw_delivery *d, const struct json_names *names)
 	assert_int_equal(buf[len - 1], '\n');
 	/* One line. */
 	assert_ptr_equal(memchr(buf, '\n', len), buf + len - 1);
+	assert_null(memchr(buf, '\r', len));
 	buf = realloc(buf, len);
 	buf[len - 1] = '\0';
 	return buf;
@@ -261,6 +262,9 @@ test_any_payload_becomes_an_object(void **state)
 	} cases[] = {
 		{S(""), "\"payload\":{}}"},
 		{S(" {\"a\":1} "), "\"payload\": {\"a\":1} }"},
+		{S("\r{\"a\":\r\n\"\\r\",\r\r\"b\":\n\r1}\r"),
+			"\"payload\": {\"a\":  \"\\r\",  \"b\":  1} }"},
+		{S("two\r\nlines"), "\"payload\":{\"text\":\"two\\r\\nlines\"}}"},
 		{S("{\"a\":1"), "\"payload\":{\"text\":\"{\\\"a\\\":1\"}}"},
 		{S("17"), "\"payload\":{\"text\":\"17\"}}"},
 		{S("two\nlines"), "\"payload\":{\"text\":\"two\\nlines\"}}"},

@@ -78,12 +78,13 @@ test_what_browsers_and_proxies_write_is_understood(void **state)
 		"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n" KEY
 			VERSION END;
 	struct http_request request;
+	char buf[HTTP_TOKEN_MAX];
 
 	(void)state;
 	assert_int_equal(ws_request_parse(text, sizeof(text) - 1, &request), sizeof(text) - 1);
 	assert_true(text_is(request.path, "/chat/7"));
 	assert_true(text_is(request.fields[HTTP_ORIGIN], "https://chat.example"));
-	assert_true(text_is(http_request_token(&request), "abc"));
+	assert_true(text_is(http_request_token(&request, buf), "abc"));
 }
 
 static void
