@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The Sluice authors
 """At-least-once destinations and subscribers that go while messages of theirs are on their way: to
-a backend that was there before, to the dead letters, on disk. Each has its outcome, and the
-appliance goes on."""
+a backend that was there before, to the dead letters, on disk. Each has its outcome, others do not
+notice, and the appliance goes on. And the path that stops then, and starts again."""
 
 import subprocess
 
 from harness import ADDRESS, BUILD, backend, destination, table, wire
 from harness.durable import HandBackend, HandPublisher
 from harness.faults import Faults
-from harness.journal import DEAD
+from harness.journal import DEAD, DELIVERED
 from harness.patience import patience, wait_until
 
 SLUICE_PUB = BUILD / "app" / "sluice-pub" / "sluice-pub"
@@ -63,6 +63,35 @@ def test_a_subscriber_that_has_moved_leaves_with_messages_at_its_old_place(durab
         wait_until(lambda: ports(sluice, NEWS) == [9002], what="it is back")
         source.send(11)
         wait_until(lambda: 11 in [ident for *_, ident in after.poll(0.05)], what="what is new")
+
+
+def test_what_leaves_takes_nothing_from_others(durable):
+    """Table 1's backend is drained, acknowledges nothing yet, and nobody else gets what it has."""
+    slow = destination("table1", backend("slow", "10.77.0.12", state="ready"),
+                       backend("spare", "10.77.0.13", state="drain"), max_attempts=1, **LONG)
+    config = durable.config(destination(NEWS, kind="topic", **LONG), slow,
+                            subscriptions={"accept": True})
+    with durable.appliance(config) as sluice, HandPublisher(durable, destination=NEWS) as news, \
+            HandPublisher(durable) as source, HandBackend(durable, 1) as before, \
+            HandBackend(durable, 1, port=9002) as after, HandBackend(durable, 2) as drained, \
+            HandBackend(durable, 3) as spare, sluice.control() as control:
+        subscribe(before)
+        wait_until(lambda: ports(sluice, NEWS) == [9001], what="it is there")
+        news.send(*range(1, 11))
+        before.take(10)
+        source.send(*range(1, 11), ids=range(101, 111))
+        drained.take(10)
+        control.change(*[("SET", "BACKEND", {"destination": "table1", "backend": name,
+                                             "settings": {"state": state}})
+                         for name, state in (("spare", "ready"), ("slow", "drain"))])
+        subscribe(after)
+        wait_until(lambda: ports(sluice, NEWS) == [9002], what="it has moved")
+        subscribe(after, leave=True)
+        wait_until(lambda: len(outcomes(durable)) == 10, what="outcomes")
+        drained.ack(10)
+        wait_until(lambda: not durable.journal().undelivered(), what="the others' outcomes")
+        assert sorted(outcomes(durable)) == 10 * [DELIVERED] + 10 * [DEAD]
+        assert spare.poll(0.1) == []
 
 
 def test_a_queue_goes_with_messages_at_a_backend_it_had_before(durable):
@@ -133,3 +162,29 @@ def test_what_is_being_read_back_goes_while_the_path_is_stopped(durable):
         faults.end("slow")
         wait_until(lambda: not durable.journal().undelivered(), what="outcomes")
         control.path("START")
+
+
+def test_what_is_being_read_back_stays_in_its_place_when_the_path_stops(durable):
+    """It is behind what is queued and was never sent, and comes behind that."""
+    faults = Faults(durable.dir, durable.journal_dir)
+    with durable.appliance(durable.config(table(1, queue_capacity=64, **LONG)),
+                           env=faults.env) as sluice, HandBackend(durable, 1) as kitchen, \
+            HandPublisher(durable) as source, sluice.control() as control:
+        for n in range(1, 801):
+            source.send(n, payload=bytes(1000))
+            source.wait_ack(lambda ack, n=n: ack.cumulative == n)
+        kitchen.take(64)
+        faults.begin("slow")
+        kitchen.ack(64, limit=70)
+        kitchen.take(70)
+        control.path("STOP")
+        faults.end("slow")
+        control.path("START")
+
+        def has_all():
+            for session, sequence, _ in kitchen.poll(0.05):
+                kitchen.ack(sequence, session=session)
+            return len({ident for *_, ident in kitchen.got}) == 800
+
+        wait_until(has_all, what="all of them")
+        assert list(dict.fromkeys(ident for *_, ident in kitchen.got)) == list(range(1, 801))

@@ -84,7 +84,7 @@ flush_shard(struct dp_lcore *lcore, uint32_t slot)
 	if (shard->durable != NULL) {
 		if (!dp_keeper_has_room(lcore, FLUSH_MAX))
 			return false;
-		dp_sessions_leave(lcore, shard);
+		dp_sessions_leave(lcore, slot);
 		if (shard->durable->in_flight > 0)
 			return false;
 	}

@@ -165,6 +165,26 @@ park_waiting(struct dp_lcore *lcore)
 	dp_keeper_end_turn(lcore);
 }
 
+/*
+ * What is being read back stands before all that is parked. It is queued before what is queued and
+ * in flight is parked: it would be sent first when the path starts again.
+ */
+#define FETCHES_MS 1000
+
+static void
+take_in_fetched(struct dp_lcore *lcore)
+{
+	const struct dp_keeper *keeper = lcore->keeper;
+
+	if (keeper == NULL || keeper->ring == NULL)
+		return;
+	for (uint32_t ms = 0; keeper->nb_fetches > 0 && ms < FETCHES_MS; ms++) {
+		dp_park_take_in(lcore);
+		if (keeper->nb_fetches > 0)
+			rte_delay_us_sleep(1000);
+	}
+}
+
 /* A port that is closed takes with it what its peer has not read yet: time for that. */
 #define LINGER_MS 20
 
@@ -181,6 +201,7 @@ drop_waiting(struct dp_lcore *lcore)
 			dp_drop_message(lcore, m, SL_MESSAGE_DROP_shutdown);
 		}
 	}
+	take_in_fetched(lcore);
 	if (lcore->sched != NULL)
 		sl_sched_flush(lcore->sched, drop_at_shutdown, lcore);
 	park_waiting(lcore);

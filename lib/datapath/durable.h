@@ -115,7 +115,9 @@ struct dp_session {
 	uint64_t progress_ns; /* When something was acknowledged last, or it began to wait. */
 	uint64_t look_ns;     /* Nothing is to be sent again before. */
 
-	uint64_t retry_ns; /* Avoided: one message may be tried again. */
+	uint64_t retry_ns;    /* Avoided: one message may be tried again. */
+	uint32_t first_shard; /* Of its queue, in all workers. */
+	uint32_t partitions;
 	uint64_t retry_after_ns;
 	uint64_t out_ns; /* Since when it is out. */
 	/* Read by the control thread at any time. */
@@ -127,6 +129,14 @@ struct dp_session {
 
 static_assert(offsetof(struct dp_session, retry_ns) == RTE_CACHE_LINE_SIZE,
 	"what each touches is a line");
+
+struct dp_session_params {
+	uint32_t slot;
+	uint32_t window;
+	uint64_t key;
+	uint32_t first_shard; /* Of the queue that it sends for. */
+	uint32_t partitions;
+};
 
 /* Its sender begins so many bytes behind it. */
 #define DP_SESSION_TX RTE_CACHE_LINE_ROUNDUP(sizeof(struct dp_session))
@@ -351,8 +361,8 @@ void dp_park_poll(struct dp_lcore *lcore);
 
 /** @name Sessions: session.c. Worker, but for the first two: control thread. @{ */
 
-struct dp_session *dp_session_create(
-	struct sl_datapath *dp, uint32_t worker, uint32_t slot, uint32_t window, uint64_t key);
+struct dp_session *
+dp_session_create(struct sl_datapath *dp, uint32_t worker, const struct dp_session_params *params);
 void dp_session_free(struct dp_session *session);
 
 /* How many more messages it takes in this turn. */
@@ -389,7 +399,7 @@ void dp_session_prefetch_messages(const struct dp_lcore *lcore, const struct dp_
 uint16_t dp_sessions_resend(struct dp_lcore *lcore, void **objs, uint16_t max);
 
 /* Take back what is in flight to the backends of a shard, and to those it had. */
-void dp_sessions_leave(struct dp_lcore *lcore, const struct dp_shard *shard);
+void dp_sessions_leave(struct dp_lcore *lcore, uint32_t shard);
 
 /* Give up the sessions: everything in flight is parked. */
 void dp_sessions_stop(struct dp_lcore *lcore);

@@ -158,19 +158,25 @@ session_key(const struct sl_config_destination *d, const char *backend)
 /* Sessions with a backend: one for each worker that has a partition of its destination. */
 static int
 create_sessions(struct dp_plan *plan, const struct sl_config_destination *d,
-	const struct dp_destination *new, const char *backend, uint32_t slot)
+	const struct dp_destination *new, const char *backend, const struct dp_named_backend *b)
 {
-	uint64_t key = session_key(d, backend);
+	const struct dp_session_params params = {
+		.slot = b->slot,
+		.window = d->in_flight,
+		.key = session_key(d, backend),
+		.first_shard = new->is_topic ? b->first_shard : new->first_shard,
+		.partitions = new->partitions,
+	};
 	struct sl_datapath *dp = plan->dp;
 
 	for (uint32_t p = 0; p < new->partitions; p++) {
 		uint32_t w = sl_route_worker(new->first_shard + p, dp->nb_workers);
 		struct dp_keeper *keeper = dp->workers[w]->keeper;
 
-		if (keeper->sessions[slot] != NULL)
+		if (keeper->sessions[b->slot] != NULL)
 			continue;
-		keeper->sessions[slot] = dp_session_create(dp, w, slot, d->in_flight, key);
-		if (keeper->sessions[slot] == NULL)
+		keeper->sessions[b->slot] = dp_session_create(dp, w, &params);
+		if (keeper->sessions[b->slot] == NULL)
 			return -ENOMEM;
 	}
 	return 0;
@@ -197,7 +203,7 @@ take_backend_slot(struct dp_plan *plan, const struct sl_config_destination *d,
 	}
 	dp->control->hop_users[hop]++;
 	dp_backend_fill(dp, slot, from, hop);
-	return new->is_durable ? create_sessions(plan, d, new, from->name, slot) : 0;
+	return new->is_durable ? create_sessions(plan, d, new, from->name, b) : 0;
 }
 
 static int

@@ -68,12 +68,11 @@ next_random(struct dp_keeper *keeper)
 }
 
 struct dp_session *
-dp_session_create(
-	struct sl_datapath *dp, uint32_t worker, uint32_t slot, uint32_t window, uint64_t key)
+dp_session_create(struct sl_datapath *dp, uint32_t worker, const struct dp_session_params *wanted)
 {
 	struct sl_session_tx_params params = {
-		.window = window,
-		.initial_credit = RTE_MIN(window, INITIAL_CREDIT),
+		.window = wanted->window,
+		.initial_credit = RTE_MIN(wanted->window, INITIAL_CREDIT),
 		.rtt_initial_ns = RTT_INITIAL_NS,
 		.rto_min_ns = RTO_MIN_NS,
 		.rto_max_ns = RTO_MAX_NS,
@@ -87,10 +86,12 @@ dp_session_create(
 		return NULL;
 	memset(session, 0, size);
 	get_randoms(&random, 1);
-	params.session = make_number(dp, random, worker, slot);
+	params.session = make_number(dp, random, worker, wanted->slot);
 	session->number = params.session;
-	session->slot = slot;
-	session->key = key;
+	session->slot = wanted->slot;
+	session->key = wanted->key;
+	session->first_shard = wanted->first_shard;
+	session->partitions = wanted->partitions;
 	session->tx = sl_session_tx_init(
 		RTE_PTR_ADD(session, DP_SESSION_TX), &params, dp_path_ns(dp, rte_rdtsc()));
 	return session;
@@ -514,17 +515,20 @@ static bool
 is_past_deadline(struct dp_lcore *lcore, struct dp_session *session, uint32_t share)
 {
 	uint64_t now_ns = lcore->keeper->now_ns;
+	const struct dp_durable *durable;
 
 	if (likely(share > 0)) {
 		session->is_out = false;
 		return false;
 	}
+	durable = lcore->shards[session->shard].durable;
+	/* A former backend's, and another partition's turn to go has not come yet. */
+	if (unlikely(durable == NULL))
+		return true;
 	if (!session->is_out)
 		session->out_ns = now_ns;
 	session->is_out = true;
-	return now_ns - session->out_ns >=
-		lcore->shards[session->shard].durable->requeue_after_ns &&
-		has_other(lcore, session);
+	return now_ns - session->out_ns >= durable->requeue_after_ns && has_other(lcore, session);
 }
 
 /*
@@ -686,33 +690,35 @@ dp_sessions_resend(struct dp_lcore *lcore, void **objs, uint16_t max)
 }
 
 /*
- * What is in flight to backends that a shard had before: they have another slot now, or are gone,
- * and get nothing more. From the last to the first, as in scan().
+ * What is in flight to backends that a shard had before: they have another slot now, or are gone.
+ * From the last to the first, as in scan().
  */
 static void
-leave_former(struct dp_lcore *lcore, const struct dp_shard *shard)
+leave_former(struct dp_lcore *lcore, uint32_t slot)
 {
+	const struct dp_durable *durable = lcore->shards[slot].durable;
 	const struct dp_keeper *keeper = lcore->keeper;
 
-	for (uint32_t i = keeper->nb_active; i-- > 0 && shard->durable->in_flight > 0;) {
+	for (uint32_t i = keeper->nb_active; i-- > 0 && durable->in_flight > 0;) {
 		struct dp_session *s = keeper->active[i];
 
-		if (atomic_load_explicit(
-			    &lcore->dp->backends[s->slot].share, memory_order_relaxed) == 0)
+		if (slot - s->first_shard < s->partitions)
 			take_back(lcore, s);
 	}
 }
 
 void
-dp_sessions_leave(struct dp_lcore *lcore, const struct dp_shard *shard)
+dp_sessions_leave(struct dp_lcore *lcore, uint32_t slot)
 {
+	const struct dp_shard *shard = &lcore->shards[slot];
+
 	for (uint32_t i = 0; i < shard->policy.nb_backends; i++) {
 		struct dp_session *s = lcore->keeper->sessions[dp_backend_slot(shard, i)];
 
 		if (s != NULL && s->in_flight > 0)
 			take_back(lcore, s);
 	}
-	leave_former(lcore, shard);
+	leave_former(lcore, slot);
 }
 
 void
