@@ -219,6 +219,28 @@ def test_who_joined_durably_gets_what_came_while_he_was_away(durable):
             wait_until(lambda: not durable.journal().undelivered(), what="outcomes")
 
 
+def test_who_is_there_already_may_ask_to_be_remembered(durable):
+    """From the same port; what is on its way to him then is kept as well as what comes."""
+    config = durable.config(news(), **OPEN)
+    with HandPublisher(durable, destination=NEWS) as source, HandBackend(durable, 1) as one, \
+            durable.appliance(config) as sluice:
+        subscribe(one, "one")
+        wait_subscribers(sluice, one=True)
+        source.send(*range(1, 11))
+        source.wait_acked(*range(1, 11))
+        subscribe(one, "one", durable=True)
+        wait_until((durable.journal_dir / "subscribers.json").exists, what="that is noted")
+        source.send(*range(11, 21))
+        source.wait_acked(*range(1, 21))
+        sluice.crash()
+        sluice.restart()
+        wait_subscribers(sluice, one=True)
+        with HandBackend(durable, 1, port=9002) as back:
+            subscribe(back, "one", durable=True)
+            assert take_all(back, 20) == list(range(1, 21))
+        wait_until(lambda: not durable.journal().undelivered(), what="outcomes")
+
+
 def test_who_is_forgotten_holds_nothing_any_more(durable):
     config = durable.config(news(), **OPEN)
     with HandPublisher(durable, destination=NEWS) as source:

@@ -198,6 +198,21 @@ def test_without_room_nothing_changes(what, nb_destinations, nb_backends):
         sluice.wait_for(delivered=300, queued=0, dropped={})
 
 
+def test_a_refused_topic_keeps_no_slot():
+    """One whose subscribers find no queue: also those that had slots for them already."""
+    room = {"limits": {"shards": 3, "backends": 8}}
+    table = destination("table1", sink_backend(1))
+    news = destination("news", *[sink_backend(n) for n in (2, 3, 4)], kind="topic")
+    with MemifLab() as cables, cables.appliance(cables.config(table, **room)) as sluice:
+        for _ in range(10):
+            said = sluice.reload(cables.config(table, news, **room))
+            assert "refused" in said and "limits.shards: 3 are too few" in said
+        # All but that of the table are free.
+        table2 = destination("table2", *[sink_backend(n) for n in range(2, 9)])
+        reload(sluice, cables.config(table, table2, **room))
+        assert cables.generate("--count", 100, "--destinations", 2, "--seed", 1).is_clean
+
+
 def test_rules_and_classes_change():
     classes = [{"level": 1, "name": "high"}, {"level": 3, "name": "low"}]
     table = destination("table1", sink_backend(1))

@@ -255,13 +255,26 @@ add_member(struct members *m, struct group *group, const struct sl_member *from,
 	return member;
 }
 
+/* What the path has to learn of it, or the file of who is remembered; a renewal has nothing. */
+static bool
+is_news(const struct member *member, const struct sl_member *from, bool is_durable)
+{
+	/* One that is new has no port yet. */
+	if (member->port != from->udp_port || !sl_ip_equal(&member->address, &from->address) ||
+		member->is_durable != is_durable || member->is_away)
+		return true;
+	return is_durable &&
+		(member->ttl_ms != from->ttl_ms || member->is_datagram != from->is_datagram ||
+			member->is_client != from->is_client);
+}
+
 int
 members_join(struct members *m, const struct sl_config *file, const struct sl_member *from,
 	char *error, size_t error_len)
 {
 	struct group *group = members_group(m, from->destination);
 	struct member *member = members_member(m, group, from->name);
-	bool is_gateway = false;
+	bool is_gateway = false, is_durable;
 	int rc = check_place(file, group, from, &is_gateway, error, error_len);
 
 	if (rc != 0)
@@ -280,14 +293,13 @@ members_join(struct members *m, const struct sl_config *file, const struct sl_me
 			return control_fail(
 				-ENOMEM, error, error_len, "no memory for a subscriber");
 		}
-		members_schedule(m);
-	} else if (!sl_ip_equal(&member->address, &from->address) ||
-		member->port != from->udp_port || member->is_away) {
-		members_schedule(m);
 	}
+	is_durable = from->is_durable && is_at_least_once(file, group);
+	if (is_news(member, from, is_durable))
+		members_schedule(m);
 	member->address = from->address;
 	member->port = from->udp_port;
-	member->is_durable = from->is_durable && is_at_least_once(file, group);
+	member->is_durable = is_durable;
 	member->is_away = false;
 	member->is_datagram = from->is_datagram;
 	member->is_client = from->is_client;

@@ -222,8 +222,12 @@ plan_backend(struct dp_plan *plan, const struct sl_config_destination *d,
 	b->is_passing = dp_is_passing(from);
 	if (new->is_topic &&new->is_durable)
 		b->key = session_key(d, from->name);
-	if (new->is_topic && dp_plan_subscriber(plan, new, was, b) != 0)
+	if (new->is_topic && dp_plan_subscriber(plan, new, was, b) != 0) {
+		/* It is nobody's yet: no undo would find it. */
+		if (slot != SL_SLOTS_NONE)
+			sl_slots_give(&plan->dp->control->backends, slot, 1);
 		return new->is_durable && b->is_shard_new ? -ENOMEM : no_shard_slot(plan);
+	}
 	if (was == NULL || !is_same_endpoint(plan->dp, was, from))
 		return take_backend_slot(plan, d, new, from, slot, b);
 	b->slot = was->slot;
