@@ -583,7 +583,9 @@ def test_the_socket_directory_is_made(lab):
 
 # The supervisor.
 
-def test_systemd_is_told_how_it_goes(lab, monkeypatch, tmp_path):
+@pytest.fixture(name="wait_told")
+def fixture_wait_told(monkeypatch, tmp_path):
+    """Plays systemd for an appliance that is started from now on: waits until words are told."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
         supervisor.bind(str(tmp_path / "notify"))
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
@@ -602,15 +604,33 @@ def test_systemd_is_told_how_it_goes(lab, monkeypatch, tmp_path):
             return line
 
         threading.Thread(target=listen, daemon=True).start()
+        yield wait_told
 
-        with lab.appliance() as sluice:
+
+def test_systemd_is_told_how_it_goes(lab, wait_told):
+    with lab.appliance() as sluice:
+        wait_told("READY=1")
+        wait_told("WATCHDOG=1")
+        sluice.reload(make_config())
+        assert "MONOTONIC_USEC=" in wait_told("RELOADING=1")
+        wait_told("READY=1")
+        sluice.stop()
+        wait_told("STOPPING=1")
+
+
+def test_systemd_waits_while_a_journal_is_read(durable, wait_told):
+    """However long it is."""
+    for _ in range(2):
+        with durable.appliance() as sluice, HandPublisher(durable) as source:
             wait_told("READY=1")
-            wait_told("WATCHDOG=1")
-            sluice.reload(make_config())
-            assert "MONOTONIC_USEC=" in wait_told("RELOADING=1")
-            wait_told("READY=1")
-            sluice.stop()
-            wait_told("STOPPING=1")
+            source.send(1)
+            source.wait_ack(lambda ack: ack.cumulative == 1)
+            sluice.crash()
+    with durable.appliance():
+        told = wait_told("=")
+        assert "EXTEND_TIMEOUT_USEC=60000000" in told
+        assert "STATUS=reading" in told
+        wait_told("READY=1")
 
 
 # Telemetry.

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,8 +16,11 @@
 #include "sl_log.h"
 #include "sl_publishers.h"
 #include "sl_sink.h"
+#include "supervisor.h"
 
 #define PROGRESS_S 1
+/* A disk that gives nothing for so long has the start end, when somebody supervises it. */
+#define SILENCE_S 60
 
 struct durable {
 	const struct sl_config *config; /* While it is opened. */
@@ -123,12 +127,15 @@ on_progress(void *arg, uint64_t done, uint64_t all)
 {
 	struct durable *d = arg;
 	uint64_t now = unix_ns();
+	char text[PATH_MAX + 64];
 
+	snprintf(text, sizeof(text), "reading %s: %" PRIu64 " of %" PRIu64 " MB", d->directory,
+		done / 1000000, all / 1000000);
+	supervisor_starting(SILENCE_S, text);
 	if (now - d->progress_ns < PROGRESS_S * UINT64_C(1000000000))
 		return;
 	d->progress_ns = now;
-	sl_log(SL_LOG_journal, SL_LEVEL_NOTIFY, "reading %s: %" PRIu64 " of %" PRIu64 " MB",
-		d->directory, done / 1000000, all / 1000000);
+	sl_log(SL_LOG_journal, SL_LEVEL_NOTIFY, "%s", text);
 }
 
 static void

@@ -18,6 +18,13 @@ supervisor_interval_us(void)
 }
 
 void
+supervisor_starting(uint32_t more_s, const char *status)
+{
+	sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%" PRIu64 "\nSTATUS=%s", more_s * UINT64_C(1000000),
+		status);
+}
+
+void
 supervisor_ready(const char *status)
 {
 	sd_notifyf(0, "READY=1\nSTATUS=%s", status);

@@ -14,7 +14,8 @@
 /* How often supervisor_alive() is wanted, in microseconds; 0: not at all. */
 uint64_t supervisor_interval_us(void);
 
-/* @p status is what `systemctl status` shows. */
+/* It goes on to start, and may take so much longer. @p status is what `systemctl status` shows. */
+void supervisor_starting(uint32_t more_s, const char *status);
 void supervisor_ready(const char *status);
 void supervisor_reloading(void);
 void supervisor_stopping(void);
