@@ -14,7 +14,7 @@
 /* How long sl_datapath_apply() waits for the lcores; they turn in microseconds. */
 #define APPLY_TIMEOUT_S 1
 #define APPLY_POLL_US	10
-/* Turns of a worker that does not run, taken at once. */
+/* Turns of a worker that does not run, taken at once while nothing comes of them. */
 #define TURNS_MAX 256
 
 void
@@ -117,8 +117,9 @@ take_turn(struct dp_lcore *lcore, uint32_t version)
 }
 
 /*
- * While no lcore runs, the control thread takes over in its place. What is being read from the
- * journal, and the room there, it waits for like a lcore: in later turns.
+ * While no lcore runs, the control thread takes over in its place, as long as it gets on: the first
+ * configuration is there when this returns. What is being read from the journal, and the room
+ * there, it waits for like a lcore: in later turns.
  */
 static void
 adopt_for_all(struct sl_datapath *dp)
@@ -127,9 +128,14 @@ adopt_for_all(struct sl_datapath *dp)
 
 	for (uint32_t w = 0; w < dp->nb_workers; w++) {
 		struct dp_lcore *lcore = dp->workers[w];
+		uint32_t at = lcore->next_change;
 
-		for (uint32_t i = 0; i < TURNS_MAX && lcore->version != version; i++)
+		for (uint32_t i = 0; i < TURNS_MAX && lcore->version != version; i++) {
 			take_turn(lcore, version);
+			if (lcore->next_change != at)
+				i = 0;
+			at = lcore->next_change;
+		}
 	}
 }
 
