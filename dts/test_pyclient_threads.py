@@ -48,7 +48,7 @@ def test_flush_waits_for_what_came_before_and_not_for_as_many():
         publisher.close(0)
 
 
-@pytest.mark.parametrize("timeout", [None, 0.1], ids=["durable", "given up"])
+@pytest.mark.parametrize("timeout", [None, patience(1)], ids=["durable", "given up"])
 def test_a_callback_may_submit_and_never_waits(timeout):
     """It runs in the thread that alone makes room. There is that of its own message."""
     with Peer() as appliance:
@@ -71,7 +71,7 @@ def test_a_callback_may_submit_and_never_waits(timeout):
         if timeout is None:
             appliance.ack(session, 1)
         try:
-            assert is_over.wait(patience(5)), said
+            assert is_over.wait(patience(10)), said
             assert said[1:] == 4 * [sluice.WrongThread]
             # It goes on: what was submitted there is sent.
             assert appliance.beyond(1) == {2}

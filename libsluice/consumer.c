@@ -196,6 +196,16 @@ has_fresh(const struct sluice_consumer *con)
 	return con->options.message != NULL && !TAILQ_EMPTY(&con->fresh);
 }
 
+/* At the end: what was acknowledged when it came does not come again. */
+static void
+call_back_the_rest(struct sluice_consumer *con)
+{
+	while ((con->options.flags & SLUICE_EARLY_ACK) != 0 && has_fresh(con)) {
+		con->now = sl_loop_now();
+		call_back(con);
+	}
+}
+
 /* What passes between the two sides, once a turn; under the lock. */
 static void
 exchange(struct sluice_consumer *con, struct sl_con_list *done)
@@ -255,6 +265,7 @@ run(void *arg)
 		}
 		is_more = work(con, &done);
 	} while (!is_stopping);
+	call_back_the_rest(con);
 	return NULL;
 }
 
@@ -263,6 +274,7 @@ sluice_consumer_process(struct sluice_consumer *con)
 {
 	struct sl_con_list done = TAILQ_HEAD_INITIALIZER(done);
 	bool is_more = true;
+	uint64_t end;
 
 	if (sl_loop_is_forked(&con->loop))
 		return SLUICE_FORKED;
@@ -272,11 +284,12 @@ sluice_consumer_process(struct sluice_consumer *con)
 		return SLUICE_WRONG_THREAD;
 	con->is_busy = true;
 	sl_loop_clear(&con->loop);
+	end = sl_loop_now() + CALLBACKS_NS;
 	for (uint32_t i = 0; is_more && i < TURNS_MAX; i++) {
 		exchange(con, &done);
 		is_more = work(con, &done);
 		/* The caller, too, has others to look at. */
-		if (has_fresh(con))
+		if (has_fresh(con) || con->now >= end)
 			break;
 	}
 	exchange(con, &done);
@@ -463,6 +476,8 @@ sluice_consumer_close(struct sluice_consumer *con)
 	pthread_mutex_unlock(&con->loop.lock);
 	if (con->loop.has_thread)
 		pthread_join(con->loop.thread, NULL);
+	con->is_busy = true;
+	call_back_the_rest(con);
 	con->now = sl_loop_now();
 	while ((m = TAILQ_FIRST(&con->done)) != NULL) {
 		TAILQ_REMOVE(&con->done, m, next);

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include <event2/buffer.h>
 
@@ -204,15 +206,34 @@ gw_client_close(struct gw_client *client)
 
 /* Time. */
 
+/* Who is held back is not read, so that nobody hears of its end. */
+static void
+check_end(struct gw_client *client)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(client->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
+		info.tcpi_state != TCP_CLOSE)
+		return;
+	gw_client_count(client, GW_RESET);
+	gw_client_doom(client);
+}
+
 static void
 check_silence(struct gw_client *client, uint64_t now)
 {
 	const struct gw_listener *listener = client->listener;
 	uint32_t idle_ms = listener->config.idle_ms;
 
-	/* What it has sent would be lost with it. */
-	if (client->is_kept || gw_client_is_held_back(client))
+	/* The latter has a time of its own. */
+	if (client->is_kept || client->is_closing)
 		return;
+	/* What it has sent would be lost with it. */
+	if (gw_client_is_held_back(client)) {
+		check_end(client);
+		return;
+	}
 	if (idle_ms != 0 && now - client->moved_ms >= idle_ms && !gw_client_is_subscribed(client) &&
 		client->nb_pending == 0) {
 		gw_client_count(client, GW_IDLE);
@@ -226,7 +247,7 @@ check_silence(struct gw_client *client, uint64_t now)
 bool
 gw_client_is_stalled(const struct gw_client *client)
 {
-	return client->nb_held > 0 && client->output_len > 0 &&
+	return !client->is_doomed && client->nb_held > 0 && client->output_len > 0 &&
 		client->listener->thread->now_ms - client->output_ms >= QUEUE_STALL_MS;
 }
 

@@ -392,6 +392,10 @@ line_publish(struct gw_client *client, uint64_t source, const uint64_t id[2], co
 		m.id_low = id[1];
 	}
 	rc = gw_publish(client, &m, token, reason);
+	/* It may have been refused between the two. */
+	if (rc == GW_REFUSED && destination == NULL && *reason == GW_NO_DESTINATION &&
+		gw_open_topic(listener->listener, listener->name, len) == -ENOSPC)
+		*reason = GW_TOO_MANY_TOPICS;
 	if (id == NULL && (rc == GW_ACCEPTED || rc == GW_PENDING))
 		listener->id_low++;
 	return rc;
@@ -473,6 +477,9 @@ subscribe(struct line_listener *listener, struct line_client *state,
 	if (s != NULL)
 		s->subscription = gw_subscribe(state->client, listener->name, len);
 	if (s == NULL || s->subscription == NULL) {
+		/* It may have been refused between the two. */
+		if (fault == 0)
+			fault = find_topic(listener, state->client, len, &destination);
 		free(s);
 		answer(listener, state, fault != 0 ? fault : ERR_MEMORY);
 		return true;

@@ -178,7 +178,8 @@ look_for_streams(struct session *session, bool is_first, struct sink_error *erro
 
 /*
  * Called for a message that is in the database and not in memory. It may have been deleted, and
- * where there was damage a repair left other things. All else may go another time.
+ * where there was damage, or the disk has a bad place, it will not be there another time, either.
+ * All else may go then.
  */
 static int
 received_of(void *arg, sl_record_ref *ref, uint64_t *received_ns)
@@ -188,7 +189,7 @@ received_of(void *arg, sl_record_ref *ref, uint64_t *received_ns)
 	int rc = sl_journal_reader_get(session->reader, *ref, session->record);
 
 	*received_ns = 0;
-	if (rc == -ENOENT || rc == -EBADMSG || rc == -EINVAL)
+	if (rc == -ENOENT || rc == -EBADMSG || rc == -EINVAL || rc == -EIO)
 		return 0;
 	if (rc < 0 || record->type != SL_RECORD_MESSAGE)
 		return rc;

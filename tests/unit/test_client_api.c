@@ -341,6 +341,40 @@ test_slow_callbacks_hold_up_neither_acks_nor_probes(void **state)
 	}
 }
 
+static uint32_t nb_counted;
+
+static void
+count_slowly(void *arg, const struct sluice_delivery *d)
+{
+	(void)arg;
+	(void)d;
+	usleep(2000);
+	nb_counted++;
+}
+
+static void
+test_what_was_acknowledged_early_is_called_back_before_the_end(void **state)
+{
+	for (uint32_t flags = 0; flags <= SLUICE_NO_THREAD; flags++) {
+		struct sluice_consumer *con = open_consumer(
+			"127.0.0.1:0", flags | SLUICE_EARLY_ACK, count_slowly);
+		struct sluice_publisher *pub = open_publisher(sluice_consumer_address(con), 0, 0);
+		struct pollfd fd = {.fd = sluice_consumer_fd(con), .events = POLLIN};
+
+		nb_counted = 0;
+		for (uint32_t i = 0; i < NB_SLOW; i++)
+			assert_int_equal(sluice_publish_async(pub, &hello, 0, NULL, NULL), 0);
+		while (sluice_publisher_flush(pub, flags == 0 ? LONG_MS : 0) != 0) {
+			assert_int_not_equal(flags, 0);
+			assert_int_equal(poll(&fd, 1, LONG_MS), 1);
+			assert_int_equal(sluice_consumer_process(con), 0);
+		}
+		assert_int_equal(sluice_consumer_close(con), 0);
+		assert_int_equal(nb_counted, NB_SLOW);
+		sluice_publisher_close(pub, 0);
+	}
+}
+
 static void
 test_a_full_queue_says_so(void **state)
 {
@@ -540,6 +574,7 @@ main(void)
 		cmocka_unit_test(test_many_threads_receive),
 		cmocka_unit_test(test_a_callback_may_keep_a_message),
 		cmocka_unit_test(test_slow_callbacks_hold_up_neither_acks_nor_probes),
+		cmocka_unit_test(test_what_was_acknowledged_early_is_called_back_before_the_end),
 		cmocka_unit_test(test_a_full_queue_says_so),
 		cmocka_unit_test(test_a_publish_that_timed_out_is_not_sent_again),
 		cmocka_unit_test(test_a_callback_may_publish_and_not_wait),

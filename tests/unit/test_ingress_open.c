@@ -222,6 +222,7 @@ what_is_refused_does_not_pile_up(void **state)
 static void
 what_is_settled_does_not_pile_up(void **state)
 {
+	uint32_t nb_known = 0;
 	char name[16];
 
 	(void)state;
@@ -234,7 +235,12 @@ what_is_settled_does_not_pile_up(void **state)
 	gw_opened_decide(&shared);
 	gw_opened_settle(&shared, &nothing);
 	assert_int_equal(shared.gateways[0].nb_topics, 0);
-	assert_int_equal(shared.nb_refused, 3 * GW_REFUSED_MAX);
+	/* The last are still known, and those before them are not: they may be asked for again. */
+	for (uint32_t i = 0; i < 3 * GW_REFUSED_MAX; i++) {
+		snprintf(name, sizeof(name), "t%u", i);
+		nb_known += gw_open_topic(listener, name, strlen(name)) != 0;
+	}
+	assert_int_equal(nb_known, GW_REFUSED_MAX);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)

@@ -47,7 +47,7 @@ enter_room(void)
 	tell_room(fd, 0, "JOIN");
 	WAIT_FOR(hooks.joins == 1);
 	joined = make_config("listeners",
-		", address: 127.0.0.1, protocol: rooms, prefix: sure-, idle_ms: 1000", ROOM);
+		", address: 127.0.0.1, protocol: rooms, prefix: sure-, idle_ms: 3000", ROOM);
 	sl_ingress_apply(ingress, joined);
 	sl_config_free(joined);
 	return fd;
@@ -61,22 +61,38 @@ test_a_member_for_whom_the_path_has_no_room_is_not_silent(void **state)
 	int fd;
 
 	test_protocol = &gw_rooms;
-	start("listeners", ", protocol: rooms, prefix: sure-, idle_ms: 1000");
+	start("listeners", ", protocol: rooms, prefix: sure-, idle_ms: 3000");
 	fd = enter_room();
 	for (uint32_t i = 1; i < n; i++)
 		tell_room(fd, i, "TEXT");
 	/* What it has credit for; nothing is acknowledged. */
 	WAIT_FOR(path.nb_messages == 64);
-	settle_for(3000);
+	settle_for(4500);
 	assert_int_equal(reasons("idle"), 0);
 	taken = path.nb_messages;
 	assert_in_range(taken, 64, n - 1);
 	path_ack(path.messages[0].session, taken, 200);
 	WAIT_FOR(path.nb_messages == n);
-	assert_int_equal(reasons("idle"), 0);
 	/* Now it is. */
 	WAIT_FOR(reasons("idle") == 1);
 	close(fd);
+}
+
+static void
+test_one_that_is_gone_while_it_waits_is_closed(void **state)
+{
+	const struct linger reset = {.l_onoff = 1};
+	int fd;
+
+	test_protocol = &gw_line;
+	start("listeners", ", protocol: line, idle_ms: 1000, keep_open: true");
+	fd = dial();
+	for (uint32_t i = 0; i < 80; i++)
+		tell(fd, "PUBLISH|sure-news|x\n");
+	WAIT_FOR(path.nb_messages == 64);
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(fd);
+	WAIT_FOR(reasons("reset") == 1 && shown("clients") == 0);
 }
 
 static int
@@ -92,6 +108,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(
 			test_a_member_for_whom_the_path_has_no_room_is_not_silent, stop_rooms),
+		cmocka_unit_test_teardown(
+			test_one_that_is_gone_while_it_waits_is_closed, stop_rooms),
 	};
 
 	return cmocka_run_group_tests(tests, path_create, NULL);
