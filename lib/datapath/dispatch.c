@@ -139,6 +139,27 @@ bind_backend(void *opaque, uint32_t dest, uint64_t now, uint64_t *retry_at)
 	return (int)slot;
 }
 
+/*
+ * Messages of all kinds wait in buffers of one pool, each kind within a bound of its own, and those
+ * may add up to more than there is. The last of them are for frames: without any nothing would come
+ * in, no ack and no neighbour's answer either.
+ */
+#define POOL_LOW 1024u
+
+static void
+look_at_pool(struct dp_lcore *lcore)
+{
+	const struct rte_mempool *pool = lcore->dp->pool;
+	uint32_t waiting = sl_sched_count(lcore->sched);
+
+	if (lcore->keeper != NULL)
+		waiting += lcore->keeper->nb_held;
+	/* Without what lcores have in their caches: that is theirs alone. */
+	lcore->is_pool_short = waiting > lcore->dp->queue_capacity / 2 &&
+		rte_mempool_get_ops(pool->ops_index)->get_count(pool) < POOL_LOW;
+	sl_sched_set_full(lcore->sched, lcore->is_pool_short);
+}
+
 /* What durable destinations need once a turn: what was not acknowledged, what is on disk. */
 static void
 serve_durable(struct rte_graph *graph, struct rte_node *node, struct dp_lcore *lcore)
@@ -177,6 +198,7 @@ dispatch_process(struct rte_graph *graph, struct rte_node *node, void **objs, ui
 	};
 	uint32_t n, room = 0;
 
+	look_at_pool(lcore);
 	for (uint16_t i = 0; i < lcore->nb_txqs; i++) {
 		struct dp_txq *txq = &lcore->txqs[i];
 

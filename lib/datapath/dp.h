@@ -292,6 +292,7 @@ struct dp_lcore {
 	struct rte_ring *inputs[DP_LCORES_MAX];
 	struct sl_dedup *dedup;
 	struct sl_sched *sched;
+	bool is_pool_short; /* In this turn. */
 	struct dp_shard *shards;
 	struct dp_backend_counters *backend_counters; /* By slot. */
 	struct dp_keeper *keeper;		  /* NULL: there is no journal. See durable.h. */

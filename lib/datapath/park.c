@@ -141,7 +141,7 @@ must_park(const struct dp_lcore *lcore, uint32_t shard, const struct dp_msg *msg
 		return true;
 	return queued >= HELD_LEAST &&
 		unlikely(lcore->keeper->nb_held >= lcore->keeper->held_max ||
-			is_large_short(lcore, msg));
+			lcore->is_pool_short || is_large_short(lcore, msg));
 }
 
 bool
@@ -421,7 +421,7 @@ should_fetch(const struct dp_lcore *lcore, const struct dp_parked *flow)
 		queued >= RTE_MIN(lcore->shards[flow->shard].durable->memory_max,
 				  (uint32_t)DP_FETCH_BELOW))
 		return false;
-	return keeper->nb_held < keeper->held_max || queued < HELD_LEAST;
+	return queued < HELD_LEAST || (keeper->nb_held < keeper->held_max && !lcore->is_pool_short);
 }
 
 void

@@ -62,6 +62,7 @@ struct flow_list {
 struct sl_sched {
 	uint32_t nb_classes;
 	uint32_t capacity;
+	bool is_full; /* Whatever the capacity. */
 	uint32_t count;
 	uint32_t quantum;
 	uint64_t ticks_per_s;
@@ -488,7 +489,8 @@ sl_sched_enqueue(struct sl_sched *s, struct sl_sched_msg *msg, uint64_t now, sl_
 		drop(drop_arg, msg, SL_SCHED_QUEUE_FULL);
 		return;
 	}
-	if (unlikely(s->count - s->kept >= s->capacity) && !make_room(s, msg, drop, drop_arg)) {
+	if (unlikely(s->is_full || s->count - s->kept >= s->capacity) &&
+		!make_room(s, msg, drop, drop_arg)) {
 		drop(drop_arg, msg, SL_SCHED_QUEUE_FULL);
 		return;
 	}
@@ -694,6 +696,12 @@ sl_sched_flush_destination(
 	memset(&d->rate, 0, sizeof(d->rate));
 	memset(d->owed, 0, sizeof(d->owed));
 	return 0;
+}
+
+void
+sl_sched_set_full(struct sl_sched *s, bool is_full)
+{
+	s->is_full = is_full;
 }
 
 uint32_t

@@ -166,6 +166,10 @@ uint32_t sl_sched_parked_count(const struct sl_sched *sched);
  * threads.
  */
 uint32_t sl_sched_count(const struct sl_sched *sched);
+
+/** From now on all queues together are full, or no longer, whatever the capacity says: what
+ * messages take elsewhere, too, has become short. */
+void sl_sched_set_full(struct sl_sched *sched, bool is_full);
 uint32_t sl_sched_kept_count(const struct sl_sched *sched); /**< Of destinations that are kept. */
 uint32_t sl_sched_class_count(const struct sl_sched *sched, uint32_t class_index);
 uint32_t sl_sched_destination_count(const struct sl_sched *sched, uint32_t dest);

@@ -445,6 +445,31 @@ test_a_refusal_waits_and_comes_back(void **state)
 	}
 }
 
+/* Its user may say so, too: then who is better comes in for who is not, and nobody else. */
+static void
+test_full_is_what_is_said_to_be(void **state)
+{
+	struct sl_sched_params params = {
+		.capacity = 1000, .nb_destinations = 2, .nb_classes = SL_SCHED_CLASSES_MAX};
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig, &params);
+	for (uint32_t i = 0; i < 10; i++)
+		rig_enqueue(&rig, 0, 2, 100);
+	rig_set_full(&rig, true);
+	rig_enqueue(&rig, 1, 2, 100);
+	assert_int_equal(rig_flow(&rig, 1, 2)->count, 0);
+	assert_int_equal(dropped_of_class(&rig, 2, SL_SCHED_QUEUE_FULL), 1);
+	rig_enqueue(&rig, 1, 0, 100);
+	assert_int_equal(rig_flow(&rig, 1, 0)->count, 1);
+	assert_int_equal(rig_flow(&rig, 0, 2)->count, 9);
+	rig_set_full(&rig, false);
+	rig_enqueue(&rig, 1, 2, 100);
+	assert_int_equal(rig_flow(&rig, 1, 2)->count, 1);
+	rig_free(&rig);
+}
+
 /* A full destination: all make way for the best, down to their reserves; it loses nothing. */
 static void
 test_push_out_keeps_the_reserves(void **state)
@@ -669,6 +694,7 @@ main(void)
 		cmocka_unit_test(test_what_was_refused_is_not_saved_up),
 		cmocka_unit_test(test_rates_are_exact),
 		cmocka_unit_test(test_a_refusal_waits_and_comes_back),
+		cmocka_unit_test(test_full_is_what_is_said_to_be),
 		cmocka_unit_test(test_push_out_keeps_the_reserves),
 		cmocka_unit_test(test_the_best_class_loses_nothing_under_congestion),
 		cmocka_unit_test(test_total_capacity_takes_from_parked_destinations_first),

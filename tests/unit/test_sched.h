@@ -58,6 +58,7 @@ struct rig {
 	struct sl_sched_params params;
 	uint64_t now;
 	uint64_t retry_after; /* What bind asks for when it refuses. */
+	bool is_full; /* It is said to be. */
 	uint64_t nb_in;
 	uint64_t nb_sent;
 	uint64_t nb_dropped;
@@ -204,6 +205,13 @@ rig_victim(struct rig *rig, uint32_t dest, bool is_dest_full)
 }
 
 static inline void
+rig_set_full(struct rig *rig, bool is_full)
+{
+	rig->is_full = is_full;
+	sl_sched_set_full(rig->sched, is_full);
+}
+
+static inline void
 rig_check_make_room(struct rig *rig, const struct sl_sched_msg *msg)
 {
 	uint32_t dest;
@@ -215,7 +223,7 @@ rig_check_make_room(struct rig *rig, const struct sl_sched_msg *msg)
 	rig->has_pushed_out = true;
 	dest = rig->coming->msg.dest;
 	is_dest_full = rig->dests[dest].count >= rig->dests[dest].limits.capacity;
-	assert_true(is_dest_full || rig->count >= rig->params.capacity);
+	assert_true(is_dest_full || rig->is_full || rig->count >= rig->params.capacity);
 	if (is_dest_full)
 		assert_int_equal(msg->dest, dest);
 	assert_int_equal(msg->class_index, rig_victim(rig, dest, is_dest_full));
