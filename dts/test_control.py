@@ -10,6 +10,7 @@ import queue
 import re
 import resource
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -254,6 +255,18 @@ def test_what_is_saved_is_what_runs(lab):
         for bad in ("saved.yaml", "/nowhere/saved.yaml", str(sluice.dir)):
             with pytest.raises(ControlError):
                 control.save(bad)
+
+
+def test_a_saved_file_stays_whose_it_was_and_a_link_a_link(lab, tmp_path):
+    there, link = tmp_path / "there.yaml", tmp_path / "link.yaml"
+    there.write_text("")
+    os.chown(there, 0, 12345)
+    there.chmod(0o640)
+    link.symlink_to(there)
+    with lab.appliance() as sluice, sluice.control() as control:
+        control.save(link)
+    assert link.is_symlink() and "destinations" in there.read_text()
+    assert (there.stat().st_gid, there.stat().st_mode & 0o777) == (12345, 0o640)
 
 
 # The path.
@@ -629,6 +642,24 @@ def test_systemd_waits_while_a_journal_is_read(durable, wait_told):
     with durable.appliance():
         assert "STATUS=reading" in wait_told("EXTEND_TIMEOUT_USEC=60000000")
         wait_told("READY=1")
+
+
+def test_a_reload_that_is_asked_for_during_the_start_is_done_behind_it(durable, wait_told):
+    sluice = durable.appliance()
+
+    def ask():
+        wait_told("EXTEND_TIMEOUT_USEC=")
+        sluice.send_signal(signal.SIGHUP)
+
+    with durable.appliance() as before, HandPublisher(durable) as source:
+        source.send(1)
+        source.wait_ack(lambda ack: ack.cumulative == 1)
+        before.crash()
+    asker = threading.Thread(target=ask)
+    asker.start()
+    with sluice:
+        asker.join()
+        wait_told("RELOADING=1")
 
 
 # Telemetry.

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -606,6 +607,17 @@ stop_clients(struct loop *loop)
 	loop->prompt = NULL;
 }
 
+/* main() has blocked it: what came at the start is obeyed now. */
+static void
+heed_reloads(bool heeds)
+{
+	sigset_t reload;
+
+	sigemptyset(&reload);
+	sigaddset(&reload, SIGHUP);
+	pthread_sigmask(heeds ? SIG_UNBLOCK : SIG_BLOCK, &reload, NULL);
+}
+
 static int
 run(struct loop *loop)
 {
@@ -617,7 +629,9 @@ run(struct loop *loop)
 	supervisor_ready("running");
 	if (loop->options->is_interactive)
 		start_prompt(loop);
+	heed_reloads(true);
 	event_base_dispatch(loop->base);
+	heed_reloads(false);
 	stop_clients(loop);
 
 	/* From here on nobody looks at libevent's flags: a second signal has to end it by itself.

@@ -259,6 +259,21 @@ take_connector_tls(struct sl_config_reader *reader, const struct sl_config_at *a
 	return ret;
 }
 
+/* Each has its connection, and its counters. */
+static int
+check_servers(struct sl_config_reader *reader, const struct sl_config_at *at,
+	const struct sl_config_gateway *to)
+{
+	for (uint32_t i = 0; i < to->nb_servers; i++) {
+		for (uint32_t j = 0; j < i; j++) {
+			if (strcmp(to->servers[i], to->servers[j]) == 0)
+				return sl_config_fail(reader, at, "servers",
+					"'%s' is named twice; name it once", to->servers[i]);
+		}
+	}
+	return 0;
+}
+
 static int
 take_connector(struct sl_config_reader *reader, const struct sl_config_at *at,
 	struct sl_config_gateway *to)
@@ -274,6 +289,8 @@ take_connector(struct sl_config_reader *reader, const struct sl_config_at *at,
 	if (ret == 0)
 		ret = take_texts(reader, at, "servers", raw->servers, raw->servers_count, take_peer,
 			&to->servers, &to->nb_servers);
+	if (ret == 0)
+		ret = check_servers(reader, at, to);
 	if (ret == 0)
 		ret = take_connector_tls(reader, at, raw, to);
 	return ret;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "control_internal.h"
+#include "sl_log.h"
 
 #define MODE 0640
 
@@ -48,30 +50,47 @@ sync_directory(const char *path)
 	free(copy);
 }
 
+/* A file that is there keeps its mode and, as far as we may, its owner. @return it, -errno */
+static int
+open_as(const char *tmp, const struct stat *status)
+{
+	mode_t mode = status != NULL ? status->st_mode & 0777 : MODE;
+	int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+
+	if (fd < 0)
+		return -errno;
+	if (status != NULL && fchown(fd, status->st_uid, status->st_gid) != 0)
+		sl_log(SL_LOG_control, SL_LEVEL_INFO, "save: %s stays ours: %s", tmp,
+			strerror(errno));
+	/* Not what umask leaves of it, nor what a change of the owner does. */
+	fchmod(fd, mode);
+	return fd;
+}
+
 int
 sl_control_save(struct sl_control *c, const char *path, char *error, size_t error_len)
 {
+	char tmp[4096], real[PATH_MAX];
 	struct stat status;
-	char tmp[4096];
-	mode_t mode = MODE;
+	bool is_there;
 	int fd, rc;
 
 	if (path[0] != '/')
 		return control_fail(-EINVAL, error, error_len, "save: give an absolute path");
+	/* A link stays one. */
+	if (realpath(path, real) != NULL)
+		path = real;
 	if ((size_t)snprintf(tmp, sizeof(tmp), "%s.tmp", path) >= sizeof(tmp))
 		return control_fail(-ENAMETOOLONG, error, error_len, "save: the path is too long");
-	if (stat(path, &status) == 0) {
-		if (!S_ISREG(status.st_mode))
-			return control_fail(-EEXIST, error, error_len,
-				"save: %.128s is there and no file", path);
-		mode = status.st_mode & 0777;
-	}
+	is_there = stat(path, &status) == 0;
+	if (is_there && !S_ISREG(status.st_mode))
+		return control_fail(
+			-EEXIST, error, error_len, "save: %.128s is there and no file", path);
 	unlink(tmp);
-	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	fd = open_as(tmp, is_there ? &status : NULL);
 	if (fd < 0)
-		return control_fail(-errno, error, error_len,
-			"save: %.128s.tmp cannot be written: %s", path, strerror(errno));
-	fchmod(fd, mode);
+		return control_fail(fd, error, error_len, "save: %.128s.tmp cannot be written: %s",
+			path, strerror(-fd));
 	rc = write_config(c->file, fd);
 	if (rc == 0 && rename(tmp, path) != 0)
 		rc = -errno;

@@ -229,6 +229,9 @@ test_what_makes_no_sense_is_refused(void **state)
 			"connectors[0].name", "is the name of another listener or connector"},
 		{PORTS DESTS "gateways: {connectors: [{name: out, servers: ['a:1', 'a:0']}]}\n",
 			"connectors[0].servers", "'a:0' is not a host and a port"},
+		{PORTS DESTS "gateways: {connectors: [{name: out, servers: ['a:1', 'b:1', "
+			     "'a:1']}]}\n",
+			"connectors[0].servers", "'a:1' is named twice"},
 		{PORTS DESTS CONNECTOR("tls_ca: /ca"), "connectors[0].tls_ca", "give tls: true"},
 		{PORTS DESTS CONNECTOR("tls: false, tls_name: b"), "connectors[0].tls_name",
 			"give tls: true"},
