@@ -20,9 +20,10 @@ import pytest
 import yaml
 
 from harness.durable import DurableLab, HandBackend, HandPublisher
-from harness import (ADDRESS, ROOT, Appliance, ControlClient, ControlError, backend, control_pb2,
-                     destination, make_config, message, table)
+from harness import (ADDRESS, ROOT, Appliance, ControlClient, ControlError, RawPort, backend,
+                     control_pb2, destination, make_config, message, table)
 from harness.control import frame
+from harness.lab import frame as ethernet_frame
 from harness.patience import patience, wait_until
 
 API = ROOT / "docs" / "control-api.md"
@@ -340,6 +341,25 @@ def test_a_trace_follows_a_message_to_its_end(lab):
         assert (followed["id"], followed["destination"]) == ("0" * 30 + "2a", "table1")
         nodes = [step["node"] for step in followed["steps"]]
         assert nodes[0].startswith("port_rx") and "dispatch" in nodes
+
+
+def test_a_frame_that_is_not_ours_is_no_message_that_was_traced(lab):
+    """It may come in the buffer that the message came in."""
+    with lab.receiver(1) as kitchen, lab.appliance() as sluice, sluice.control() as control, \
+            sluice.control() as other, contextlib.closing(RawPort(lab.outside, "peer0")) as raw:
+        control.send(trace=control_pb2.Trace(by="SOURCE", value="server1", count=2))
+        assert control.show("version")
+        lab.send(message(1))
+        kitchen.take(1)
+        raw.send(*20 * [ethernet_frame(b"", dst_mac="01:80:c2:00:00:00")])
+        wait_until(lambda: sum(row["count"] for row in other.show("drops")
+                               if row["reason"] == "eth_not_for_us") >= 20, what="the frames")
+        lab.send(message(2))
+        kitchen.take(1)
+        trace = json.loads(control.receive().json)
+        assert trace["is_complete"] and len(trace["messages"]) == 2
+        nodes = [step["node"] for one in trace["messages"] for step in one["steps"]]
+        assert not [node for node in nodes if node.startswith("drop")]
 
 
 def may_trace(control):

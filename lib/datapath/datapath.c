@@ -297,7 +297,11 @@ sl_datapath_receive(struct sl_datapath *dp, struct sl_datapath_punt *punts, uint
 struct rte_mbuf *
 sl_datapath_alloc(struct sl_datapath *dp)
 {
-	return rte_pktmbuf_alloc(dp->pool);
+	struct rte_mbuf *m = rte_pktmbuf_alloc(dp->pool);
+
+	if (m != NULL)
+		dp_msg(m)->trace = 0;
+	return m;
 }
 
 bool

@@ -24,6 +24,8 @@ eth_input_process(struct rte_graph *graph, struct rte_node *node, void **objs, u
 
 		if (likely(i + 4 < nb_objs))
 			rte_prefetch0(rte_pktmbuf_mtod((struct rte_mbuf *)objs[i + 4], void *));
+		/* A traced message may have been in it. */
+		dp_msg(m)->trace = 0;
 		if (unlikely(m->nb_segs > 1)) {
 			rte_node_enqueue_x1(graph, node, SCATTERED, m);
 			continue;
@@ -37,7 +39,6 @@ eth_input_process(struct rte_graph *graph, struct rte_node *node, void **objs, u
 		}
 		dp_msg(m)->eth_len = eth.len;
 		dp_msg(m)->sched.time = lcore->now;
-		dp_msg(m)->trace = 0;
 		if (unlikely(eth.type == RTE_ETHER_TYPE_ARP)) {
 			rte_node_enqueue_x1(graph, node, PUNT, m);
 			continue;

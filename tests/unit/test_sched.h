@@ -58,7 +58,7 @@ struct rig {
 	struct sl_sched_params params;
 	uint64_t now;
 	uint64_t retry_after; /* What bind asks for when it refuses. */
-	bool is_full; /* It is said to be. */
+	bool is_full;	      /* It is said to be. */
 	uint64_t nb_in;
 	uint64_t nb_sent;
 	uint64_t nb_dropped;
