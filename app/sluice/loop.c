@@ -607,9 +607,8 @@ stop_clients(struct loop *loop)
 	loop->prompt = NULL;
 }
 
-/* main() has blocked it: what came at the start is obeyed now. */
-static void
-heed_reloads(bool heeds)
+void
+loop_heed_reloads(bool heeds)
 {
 	sigset_t reload;
 
@@ -629,9 +628,10 @@ run(struct loop *loop)
 	supervisor_ready("running");
 	if (loop->options->is_interactive)
 		start_prompt(loop);
-	heed_reloads(true);
+	/* Also what was asked for during the start. */
+	loop_heed_reloads(true);
 	event_base_dispatch(loop->base);
-	heed_reloads(false);
+	loop_heed_reloads(false);
 	stop_clients(loop);
 
 	/* From here on nobody looks at libevent's flags: a second signal has to end it by itself.

@@ -9,8 +9,13 @@
  * The control thread's event loop: signals, neighbours, statistics, clients.
  */
 
+#include <stdbool.h>
+
 #include "options.h"
 #include "sl_config.h"
+
+/* Is SIGHUP taken, by this thread? Until then, one that comes is kept. Threads inherit it. */
+void loop_heed_reloads(bool heeds);
 
 /*
  * Run until a signal or a client has ended it and the path has drained. EAL is initialized. Takes

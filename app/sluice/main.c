@@ -272,7 +272,6 @@ int
 main(int argc, char **argv)
 {
 	char **eal_argv = calloc((size_t)argc + 1, sizeof(*eal_argv));
-	sigset_t reload;
 	int code;
 
 	/* A log or statistics reader that goes away does not take the appliance along. */
@@ -280,9 +279,7 @@ main(int argc, char **argv)
 	/* Or the exit codes of commands would be lost. */
 	signal(SIGCHLD, SIG_DFL);
 	/* A reload that is asked for while it starts is done when it has. */
-	sigemptyset(&reload);
-	sigaddset(&reload, SIGHUP);
-	sigprocmask(SIG_BLOCK, &reload, NULL);
+	loop_heed_reloads(false);
 	hold_standard_descriptors();
 	/* EAL and getopt may reorder what they are given. */
 	if (eal_argv == NULL)
