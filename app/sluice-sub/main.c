@@ -210,6 +210,14 @@ open_output(void)
 		client_die("out of memory");
 }
 
+/* @return false */
+static bool
+fail_output(void)
+{
+	output_error = errno != 0 ? errno : EIO;
+	return false;
+}
+
 /* @return false: it was not taken */
 static bool
 print(const struct sluice_delivery *d)
@@ -223,10 +231,7 @@ print(const struct sluice_delivery *d)
 	else
 		print_format(output, args.format, &args.names, d);
 	/* What was in the buffer when a write failed is gone, though the next may not fail. */
-	if (is_printed && !ferror(output))
-		return true;
-	output_error = errno != 0 ? errno : EIO;
-	return false;
+	return (is_printed && !ferror(output)) || fail_output();
 }
 
 /* What has been written has been done. @return false: something was not, and nothing is done */
@@ -234,7 +239,7 @@ static bool
 finish(struct sluice_consumer *con, const struct sluice_delivery **batch, unsigned int n)
 {
 	if (output_error == 0 && fflush(output) != 0)
-		output_error = errno != 0 ? errno : EIO;
+		fail_output();
 	if (output_error != 0)
 		return false;
 	for (unsigned int i = 0; i < n; i++)

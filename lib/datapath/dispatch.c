@@ -142,7 +142,7 @@ bind_backend(void *opaque, uint32_t dest, uint64_t now, uint64_t *retry_at)
 /*
  * Messages of all kinds wait in buffers of one pool, each kind within a bound of its own, and those
  * may add up to more than there is. The last of them are for frames: without any nothing would come
- * in, no ack and no neighbour's answer either.
+ * in, no ack and no neighbour's answer either. A worker that holds little is not who has them.
  */
 #define POOL_LOW 1024u
 

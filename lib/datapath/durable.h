@@ -115,11 +115,11 @@ struct dp_session {
 	uint64_t progress_ns; /* When something was acknowledged last, or it began to wait. */
 	uint64_t look_ns;     /* Nothing is to be sent again before. */
 
-	uint64_t retry_ns;    /* Avoided: one message may be tried again. */
+	uint64_t retry_ns; /* Avoided: one message may be tried again. */
+	uint64_t retry_after_ns;
+	uint64_t out_ns;      /* Since when it is out. */
 	uint32_t first_shard; /* Of its queue, in all workers. */
 	uint32_t partitions;
-	uint64_t retry_after_ns;
-	uint64_t out_ns; /* Since when it is out. */
 	/* Read by the control thread at any time. */
 	uint64_t retransmitted;
 	uint64_t requeued;

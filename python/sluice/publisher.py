@@ -310,6 +310,8 @@ class Publisher:
 
     def _expiry(self):
         """When there is one to be given up, or None."""
+        if self._message_timeout_s is None:
+            return None
         with self._changed:
             first = next(iter(self._live), None)
         return None if first is None else first.deadline
