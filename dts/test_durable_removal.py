@@ -4,28 +4,19 @@
 a backend that was there before, to the dead letters, on disk. Each has its outcome, others do not
 notice, and the appliance goes on. And the path that stops then, and starts again."""
 
-import subprocess
-
-from harness import ADDRESS, BUILD, backend, destination, table, wire
+from harness import backend, destination, table, wire
 from harness.durable import HandBackend, HandPublisher
 from harness.faults import Faults
 from harness.journal import DEAD, DELIVERED
-from harness.patience import patience, wait_until
+from harness.patience import wait_until
 
-SLUICE_PUB = BUILD / "app" / "sluice-pub" / "sluice-pub"
 NEWS = "news"
 # Longer than a test: what is in flight does not go elsewhere by itself.
 LONG = {"requeue_after_ms": 60000}
 
 
 def subscribe(reader, leave=False):
-    datagram = wire.datagram()
-    datagram.subscribe.destination = NEWS
-    datagram.subscribe.backend = "reader"
-    datagram.subscribe.credit = 100
-    datagram.subscribe.ttl_ms = 60000
-    datagram.subscribe.leave = leave
-    reader.send(datagram)
+    reader.send(wire.subscribe(NEWS, "reader", credit=100, leave=leave))
 
 
 def ports(sluice, name):
@@ -35,12 +26,6 @@ def ports(sluice, name):
 
 def outcomes(durable):
     return [outcome for outcome, _ in durable.journal().done().values()]
-
-
-def publish(durable, count):
-    argv = [SLUICE_PUB, "-h", ADDRESS, "-d", "table1", "-s", "server1", "-l"]
-    subprocess.run(durable.outside.exec_args(*map(str, argv)), text=True, check=True,
-                   input="x\n" * count, timeout=patience(60))
 
 
 def test_a_subscriber_that_has_moved_leaves_with_messages_at_its_old_place(durable):
@@ -137,7 +122,7 @@ def test_more_than_the_ring_holds_goes_while_the_path_is_stopped(durable):
     count, ring = 70_000, {"ring_bytes": "1M"}
     with durable.appliance(durable.config(table(1, queue_capacity=64), table(2), journal=ring,
                                           drain_timeout_ms=100)) as sluice:
-        publish(durable, count)
+        durable.publish(count)
         with sluice.control() as control:
             control.path("STOP")
         sluice.reload(durable.config(table(2), journal=ring, drain_timeout_ms=100))
@@ -152,7 +137,7 @@ def test_what_is_being_read_back_goes_while_the_path_is_stopped(durable):
     with durable.appliance(durable.config(table(1, queue_capacity=64, **LONG), table(2),
                                           drain_timeout_ms=100), env=faults.env) as sluice, \
             HandBackend(durable, 1) as kitchen, sluice.control() as control:
-        publish(durable, 2000)
+        durable.publish(2000)
         kitchen.take(64)
         faults.begin("slow")
         kitchen.ack(64)

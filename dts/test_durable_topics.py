@@ -7,8 +7,8 @@ import contextlib
 import json
 import subprocess
 
-from harness import (ADDRESS, BUILD, LineClient, backend, destination, line_listener,
-                     line_subscriber, wire)
+from harness import (BUILD, LineClient, backend, destination, line_listener, line_subscriber,
+                     wire)
 from harness.durable import HandBackend, HandPublisher
 from harness.ledger import ACKED, DELIVERED
 from harness.patience import wait_until
@@ -164,14 +164,8 @@ def test_a_thousand_subscribers_get_each_message(durable):
 OPEN = {"subscriptions": {"accept": True}}
 
 
-def subscribe(reader, name, ttl_ms=60000, **keys):
-    datagram = wire.datagram()
-    datagram.subscribe.destination = NEWS
-    datagram.subscribe.backend = name
-    datagram.subscribe.ttl_ms = ttl_ms
-    for key, value in keys.items():
-        setattr(datagram.subscribe, key, value)
-    reader._sock.sendto(datagram.SerializeToString(), (ADDRESS, wire.PORT))
+def subscribe(reader, name, **keys):
+    reader.send(wire.subscribe(NEWS, name, **keys))
 
 
 def wait_subscribers(sluice, **expected):

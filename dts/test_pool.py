@@ -3,12 +3,9 @@
 """Messages that wait for backends may have all buffers that are for them, and no more: frames still
 come in, better classes too, and what is refused is counted."""
 
-import subprocess
+from harness import destination, make_config, message, table
+from harness.patience import wait_until
 
-from harness import ADDRESS, BUILD, destination, make_config, message, table
-from harness.patience import patience, wait_until
-
-SLUICE_PUB = BUILD / "app" / "sluice-pub" / "sluice-pub"
 # More than the pool has buffers when it is chosen by itself.
 MANY = 90_000
 IN_DATAGRAM, AT_ONCE = 15, 900
@@ -63,9 +60,7 @@ def test_queues_beside_durable_messages_leave_buffers_for_frames(durable):
     config = durable.config(table(1, **SLOW), table(2), table(3, guarantee="at-most-once"), mbufs=0)
     with durable.appliance(config) as sluice:
         flood(durable, sluice, range(1, 66_001), ["table1"])
-        argv = [SLUICE_PUB, "-h", ADDRESS, "-d", "table2", "-s", "server2", "-l", "-P", "2"]
-        subprocess.run(durable.outside.exec_args(*map(str, argv)), text=True, check=True,
-                       input="x\n" * 40_000, timeout=patience(60))
+        durable.publish(40_000, "table2", "-P", "2")
         with sluice.control() as control:
             [parked] = [row["parked"] for row in control.show("queues")
                         if row["destination"] == "table2"]

@@ -31,13 +31,8 @@ class Reader(Receiver):
         self.name = name or f"reader{number}"
 
     def subscribe(self, topic=NEWS, ttl_ms=60000, leave=False):
-        datagram = wire.datagram()
-        datagram.subscribe.destination = topic
-        datagram.subscribe.backend = self.name
-        datagram.subscribe.credit = 100
-        datagram.subscribe.ttl_ms = ttl_ms
-        datagram.subscribe.leave = leave
-        self._sock.sendto(datagram.SerializeToString(), ("10.77.0.1", wire.PORT))
+        self._sock.sendto(wire.subscribe(topic, self.name, ttl_ms, credit=100, leave=leave),
+                          ("10.77.0.1", wire.PORT))
 
 
 def post(number):

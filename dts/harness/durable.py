@@ -16,6 +16,7 @@ import time
 
 from . import config as conf
 from . import wire
+from .appliance import BUILD
 from .journal import Journal
 from .lab import SENDER, SENDER6, Lab
 from .ledger import ACKED, DELIVERED, SENT, Ledger
@@ -24,6 +25,7 @@ from .patience import Deadline, patience, wait_until
 
 PEERS = pathlib.Path(__file__).with_name("peers.py")
 PYTHON = "/usr/bin/python3"
+SLUICE_PUB = BUILD / "app" / "sluice-pub" / "sluice-pub"
 
 
 class PeerProcess:
@@ -139,6 +141,12 @@ class DurableLab(Lab):
 
     def appliance(self, config=None, **kwargs):
         return super().appliance(config or self.config(), **kwargs)
+
+    def publish(self, count, destination="table1", *options):
+        """So many messages by sluice-pub; they are durable when this returns."""
+        argv = [SLUICE_PUB, "-h", conf.ADDRESS, "-d", destination, "-s", "server1", "-l", *options]
+        subprocess.run(self.outside.exec_args(*map(str, argv)), text=True, check=True,
+                       input="x\n" * count, timeout=patience(60))
 
     def publisher(self, name="pub1", **options):
         return self._peer(publisher, name, **{"bind": SENDER, **options})
@@ -296,6 +304,6 @@ class HandBackend:
     def refuse(self, session=None):
         self.ack(0, 0, limit=0, session=session)
 
-    def send(self, datagram):
-        """Anything else, from where it listens."""
-        self._sock.sendto(datagram.SerializeToString(), (conf.ADDRESS, wire.PORT))
+    def send(self, data):
+        """A datagram of anything else, from where it listens."""
+        self._sock.sendto(data, (conf.ADDRESS, wire.PORT))

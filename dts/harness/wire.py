@@ -56,6 +56,16 @@ def encode(*messages, **header):
     return datagram(*messages, **header).SerializeToString()
 
 
+def subscribe(topic, name, ttl_ms=60000, **keys):
+    """The bytes of a datagram by which somebody asks for a topic's messages, as @name."""
+    asked = datagram()
+    asked.subscribe.destination, asked.subscribe.backend = topic, name
+    asked.subscribe.ttl_ms = ttl_ms
+    for key, value in keys.items():
+        setattr(asked.subscribe, key, value)
+    return asked.SerializeToString()
+
+
 def decode(data):
     return pb2.Datagram.FromString(data)
 
