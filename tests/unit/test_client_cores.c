@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "con_core.h"
-#include "message.h"
 #include "pub_core.h"
+#include "test_client.h"
 #include "test_rand.h"
 
 /*
@@ -258,20 +258,7 @@ end(struct world *w)
 static void
 publish(struct world *w, uint32_t n, uint64_t deadline, uint32_t flags)
 {
-	struct sluice_message message = {.destination = "d", .flags = flags};
-	struct sluice_id id = {.high = 1, .low = n};
-	struct sl_message_shape shape;
-	struct sl_pub_message *m;
-
-	assert_int_equal(sl_message_measure(&message, w->pack.datagram_bytes, &shape), 0);
-	m = calloc(1, sizeof(*m) + shape.len);
-	m->id = id;
-	m->len = shape.len;
-	m->body = shape.body;
-	m->deadline = deadline;
-	m->is_at_most_once = flags != 0;
-	sl_message_write(m->bytes, &message, &shape, 7, &id);
-	sl_pub_submit(w->pub, m);
+	sl_pub_submit(w->pub, make_message(n, flags, deadline, w->pack.datagram_bytes));
 }
 
 static void

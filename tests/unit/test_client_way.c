@@ -11,8 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "message.h"
-#include "pub_core.h"
+#include "test_client.h"
 
 /* How a publisher finds a way to an appliance when the system knows of none. Time is a number. */
 
@@ -99,18 +98,8 @@ end(struct world *w)
 static struct sl_pub_message *
 publish(struct world *w, uint32_t flags, uint64_t deadline)
 {
-	struct sluice_message message = {.destination = "d", .flags = flags};
-	struct sluice_id id = {.high = 1, .low = 1};
-	struct sl_message_shape shape;
-	struct sl_pub_message *m;
+	struct sl_pub_message *m = make_message(1, flags, deadline, w->pack.datagram_bytes);
 
-	assert_int_equal(sl_message_measure(&message, w->pack.datagram_bytes, &shape), 0);
-	m = calloc(1, sizeof(*m) + shape.len);
-	m->len = shape.len;
-	m->body = shape.body;
-	m->deadline = deadline;
-	m->is_at_most_once = flags != 0;
-	sl_message_write(m->bytes, &message, &shape, 7, &id);
 	sl_pub_submit(w->pub, m);
 	return m;
 }

@@ -505,22 +505,45 @@ dial_slow(void)
 	return fd;
 }
 
+#define BIG 1200 /* Of a message: few find room in a socket. */
+
+static int
+subscribe_slowly(void)
+{
+	int fd = dial_slow();
+
+	tell(fd, "S sure\n");
+	HEAR(fd, "subscribed");
+	return fd;
+}
+
+static void
+deliver_big(uint32_t number)
+{
+	char big[BIG];
+
+	memset(big, 'z', sizeof(big));
+	path_deliver_bytes("sure", 77, number, big, sizeof(big), false);
+}
+
+static void
+hear_big(int fd, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		assert_int_equal(strlen(hear_line(fd)), 5 + BIG);
+}
+
 static void
 test_a_client_of_a_queue_that_does_not_read_is_given_no_more(void **state)
 {
-	static char big[1200];
 	uint32_t n = 0;
 	int a, b;
 
 	start("listeners", ", protocol: line");
-	a = dial_slow();
-	tell(a, "S sure\n");
-	HEAR(a, "subscribed");
-	memset(big, 'z', sizeof(big));
+	a = subscribe_slowly();
 	fill_up(a, GW_QUEUE_AHEAD);
 	while (n < 100) {
-		n++;
-		path_deliver_bytes("sure", 77, n, big, sizeof(big), false);
+		deliver_big(++n);
 		pump();
 	}
 	turn_over_frames(n);
@@ -529,11 +552,7 @@ test_a_client_of_a_queue_that_does_not_read_is_given_no_more(void **state)
 	b = dial();
 	tell(b, "S sure\n");
 	HEAR(b, "subscribed");
-	for (uint32_t i = 0; i < n; i++) {
-		const char *line = hear_line(b);
-
-		assert_int_equal(strlen(line), 5 + sizeof(big));
-	}
+	hear_big(b, n);
 	WAIT_FOR(path.nb_acks > 0 && path.acks[path.nb_acks - 1].cumulative == n);
 	close(a);
 	close(b);
@@ -542,27 +561,22 @@ test_a_client_of_a_queue_that_does_not_read_is_given_no_more(void **state)
 static void
 test_what_a_client_was_given_of_a_queue_goes_to_another_when_it_goes(void **state)
 {
-	static char big[1200];
 	uint32_t n = 30;
 	int a, b;
 
 	start("listeners", ", protocol: line");
-	a = dial_slow();
+	a = subscribe_slowly();
 	b = dial();
-	tell(a, "S sure\n");
-	HEAR(a, "subscribed");
 	tell(b, "S sure\n");
 	HEAR(b, "subscribed");
 	fill_up(a, 20000);
-	memset(big, 'z', sizeof(big));
 	for (uint32_t i = 1; i <= n; i++)
-		path_deliver_bytes("sure", 77, i, big, sizeof(big), false);
+		deliver_big(i);
 	turn_over_frames(n);
 	assert_in_range(of_thread("held"), 1, n);
 	assert_true(path.nb_acks == 0 || path.acks[path.nb_acks - 1].cumulative < n);
 	close(a);
-	for (uint32_t i = 0; i < n; i++)
-		assert_int_equal(strlen(hear_line(b)), 5 + sizeof(big));
+	hear_big(b, n);
 	WAIT_FOR(path.nb_acks > 0 && path.acks[path.nb_acks - 1].cumulative == n);
 	assert_in_range(shown("returned"), 1, n);
 	assert_int_equal(of_thread("held"), 0);
@@ -572,25 +586,20 @@ test_what_a_client_was_given_of_a_queue_goes_to_another_when_it_goes(void **stat
 static void
 test_a_client_of_a_queue_that_does_not_read_is_closed_however_much_it_says(void **state)
 {
-	static char big[1200];
 	uint32_t n = 30;
 	int a, b;
 
 	start("listeners", ", protocol: line");
-	a = dial_slow();
-	tell(a, "S sure\n");
-	HEAR(a, "subscribed");
+	a = subscribe_slowly();
 	fill_up(a, 20000);
-	memset(big, 'z', sizeof(big));
 	for (uint32_t i = 1; i <= n; i++)
-		path_deliver_bytes("sure", 77, i, big, sizeof(big), false);
+		deliver_big(i);
 	turn_over_frames(n);
 	b = dial();
 	tell(b, "S sure\n");
 	HEAR(b, "subscribed");
 	WAIT_FOR((send(a, "x", 1, MSG_NOSIGNAL), nb_closed == 1));
-	for (uint32_t i = 0; i < n; i++)
-		assert_int_equal(strlen(hear_line(b)), 5 + sizeof(big));
+	hear_big(b, n);
 	assert_int_equal(shown("returned"), n);
 	assert_in_range(reasons("output_full"), 1, 2);
 	close(a);
